@@ -1,0 +1,45 @@
+# Every command a developer or CI needs. `make run` and `make test` work on a fresh clone.
+PYTHON ?= python3
+PORT ?= 5000
+BIN := .venv/bin
+
+.PHONY: install run test check lint bench lock clean
+
+install: .venv/.installed node_modules/.installed
+
+.venv/.installed: requirements.txt requirements-dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11+ is needed"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@
+
+node_modules/.installed: package.json package-lock.json
+	npm install --no-save --loglevel=error
+	@touch $@
+
+run: install
+	@cd backend && DYNAMODB_ENDPOINT_URL=$${DYNAMODB_ENDPOINT_URL:-embedded} PYTHONUNBUFFERED=1 \
+		exec ../$(BIN)/flask run --host=127.0.0.1 --port=$(PORT)
+
+test: install
+	$(BIN)/pytest
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+check: lint test
+
+bench: install
+	$(BIN)/python benchmarks/bench.py
+
+# After editing a requirements*.in: pins with hashes, no registry host written down.
+lock: .venv/.installed
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+		--upgrade requirements.in -o requirements.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+		--upgrade -c requirements.txt requirements-dev.in -o requirements-dev.txt
+
+clean:
+	rm -rf .venv node_modules .mypy_cache .ruff_cache .pytest_cache

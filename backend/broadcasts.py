@@ -1,0 +1,247 @@
+"""Everything the server sends over Socket.IO: names, payloads, rooms, and the push from the log.
+
+The only module that emits. What is pushed to a room comes from the log alone, in revision order, each
+change once, whichever door or server it came through.
+"""
+
+import logging
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from domain import REGISTRY, Change, ChangeType, Head, SyncToken
+from errors import CalendarError, DepartmentNotFound, StoreUnavailable
+from models import DynamoDBDatabase
+from snapshots import Snapshot, Snapshots
+
+log = logging.getLogger(__name__)
+
+POLL_S = 2.0
+"""How soon changes of other servers are noticed."""
+
+
+class Transport(Protocol):
+    """What is used of Flask-SocketIO."""
+
+    def emit(self, event: str, *args: Any, **kwargs: Any) -> None: ...
+
+    def sleep(self, seconds: float) -> None: ...
+
+    def start_background_task(self, target: Any, *args: Any, **kwargs: Any) -> Any: ...
+
+    def close_room(self, room: str, namespace: str | None = None) -> None: ...
+
+
+class Rooms(Protocol):
+    """How a client enters and leaves a room."""
+
+    def enter_room(self, sid: str, room: str, namespace: str | None = None) -> None: ...
+
+    def leave_room(self, sid: str, room: str, namespace: str | None = None) -> None: ...
+
+
+@dataclass(slots=True)
+class _Cursor:
+    """How far a room has been told, and who is in it."""
+
+    members: set[str] = field(default_factory=set)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    place: Head | None = None
+
+
+def _room(partition: str) -> str | None:
+    """The registry's room is everybody."""
+    return None if partition == REGISTRY else f"department:{partition}"
+
+
+class Broadcasts:
+    """The push of one process."""
+
+    def __init__(self, transport: Transport, db: DynamoDBDatabase, snapshots: Snapshots) -> None:
+        self._transport = transport
+        self._db = db
+        self._snapshots = snapshots
+        self._lock = threading.Lock()
+        self._cursors: dict[str, _Cursor] = {}
+        self._polling = False
+
+    # Clients come and go
+
+    def connect(self, sid: str) -> None:
+        """Greet a client and tell it of departments from now on, or from when the store is back."""
+        try:
+            self._enter(sid, REGISTRY)
+        except StoreUnavailable as error:
+            log.warning("a client connected while the store was away: %s", error)
+        self._transport.emit("connected", {"message": "서버에 연결되었습니다."}, to=sid)
+
+    def join(self, rooms: Rooms, sid: str, department_id: str) -> None:
+        """Put a client into a department's room. Raises `DepartmentNotFound`.
+
+        What it is told of the department's state must be read after this, so that nothing falls between.
+        """
+        rooms.enter_room(sid, f"department:{department_id}", namespace="/")
+        try:
+            self._enter(sid, department_id)
+        except Exception:
+            self.leave(rooms, sid, department_id)
+            raise
+
+    def leave(self, rooms: Rooms, sid: str, department_id: str) -> None:
+        rooms.leave_room(sid, f"department:{department_id}", namespace="/")
+        self._exit(sid, department_id)
+
+    def disconnect(self, sid: str) -> None:
+        with self._lock:
+            entered = [partition for partition, c in self._cursors.items() if sid in c.members]
+        for partition in entered:
+            self._exit(sid, partition)
+
+    def _enter(self, sid: str, partition: str) -> None:
+        with self._lock:
+            cursor = self._cursors.setdefault(partition, _Cursor())
+            cursor.members.add(sid)
+            start_poll, self._polling = not self._polling, True
+        if start_poll:
+            self._transport.start_background_task(self._poll)
+        with cursor.lock:
+            if cursor.place is None:
+                cursor.place = self._live_head(partition)
+
+    def _exit(self, sid: str, partition: str) -> None:
+        with self._lock:
+            cursor = self._cursors.get(partition)
+            if cursor is None:
+                return
+            cursor.members.discard(sid)
+            if not cursor.members:
+                del self._cursors[partition]
+
+    # To one client
+
+    def joined(self, sid: str, answer: Mapping[str, Any]) -> None:
+        self._transport.emit("joined_department", answer, to=sid)
+
+    def left(self, sid: str, department_id: str) -> None:
+        self._transport.emit("left_department", {"department_id": department_id}, to=sid)
+
+    def sync_response(self, sid: str, answer: Mapping[str, Any]) -> None:
+        self._transport.emit("sync_response", answer, to=sid)
+
+    def error(self, sid: str, envelope: Mapping[str, Any]) -> None:
+        self._transport.emit("error", envelope, to=sid)
+
+    # The push
+
+    def on_commit(self, partition: str, head: Head, changes: Sequence[Change]) -> None:
+        """Push a commit of this process at once, when it follows on what the room has been told."""
+        cursor = self._cursors.get(partition)
+        if cursor is None:
+            return
+        with cursor.lock:
+            place = cursor.place
+            if place is None:
+                return
+            # The registry's first commit gives it its epoch.
+            follows = place.epoch in (head.epoch, "") and changes[0].revision <= place.revision + 1
+            if follows:
+                self._push(partition, cursor, Head(head.revision, head.epoch), changes)
+            else:
+                self._catch_up(partition, cursor, place)
+
+    def _poll(self) -> None:
+        """Notice what other servers and tools committed, for as long as anybody listens."""
+        while True:
+            self._transport.sleep(POLL_S)
+            with self._lock:
+                if not self._cursors:
+                    self._polling = False
+                    return
+                watched = list(self._cursors.items())
+            for partition, cursor in watched:
+                try:
+                    with cursor.lock:
+                        if cursor.place:
+                            self._catch_up(partition, cursor, cursor.place)
+                        elif partition == REGISTRY:
+                            cursor.place = self._live_head(partition)
+                except CalendarError as error:
+                    log.warning("the push of %s waits for the store: %s", partition, error)
+                except Exception:  # one room's trouble must not end the push of all
+                    log.exception("the push of %s failed", partition)
+
+    def _catch_up(self, partition: str, cursor: _Cursor, place: Head) -> None:
+        """Push what the log holds after the cursor. The caller holds the cursor's lock."""
+        head = self._db.read_head(partition)
+        if head is None or head.deleted:
+            cursor.place = None
+            return
+        if head == place:
+            return
+        changes: list[Change] = []
+        if place.epoch in (head.epoch, ""):
+            changes = self._db.changes_after(partition, place.revision)
+        if place.revision + len(changes) >= head.revision and changes:
+            self._push(partition, cursor, Head(changes[-1].revision, head.epoch), changes)
+        elif partition == REGISTRY:
+            cursor.place = head
+        else:
+            snapshot = self._snapshots.current(partition)
+            self._transport.emit("sync_response", full_sync(snapshot), to=_room(partition))
+            cursor.place = Head(snapshot.revision, snapshot.epoch)
+
+    def _push(self, partition: str, cursor: _Cursor, reached: Head, changes: Sequence[Change]) -> None:
+        assert cursor.place is not None  # noqa: S101 - checked by the callers
+        told = cursor.place.revision
+        for change in changes:
+            if change.revision > told:
+                self._transport.emit(change.type.value, change.subject(), to=_room(partition))
+            if change.type is ChangeType.DEPARTMENT_DELETED:
+                self._close(change.entity.id)
+        cursor.place = Head(max(told, changes[-1].revision), reached.epoch)
+
+    def _close(self, department_id: str) -> None:
+        """Empty the room of a department that is gone."""
+        room = _room(department_id)
+        assert room is not None  # noqa: S101 - not the registry
+        self._transport.close_room(room, namespace="/")
+        with self._lock:
+            self._cursors.pop(department_id, None)
+
+    def _live_head(self, partition: str) -> Head:
+        head = self._db.read_head(partition)
+        if head is None or head.deleted:
+            raise DepartmentNotFound()
+        return head
+
+
+def place_in(snapshot: Snapshot) -> dict[str, Any]:
+    """Say which revision a client holds after it has been told a department's state."""
+    return {
+        "department_id": snapshot.department_id,
+        "revision": snapshot.revision,
+        "sync_token": snapshot.sync_token,
+    }
+
+
+def full_sync(snapshot: Snapshot) -> dict[str, Any]:
+    """Build the `sync_response` that replaces whatever a client holds."""
+    return {
+        "department_id": snapshot.department_id,
+        "full": True,
+        "events": [event.public() for event in snapshot.ordered],
+        "revision": snapshot.revision,
+        "sync_token": snapshot.sync_token,
+    }
+
+
+def delta_sync(department_id: str, changes: Sequence[Change], token: SyncToken) -> dict[str, Any]:
+    """Build the `sync_response` that brings a client from its token to this one."""
+    return {
+        "department_id": department_id,
+        "full": False,
+        "changes": [change.public() for change in changes],
+        "revision": token.revision,
+        "sync_token": str(token),
+    }

@@ -1,0 +1,167 @@
+"""The way in: every write of this process goes through `ChangeLog.commit`, and only through it.
+
+Writes of one partition that arrive while its transaction is in flight share the next one (group commit).
+Knows nothing of what a write means; the conditions and their outcomes come from `models.py`.
+"""
+
+import logging
+import random
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from domain import Change, Head, Write
+from errors import CalendarError, DepartmentNotFound, StoreUnavailable
+from items import Refusal
+from models import DynamoDBDatabase, HeadMoved, WritesRefused
+
+log = logging.getLogger(__name__)
+
+GROUP_LIMIT = 49
+"""Events in one transaction: each takes two of DynamoDB's 100 items, the head one."""
+RACE_WINDOW_S = 4.0
+"""How long a group tries to win the head against other servers before its writers get a 503."""
+RACE_PAUSE_S = 0.02
+
+
+class WriteRefused(Exception):
+    """One write failed its own conditions; others in its group are not touched by that."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        self.refusal = refusal
+        super().__init__(refusal.value)
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    """A write on its way, and its writer, who may be called on to lead the next group."""
+
+    write: Write
+    wake: threading.Event = field(default_factory=threading.Event)
+    leads: bool = False
+    change: Change | None = None
+    error: Exception | None = None
+
+    @property
+    def settled(self) -> bool:
+        return self.change is not None or self.error is not None
+
+
+@dataclass(slots=True)
+class _Partition:
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    queue: deque[_Waiting] = field(default_factory=deque)
+    led: bool = False
+    head: Head | None = None
+
+
+Committed = Callable[[str, Head, Sequence[Change]], None]
+
+
+class ChangeLog:
+    """Commit writes, and tell listeners of what was committed, in revision order for each partition."""
+
+    def __init__(self, db: DynamoDBDatabase) -> None:
+        self._db = db
+        self._lock = threading.Lock()
+        self._partitions: dict[str, _Partition] = {}
+        self._listeners: list[Committed] = []
+
+    def on_commit(self, listener: Committed) -> None:
+        """Call `listener(partition, head, changes)` after each transaction; it must not write itself."""
+        self._listeners.append(listener)
+
+    def commit(self, partition: str, write: Write) -> Change:
+        """Commit one write and return its change.
+
+        Raises `WriteRefused` when its own conditions fail, `DepartmentNotFound` when the partition is gone
+        or marked deleted, `StoreUnavailable` when the store or the race for the head stays out of reach;
+        only in that last case may the write have happened all the same.
+        """
+        with self._lock:
+            place = self._partitions.setdefault(partition, _Partition())
+        mine = _Waiting(write)
+        with place.lock:
+            place.queue.append(mine)
+            mine.leads, place.led = not place.led, True
+        if not mine.leads:
+            mine.wake.wait()
+        if not mine.settled:
+            self._lead(partition, place)
+        if mine.error:
+            raise mine.error
+        assert mine.change is not None  # noqa: S101 - settled without error
+        return mine.change
+
+    def _lead(self, partition: str, place: _Partition) -> None:
+        """Commit one group, then hand the lead to the next writer who waits."""
+        with place.lock:
+            group = [place.queue.popleft() for _ in range(min(GROUP_LIMIT, len(place.queue)))]
+        try:
+            self._settle(partition, place, group)
+        except Exception as error:  # noqa: BLE001 - handed to each writer, who raises it
+            for waiting in group:
+                if not waiting.settled:
+                    waiting.error = error
+        finally:
+            with self._lock, place.lock:
+                heir = place.queue[0] if place.queue else None
+                place.led = heir is not None
+                if not heir and place.head is None:
+                    self._partitions.pop(partition, None)  # unknown ids must not pile up
+            for waiting in group:
+                if not waiting.settled:
+                    waiting.error = StoreUnavailable()  # this leader was killed on its way
+                waiting.wake.set()
+            if heir:
+                heir.wake.set()
+
+    def _settle(self, partition: str, place: _Partition, group: list[_Waiting]) -> None:
+        """Give each write of the group its outcome, in as few transactions as its conditions allow."""
+        deadline = time.monotonic() + RACE_WINDOW_S
+        if place.head is None:
+            place.head = self._db.read_head(partition)
+        while pending := [waiting for waiting in group if not waiting.settled]:
+            head = place.head
+            if head is None or head.deleted:
+                place.head = None
+                raise DepartmentNotFound()
+            try:
+                changes = self._db.commit(partition, head, [waiting.write for waiting in pending])
+            except WritesRefused as error:
+                for position, refusal in error.refusals.items():
+                    pending[position].error = WriteRefused(refusal)
+            except HeadMoved as error:
+                place.head = error.head
+                if error.head and error.head.epoch == head.epoch:
+                    self._recognise(partition, head, pending)
+                if time.monotonic() > deadline and any(not waiting.settled for waiting in pending):
+                    raise StoreUnavailable() from error
+                time.sleep(random.uniform(0, RACE_PAUSE_S))  # noqa: S311 - jitter
+            except CalendarError:
+                place.head = None  # the commit may have happened: look again
+                raise
+            else:
+                place.head = Head(head.revision + len(changes), head.epoch)
+                for waiting, change in zip(pending, changes, strict=False):
+                    waiting.change = change
+                self._tell(partition, place.head, changes)
+
+    def _recognise(self, partition: str, lost: Head, pending: list[_Waiting]) -> None:
+        """Settle what was committed after all, by a transaction of ours whose answer never arrived."""
+        mine = {waiting.write.id: waiting for waiting in pending}
+        changes = self._db.changes_after(partition, lost.revision)
+        for change in changes:
+            if change.write_id in mine:
+                mine[change.write_id].change = change
+        if changes:
+            self._tell(partition, Head(changes[-1].revision, lost.epoch), changes)
+
+    def _tell(self, partition: str, head: Head, changes: Sequence[Change]) -> None:
+        for listener in self._listeners:
+            try:
+                listener(partition, head, changes)
+            except Exception:  # the write stands: its writer must not be told that it failed
+                log.exception("a listener failed after revision %d of %s", head.revision, partition)

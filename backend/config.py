@@ -1,0 +1,89 @@
+"""`Settings`: the only reader of the environment. Knows nothing of Flask, AWS or the store."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from dotenv import load_dotenv
+
+from errors import SetupError
+
+BACKEND_DIR = Path(__file__).resolve().parent
+ROOT_DIR = BACKEND_DIR.parent
+
+EMBEDDED = "embedded"
+DEVELOPMENT_SECRET = "development-only"  # noqa: S105 - refused in production, see below
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What the operator chose; see the table in README.md. Field names are the variables in lower case."""
+
+    aws_region: str = "ap-northeast-2"
+    departments_table: str = "departments"
+    events_table: str = "events"
+    changes_table: str = "changes"
+    dynamodb_endpoint_url: str = ""
+    embedded_data_dir: Path = ROOT_DIR / "data"
+    production: bool = False
+    secret_key: str = DEVELOPMENT_SECRET
+    cors_origins: tuple[str, ...] = ()
+    log_level: str = "INFO"
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> Self:
+        """Read the process environment, completed by `backend/.env`; or the given mapping alone.
+
+        Raises `SetupError` with a Korean sentence for a value that cannot be used.
+        """
+        if environ is None:
+            load_dotenv(BACKEND_DIR / ".env")  # into os.environ: boto3's own variables stand there too
+            environ = os.environ
+
+        def text(name: str, default: str = "") -> str:
+            return environ.get(name, "").strip() or default
+
+        data_dir = text("EMBEDDED_DATA_DIR")
+        settings = cls(
+            aws_region=text("AWS_REGION", cls.aws_region),
+            departments_table=text("DEPARTMENTS_TABLE", cls.departments_table),
+            events_table=text("EVENTS_TABLE", cls.events_table),
+            changes_table=text("CHANGES_TABLE", cls.changes_table),
+            dynamodb_endpoint_url=text("DYNAMODB_ENDPOINT_URL"),
+            embedded_data_dir=Path(data_dir).resolve() if data_dir else cls.embedded_data_dir,
+            production=_choice("FLASK_ENV", text("FLASK_ENV", "development"), "development", "production")
+            == "production",
+            secret_key=text("SECRET_KEY", DEVELOPMENT_SECRET),
+            cors_origins=tuple(o.strip().rstrip("/") for o in text("CORS_ORIGINS").split(",") if o.strip()),
+            log_level=_choice("LOG_LEVEL", text("LOG_LEVEL", "INFO").upper(), *LOG_LEVELS),
+        )
+        _choice("AUTH", text("AUTH", "off"), "off")
+        settings._refuse_unsafe_production()
+        return settings
+
+    @property
+    def embedded(self) -> bool:
+        return self.dynamodb_endpoint_url == EMBEDDED
+
+    def _refuse_unsafe_production(self) -> None:
+        if not self.production:
+            return
+        if self.secret_key in (DEVELOPMENT_SECRET, "change-me"):
+            raise SetupError(
+                "FLASK_ENV=production에서는 SECRET_KEY를 직접 정해야 합니다. 예: "
+                "SECRET_KEY=$(python -c 'import secrets; print(secrets.token_hex(32))')"
+            )
+        if "*" in self.cors_origins:
+            raise SetupError(
+                "FLASK_ENV=production에서는 CORS_ORIGINS=* 를 쓸 수 없습니다. "
+                "허용할 주소를 쉼표로 나열하세요. 예: CORS_ORIGINS=https://calendar.example.com"
+            )
+
+
+def _choice(name: str, value: str, *allowed: str) -> str:
+    if value not in allowed:
+        raise SetupError(f"{name}={value} 값을 쓸 수 없습니다. 가능한 값: {', '.join(allowed)}")
+    return value

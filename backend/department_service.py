@@ -1,0 +1,109 @@
+"""Use cases of departments: list, create, change, delete. Knows no HTTP, no Socket.IO, no AWS."""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from change_log import ChangeLog, WriteRefused
+from domain import REGISTRY, ChangeType, Department, Write, new_id, timestamp, utc_now
+from errors import CalendarError, DepartmentNameTaken, DepartmentNotFound, StoreUnavailable
+from items import Refusal
+from models import DynamoDBDatabase
+
+log = logging.getLogger(__name__)
+
+EDIT_ATTEMPTS = 10
+"""How often an edit is worked out again because others changed the same entity in between."""
+
+Spawn = Callable[..., object]
+
+
+class DepartmentService:
+    """The departments; `spawn(function, *arguments)` runs what may outlast the answer."""
+
+    def __init__(self, db: DynamoDBDatabase, change_log: ChangeLog, spawn: Spawn) -> None:
+        self._db = db
+        self._log = change_log
+        self._spawn = spawn
+
+    def list_departments(self) -> list[Department]:
+        """List all, by name."""
+        return sorted(self._db.list_departments(), key=lambda d: (d.name.casefold(), d.id))
+
+    def get_department(self, department_id: str) -> Department:
+        """Raises `DepartmentNotFound`."""
+        department = self._db.find_department(department_id)
+        if department is None:
+            raise DepartmentNotFound()
+        return department
+
+    def create_department(self, name: str, description: str = "") -> Department:
+        """Raises `DepartmentNameTaken`; names differ when they do after NFC, case and space folding."""
+        now = timestamp(utc_now())
+        department = Department(
+            id=new_id(), name=name, description=description, created_at=now, updated_at=now
+        )
+        return self._commit(Write(type=ChangeType.DEPARTMENT_CREATED, entity=department, at=now))
+
+    def update_department(self, department_id: str, fields: Mapping[str, Any]) -> Department:
+        """Change the given fields alone. Raises `DepartmentNotFound`, `DepartmentNameTaken`."""
+        if not fields:
+            return self.get_department(department_id)
+
+        def after(before: Department) -> Department:
+            return replace(before, **fields, updated_at=timestamp(utc_now()))
+
+        return self._edit(department_id, ChangeType.DEPARTMENT_UPDATED, after)
+
+    def delete_department(self, department_id: str) -> None:
+        """Delete a department: gone for everybody at once, its events removed right after.
+
+        Raises `DepartmentNotFound`.
+        """
+        deleted = self._edit(department_id, ChangeType.DEPARTMENT_DELETED, lambda before: before)
+        self._spawn(self._purge, deleted.revision, department_id)
+
+    def repair(self) -> tuple[int, int]:
+        """Finish deletions that a crash cut off, and adopt departments written by other tools.
+
+        Returns the numbers of purged and of adopted departments.
+        """
+        purges = self._db.pending_purges()
+        for revision, department_id in purges:
+            self._db.purge_department(revision, department_id)
+        return len(purges), self._db.adopt_departments()
+
+    def _edit(
+        self, department_id: str, kind: ChangeType, after: Callable[[Department], Department]
+    ) -> Department:
+        """Commit a change of the department as it stands, worked out again when others were faster."""
+        for _ in range(EDIT_ATTEMPTS):
+            before = self.get_department(department_id)
+            write = Write(
+                type=kind,
+                entity=after(before),
+                before=before,
+                releases_name=self._db.owns_name(before),
+            )
+            try:
+                return self._commit(write)
+            except WriteRefused:
+                continue
+        raise StoreUnavailable()
+
+    def _purge(self, revision: int, department_id: str) -> None:
+        try:
+            self._db.purge_department(revision, department_id)
+        except CalendarError:
+            log.exception("events of %s are still there; the next start removes them", department_id)
+
+    def _commit(self, write: Write) -> Department:
+        try:
+            entity = self._log.commit(REGISTRY, write).entity
+        except WriteRefused as error:
+            if error.refusal is Refusal.NAME_TAKEN:
+                raise DepartmentNameTaken() from error
+            raise
+        assert isinstance(entity, Department)  # noqa: S101 - narrows the type for mypy
+        return entity

@@ -1,0 +1,212 @@
+"""The entities and the rules that need no input or output: names, order, tokens, changes.
+
+The shapes clients send are in `schemas.py`; how entities are stored is in `items.py`.
+"""
+
+import base64
+import binascii
+import re
+import unicodedata
+import uuid
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any, Self
+
+CHANGE_RETENTION = timedelta(days=30)
+REGISTRY = "departments"
+"""The log partition of the list of departments itself; every other partition is a department's id."""
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def timestamp(moment: datetime) -> str:
+    """Write an aware datetime as `2024-01-15T10:30:00.000Z`."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+
+
+def new_id() -> str:
+    return str(uuid.uuid4())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Department:
+    id: str
+    name: str
+    description: str = ""
+    created_at: str = ""
+    updated_at: str = ""
+    revision: int = 0
+    """Revision of the registry's log that wrote this state; internal, clients do not see it."""
+
+    def public(self) -> dict[str, Any]:
+        return {
+            "id": self.id,
+            "name": self.name,
+            "description": self.description,
+            "created_at": self.created_at,
+            "updated_at": self.updated_at,
+        }
+
+    def at_revision(self, revision: int) -> Self:
+        return replace(self, revision=revision)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    id: str
+    department_id: str
+    event_date: str
+    title: str
+    description: str = ""
+    time: str = ""
+    url: str = ""
+    created_at: str = ""
+    last_modified: str = ""
+    revision: int = 0
+
+    def public(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def at_revision(self, revision: int) -> Self:
+        return replace(self, revision=revision)
+
+    def order(self) -> tuple[str, tuple[int, str], str, str]:
+        """Sort key of lists: by date, then time of day, then age."""
+        return (self.event_date, time_order(self.time), self.created_at, self.id)
+
+
+class ChangeType(StrEnum):
+    """Kinds of change; a change and the broadcast that tells of it carry the same name."""
+
+    EVENT_CREATED = "event_created"
+    EVENT_UPDATED = "event_updated"
+    EVENT_DELETED = "event_deleted"
+    DEPARTMENT_CREATED = "department_created"
+    DEPARTMENT_UPDATED = "department_updated"
+    DEPARTMENT_DELETED = "department_deleted"
+
+
+DELETIONS = (ChangeType.EVENT_DELETED, ChangeType.DEPARTMENT_DELETED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Write:
+    """A change that somebody wants: `entity` after it, and the revision of the state it was made from.
+
+    `id` is unique to the attempt and is stored in the log, so that a writer whose answer was lost
+    recognises its own row instead of reporting a conflict with itself.
+    """
+
+    type: ChangeType
+    entity: Event | Department
+    before: Event | Department | None = None
+    releases_name: bool = True
+    """Whether a renamed or deleted department owns its name's row; one older than such rows may not."""
+    by: str = ""
+    at: str = field(default_factory=lambda: timestamp(utc_now()))
+    id: str = field(default_factory=new_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """A row of the log: what stood there after it. For a deletion, `entity` is what was deleted."""
+
+    revision: int
+    type: ChangeType
+    entity: Event | Department
+    at: str
+    by: str = ""
+    write_id: str = ""
+
+    def subject(self) -> dict[str, Any]:
+        """The payload clients get: the entity, or after a deletion only what names it."""
+        if self.type is ChangeType.DEPARTMENT_DELETED:
+            return {"id": self.entity.id}
+        if self.type is ChangeType.EVENT_DELETED and isinstance(self.entity, Event):
+            return {
+                "id": self.entity.id,
+                "department_id": self.entity.department_id,
+                "revision": self.revision,
+            }
+        return self.entity.public()
+
+    def public(self) -> dict[str, Any]:
+        return {
+            "revision": self.revision,
+            "type": self.type.value,
+            "event": self.subject(),
+            "at": self.at,
+            "by": self.by,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The last revision of a partition and its epoch, which changes when history is rebuilt."""
+
+    revision: int
+    epoch: str
+    deleted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SyncToken:
+    """A place in a department's log, opaque to clients."""
+
+    epoch: str
+    revision: int
+
+    def __str__(self) -> str:
+        return base64.urlsafe_b64encode(f"{self.epoch}.{self.revision}".encode()).decode().rstrip("=")
+
+    @classmethod
+    def parse(cls, text: str) -> Self | None:
+        """Read a token; None when it is none of ours, which a client mends as it mends an expired one."""
+        try:
+            decoded = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True).decode()
+        except (binascii.Error, ValueError):
+            return None
+        match = re.fullmatch(r"([0-9a-f]*)\.([0-9]{1,15})", decoded, re.ASCII)
+        return cls(match[1], int(match[2])) if match else None
+
+
+def fold_text(text: str) -> str:
+    """Normalise text for comparison: NFC, case and inner white space folded."""
+    return " ".join(unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold()).split())
+
+
+_CLOCK = re.compile(
+    r"(?P<before>오전|오후|am|pm|a\.m\.|p\.m\.)?\s*"
+    r"(?P<hour>[0-9]{1,2})"
+    r"\s*(?P<unit>:\s*(?P<minute>[0-9]{2})|시\s*(?:(?P<minute_ko>[0-9]{1,2})\s*분|(?P<half>반))?)?"
+    r"\s*(?P<after>am|pm|a\.m\.|p\.m\.)?",
+    re.IGNORECASE,
+)
+
+
+def time_order(text: str) -> tuple[int, str]:
+    """Order free-text times: empty (all day) first, then by the clock time it begins with, then the rest.
+
+    Reads `오후 2:00`, `오후 2시 30분`, `14:00`, `2 PM` and what follows such a beginning; returns the
+    minute of the day (-1 for empty, 1440 for text that names no clock time) and the text itself.
+    """
+    if not text:
+        return (-1, "")
+    match = _CLOCK.match(text)
+    if not match:
+        return (1440, text)
+    half_day = (match["before"] or match["after"] or "").lower().replace(".", "")
+    if not half_day and not match["unit"]:
+        return (1440, text)  # a bare number, as in "3층"
+    hour = int(match["hour"])
+    minute = int(match["minute"] or match["minute_ko"] or (30 if match["half"] else 0))
+    if half_day in ("오후", "pm") and hour < 12:
+        hour += 12
+    elif half_day in ("오전", "am") and hour == 12:
+        hour = 0
+    if hour > 24 or minute > 59:
+        return (1440, text)
+    return (hour * 60 + minute, text)

@@ -1,0 +1,224 @@
+"""The connection to DynamoDB: timeouts, retries, paging, batches, and AWS errors made ours.
+
+The only place that retries a store request. Knows nothing of departments or events.
+"""
+
+import logging
+import random
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    CredentialRetrievalError,
+    HTTPClientError,
+    NoCredentialsError,
+    PartialCredentialsError,
+)
+
+import local_engine
+from config import Settings
+from domain import new_id
+from errors import CredentialsRejected, StoreUnavailable, TableMissing
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+log = logging.getLogger(__name__)
+
+# One attempt lasts at most 4 s and no attempt begins later than 3 s after the first, so that a request
+# of ours is answered within 10 s even when the store hangs.
+CONNECT_TIMEOUT_S = 1.0
+READ_TIMEOUT_S = 3.0
+RETRY_WINDOW_S = 3.0
+MAX_ATTEMPTS = 8
+BACKOFF_BASE_S = 0.05
+BACKOFF_CAP_S = 1.0
+BATCH_WRITE_LIMIT = 25
+BATCH_GET_LIMIT = 100
+TABLE_WAIT_S = 300.0
+TABLE_POLL_S = 0.5
+
+# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html
+_RETRYABLE_CODES = {
+    "InternalServerError",
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "ServiceUnavailable",
+    "ThrottlingException",
+    "TransactionInProgressException",
+}
+_CREDENTIAL_CODES = {
+    "AccessDeniedException",
+    "ExpiredTokenException",
+    "IncompleteSignatureException",
+    "InvalidSignatureException",
+    "MissingAuthenticationTokenException",
+    "UnrecognizedClientException",
+}
+
+
+class TransactionRefused(Exception):
+    """A condition of a transaction failed; nothing was written.
+
+    `reasons[i]` is the code of the i-th item ("None" when it was fine), `items[i]` the item that stood
+    there, when it was asked for with `ReturnValuesOnConditionCheckFailure`.
+    """
+
+    def __init__(self, reasons: Sequence[Mapping[str, Any]]) -> None:
+        self.reasons = [str(reason.get("Code", "None")) for reason in reasons]
+        self.items: list[Mapping[str, Any] | None] = [reason.get("Item") for reason in reasons]
+        super().__init__(", ".join(self.reasons))
+
+
+class RequestRejected(Exception):
+    """DynamoDB finds the request itself wrong, as when an item is too large; it is not sent again."""
+
+
+class DynamoClient:
+    """Send requests to the tables of one store."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._engine = local_engine.acquire(settings.embedded_data_dir) if settings.embedded else None
+        self._client = self._connect()
+
+    def _connect(self) -> "DynamoDBClient":
+        settings = self._settings
+        options: dict[str, Any] = {}
+        if self._engine:
+            options = {
+                "endpoint_url": self._engine.url,
+                "aws_access_key_id": "embedded",
+                "aws_secret_access_key": "embedded",
+            }
+        elif settings.dynamodb_endpoint_url:
+            options = {"endpoint_url": settings.dynamodb_endpoint_url}
+        return boto3.session.Session().client(
+            "dynamodb",
+            region_name=settings.aws_region,
+            config=Config(
+                connect_timeout=CONNECT_TIMEOUT_S,
+                read_timeout=READ_TIMEOUT_S,
+                retries={"total_max_attempts": 1, "mode": "standard"},
+                max_pool_connections=50,
+                tcp_keepalive=True,
+            ),
+            **options,
+        )
+
+    def call(self, operation: str, **parameters: Any) -> dict[str, Any]:
+        """Send one request, again after a passing fault, and return its answer.
+
+        Raises `TransactionRefused`, `RequestRejected`, `StoreUnavailable`, `TableMissing` or
+        `CredentialsRejected`; any other `ClientError` passes.
+        """
+        if operation == "transact_write_items":
+            parameters.setdefault("ClientRequestToken", new_id())  # a resend is the same transaction
+        started = time.monotonic()
+        for attempt in range(1, MAX_ATTEMPTS + 1):
+            try:
+                answer: dict[str, Any] = getattr(self._client, operation)(**parameters)
+            except (ClientError, BotoCoreError) as error:
+                passing = _translate(error, parameters)
+                if isinstance(error, HTTPClientError) and self._engine and self._engine.revive():
+                    self._client = self._connect()
+                pause = _backoff(attempt)
+                if attempt == MAX_ATTEMPTS or time.monotonic() - started + pause > RETRY_WINDOW_S:
+                    log.warning("DynamoDB %s given up after %d attempts: %s", operation, attempt, error)
+                    raise passing from error
+                time.sleep(pause)
+            else:
+                return answer
+        raise AssertionError("unreachable")
+
+    def items(self, operation: str, **parameters: Any) -> Iterator[dict[str, Any]]:
+        """Yield every item of a query or scan, page by page: one page ends at 1 MB."""
+        while True:
+            answer = self.call(operation, **parameters)
+            yield from answer["Items"]
+            if not (cursor := answer.get("LastEvaluatedKey")):
+                return
+            parameters["ExclusiveStartKey"] = cursor
+
+    def get_many(self, table: str, keys: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+        """Yield the items that exist among keys, read strongly, in no order."""
+        for start in range(0, len(keys), BATCH_GET_LIMIT):
+            request = {table: {"Keys": keys[start : start + BATCH_GET_LIMIT], "ConsistentRead": True}}
+            for answer in self._until_processed("batch_get_item", request, "UnprocessedKeys"):
+                yield from answer["Responses"].get(table, [])
+
+    def delete_many(self, table: str, keys: Sequence[Mapping[str, Any]]) -> None:
+        """Delete items in batches; a key that names nothing is no error."""
+        for start in range(0, len(keys), BATCH_WRITE_LIMIT):
+            request = {
+                table: [{"DeleteRequest": {"Key": key}} for key in keys[start : start + BATCH_WRITE_LIMIT]]
+            }
+            for _ in self._until_processed("batch_write_item", request, "UnprocessedItems"):
+                pass
+
+    def _until_processed(
+        self, operation: str, pending: Mapping[str, Any], rest: str
+    ) -> Iterator[dict[str, Any]]:
+        """Send a batch again for what DynamoDB handed back unprocessed, while it makes progress."""
+        for attempt in range(MAX_ATTEMPTS):
+            answer = self.call(operation, RequestItems=pending)
+            yield answer
+            if not (pending := answer.get(rest, {})):
+                return
+            time.sleep(_backoff(attempt))
+        raise StoreUnavailable()
+
+    def wait_until_active(self, table: str) -> None:
+        """Wait until a table and its indexes can be used."""
+        deadline = time.monotonic() + TABLE_WAIT_S
+        while time.monotonic() < deadline:
+            description = self.call("describe_table", TableName=table)["Table"]
+            indexes = description.get("GlobalSecondaryIndexes", [])
+            if description["TableStatus"] == "ACTIVE" and all(i["IndexStatus"] == "ACTIVE" for i in indexes):
+                return
+            time.sleep(TABLE_POLL_S)
+        raise StoreUnavailable()
+
+
+def _backoff(attempt: int) -> float:
+    return random.uniform(0, min(BACKOFF_CAP_S, BACKOFF_BASE_S * 2**attempt))  # noqa: S311 - jitter
+
+
+def _translate(error: ClientError | BotoCoreError, parameters: Mapping[str, Any]) -> StoreUnavailable:
+    """Return what to raise if a passing fault does not pass; raise at once what no resend can mend."""
+    if isinstance(error, (NoCredentialsError, PartialCredentialsError, CredentialRetrievalError)):
+        raise CredentialsRejected(str(error)) from error
+    if not isinstance(error, ClientError):
+        return StoreUnavailable()
+    code = error.response["Error"]["Code"]
+    if code == "TransactionCanceledException":
+        refused = TransactionRefused(error.response.get("CancellationReasons", []))
+        if "ConditionalCheckFailed" in refused.reasons:
+            raise refused from error
+        if "ValidationError" in refused.reasons or "ItemCollectionSizeLimitExceeded" in refused.reasons:
+            raise RequestRejected(str(error)) from error
+        return StoreUnavailable()
+    if code == "ResourceNotFoundException":
+        raise TableMissing(_table_name(parameters)) from error
+    if code in _CREDENTIAL_CODES:
+        raise CredentialsRejected(error.response["Error"].get("Message", code)) from error
+    if code == "ValidationException":
+        raise RequestRejected(str(error)) from error
+    if code in _RETRYABLE_CODES or error.response["ResponseMetadata"]["HTTPStatusCode"] >= 500:
+        return StoreUnavailable()
+    raise error
+
+
+def _table_name(parameters: Mapping[str, Any]) -> str:
+    """Name the table a request is about; of several, the first."""
+    if "TableName" in parameters:
+        return str(parameters["TableName"])
+    if "RequestItems" in parameters:
+        return str(next(iter(parameters["RequestItems"])))
+    first = next(iter(parameters["TransactItems"][0].values()))
+    return str(first["TableName"])

@@ -1,0 +1,119 @@
+"""Every failure the server can name: its machine code, its HTTP status and its Korean sentence.
+
+The exception owns all three; the doors only turn it into an answer. Nothing here knows Flask or AWS.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+
+class CalendarError(Exception):
+    """Base of every failure that a client is told about."""
+
+    code: ClassVar[str]
+    status: ClassVar[int]
+    message: str
+    details: Any = None
+    retry_after: int | None = None
+
+    def __init__(self, message: str | None = None, details: Any = None) -> None:
+        if message is not None:
+            self.message = message
+        if details is not None:
+            self.details = details
+        super().__init__(self.message)
+
+    def envelope(self) -> dict[str, Any]:
+        """Return `{success: false, error, message, details}`, the one shape of every failure."""
+        return failure_envelope(self.code, self.message, self.details)
+
+
+def failure_envelope(code: str, message: str, details: Any = None) -> dict[str, Any]:
+    return {"success": False, "error": code, "message": message, "details": details}
+
+
+class ValidationFailed(CalendarError):
+    """The input breaks a rule. `details` is a list of `{field, rule, message}`, one for each bad field."""
+
+    code = "validation_failed"
+    status = 400
+
+    def __init__(self, details: Sequence[Mapping[str, str]]) -> None:
+        first = details[0]
+        super().__init__(f"입력값이 올바르지 않습니다: {first['field']} - {first['message']}", list(details))
+
+
+class InvalidId(CalendarError):
+    code = "invalid_id"
+    status = 400
+    message = "식별자가 올바른 UUID 형식이 아닙니다."
+
+
+class UnknownMessage(CalendarError):
+    """A Socket.IO client sent a message that the server does not have."""
+
+    code = "unknown_message"
+    status = 404
+    message = "서버가 모르는 메시지입니다."
+
+
+class DepartmentNotFound(CalendarError):
+    code = "department_not_found"
+    status = 404
+    message = "부서를 찾을 수 없습니다."
+
+
+class EventNotFound(CalendarError):
+    code = "event_not_found"
+    status = 404
+    message = "이벤트를 찾을 수 없습니다."
+
+
+class DepartmentNameTaken(CalendarError):
+    code = "department_name_taken"
+    status = 409
+    message = "같은 이름의 부서가 이미 있습니다."
+
+
+class SyncTokenExpired(CalendarError):
+    """The log no longer reaches back to the token: the client fetches the list again."""
+
+    code = "sync_token_expired"
+    status = 410
+    message = "동기화 토큰이 만료되었습니다. 목록을 다시 받아 교체하세요."
+
+
+class StoreUnavailable(CalendarError):
+    """The store is throttled or down, after bounded retries."""
+
+    code = "store_unavailable"
+    status = 503
+    message = "저장소를 잠시 사용할 수 없습니다. 잠시 후 다시 시도하세요."
+    retry_after = 2
+
+
+class SetupError(Exception):
+    """The operator has to change something before the server can work; the text says what, in Korean."""
+
+
+class TableMissing(SetupError):
+    """A table does not exist."""
+
+    def __init__(self, table: str) -> None:
+        self.table = table
+        super().__init__(
+            f"테이블 '{table}'가 없습니다.\n"
+            "  → backend 폴더에서 다음을 실행하세요: "
+            'python -c "from models import DynamoDBDatabase; db = DynamoDBDatabase(); db.create_tables()"'
+        )
+
+
+class CredentialsRejected(SetupError):
+    """AWS knows no credentials, or refuses those it was given."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            "✗ DynamoDB 연결 실패: 자격증명 오류\n"
+            f"  → 원인: {reason}\n"
+            "  → backend/.env의 AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY 또는 IAM 역할을 확인하세요."
+        )

@@ -1,0 +1,224 @@
+"""Puts the parts together: `create_app` for a fresh app per call, `start` before it serves."""
+
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+import click
+import orjson
+from apiflask import APIFlask
+from flask import Flask, Response, request
+from flask.cli import AppGroup
+from flask.json.provider import JSONProvider
+from flask_cors import CORS
+from flask_socketio import SocketIO
+from werkzeug.exceptions import UnsupportedMediaType
+
+import rest.answers
+import rest.departments
+import rest.docs
+import rest.events
+import rest.failures
+import rest.health
+from broadcasts import Broadcasts
+from change_log import ChangeLog
+from concurrency import async_mode
+from config import Settings
+from department_service import DepartmentService
+from domain import REGISTRY
+from errors import SetupError, StoreUnavailable
+from event_service import EventService
+from models import DynamoDBDatabase
+from schemas import BODY_MAX
+from snapshots import Snapshots
+from sockets import Messages
+
+log = logging.getLogger(__name__)
+
+VERSION = "1.0.0"
+API_CSP = "default-src 'none'; frame-ancestors 'none'"
+DOCS_CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "connect-src 'self'; frame-ancestors 'none'"
+)
+"""Swagger UI sets style attributes and shows its icons as data."""
+
+
+class OrjsonProvider(JSONProvider):
+    """JSON in UTF-8, Korean unescaped; invalid numbers, encodings and surrogates refused on the way in."""
+
+    def dumps(self, obj: Any, **_options: Any) -> str:
+        return orjson.dumps(obj).decode()
+
+    def loads(self, s: str | bytes, **_options: Any) -> Any:
+        return orjson.loads(s)
+
+    def response(self, *args: Any, **kwargs: Any) -> Response:
+        return Response(orjson.dumps(self._prepare_response_obj(args, kwargs)), mimetype="application/json")
+
+
+@dataclass(slots=True)
+class Calendar:
+    """The parts of one app, reached through `app.extensions["calendar"]`."""
+
+    db: DynamoDBDatabase
+    socketio: SocketIO
+    departments: DepartmentService
+    events: EventService
+    leaving: bool = False
+
+    def require_ready(self) -> None:
+        """Raise `StoreUnavailable` when the server should get no requests."""
+        if self.leaving:
+            raise StoreUnavailable("서버가 종료되는 중입니다.")
+        self.db.read_head(REGISTRY)
+
+    def shut_down(self) -> None:
+        """Turn not-ready and let go of every client, so that the process can end."""
+        self.leaving = True
+        server = self.socketio.server
+
+        def disconnect_all() -> None:
+            for sid, _ in list(server.manager.get_participants("/", None)):
+                server.disconnect(sid)
+
+        self.socketio.start_background_task(disconnect_all)
+
+
+def create_app(settings: Settings, db: DynamoDBDatabase | None = None) -> APIFlask:
+    """Build an app on the store that the settings name, or on the given one. Serves nothing yet."""
+    app = APIFlask(__name__, title="부서 캘린더 API", version=VERSION, docs_path=None, json_errors=False)
+    app.json = OrjsonProvider(app)
+    app.config.update(
+        SECRET_KEY=settings.secret_key,
+        MAX_CONTENT_LENGTH=BODY_MAX,
+        AUTO_200_RESPONSE=False,
+        AUTO_404_RESPONSE=False,
+        AUTO_VALIDATION_ERROR_RESPONSE=False,
+        AUTO_SERVERS=False,
+    )
+    app.url_map.strict_slashes = False
+    app.url_map.merge_slashes = False
+    app.spec_processor(rest.answers.add_answers)
+
+    socketio = SocketIO(
+        app,
+        async_mode=async_mode(),
+        async_handlers=False,  # a client's messages keep their order
+        manage_session=False,
+        cors_allowed_origins=_socket_origins(settings.cors_origins),
+        max_http_buffer_size=BODY_MAX,
+        http_compression=False,
+    )
+    app.wsgi_app = _without_compression(app.wsgi_app)  # type: ignore[method-assign]
+    if settings.cors_origins:
+        CORS(app, origins=list(settings.cors_origins), resources=r"/api/.*", expose_headers=["ETag"])
+
+    db = db or DynamoDBDatabase(settings)
+    snapshots, change_log = Snapshots(db), ChangeLog(db)
+    broadcasts = Broadcasts(socketio, db, snapshots)
+    change_log.on_commit(snapshots.on_commit)
+    change_log.on_commit(broadcasts.on_commit)
+    departments = DepartmentService(db, change_log, socketio.start_background_task)
+    events = EventService(db, change_log, snapshots)
+    Messages(socketio, broadcasts, events)
+    calendar = Calendar(db, socketio, departments, events)
+    app.extensions["calendar"] = calendar
+
+    app.register_blueprint(rest.departments.blueprint(departments))
+    app.register_blueprint(rest.events.blueprint(events))
+    app.register_blueprint(rest.health.blueprint(calendar.require_ready))
+    app.register_blueprint(rest.docs.blueprint())
+    rest.failures.install(app)
+    app.before_request(_refuse_other_media)
+    app.after_request(_secure)
+    app.cli.add_command(_tables_commands(calendar))
+    return app
+
+
+def start(app: Flask, settings: Settings) -> None:
+    """Check the store before serving, and finish in the background what an earlier crash left.
+
+    Raises `SetupError` when the operator has to act; a store that is only out of reach is waited for,
+    not ready in the meantime.
+    """
+    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    calendar: Calendar = app.extensions["calendar"]
+    try:
+        if settings.embedded:
+            calendar.db.create_tables(report=log.info)
+        else:
+            calendar.db.check_tables()
+    except StoreUnavailable:
+        log.warning("DynamoDB에 아직 닿지 않습니다. 닿을 때까지 /readyz는 503입니다.")
+        return
+    calendar.socketio.start_background_task(_repair, calendar.departments)
+
+
+def _repair(departments: DepartmentService) -> None:
+    try:
+        purged, adopted = departments.repair()
+    except (StoreUnavailable, SetupError):
+        log.exception("repair was cut off; the next start goes on")
+    else:
+        log.info("repair: %d deletions finished, %d departments adopted", purged, adopted)
+
+
+def _refuse_other_media() -> None:
+    if request.routing_exception is None and request.method in ("POST", "PUT") and not request.is_json:
+        raise UnsupportedMediaType()
+
+
+def _secure(response: Response) -> Response:
+    docs = request.path.startswith("/docs")
+    response.headers["Content-Security-Policy"] = DOCS_CSP if docs else API_CSP
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Referrer-Policy"] = "no-referrer"
+    if not docs:
+        response.headers.setdefault("Cache-Control", "no-store")
+    return response
+
+
+def _socket_origins(allowed: tuple[str, ...]) -> Any:
+    """Translate CORS_ORIGINS for Socket.IO: None is same origin only, an empty list would allow all."""
+    if not allowed:
+        return None
+    if "*" in allowed:
+        return "*"
+
+    def check(origin: str, environ: dict[str, Any]) -> bool:
+        if origin in allowed:
+            return True
+        scheme = environ.get("HTTP_X_FORWARDED_PROTO", environ["wsgi.url_scheme"]).split(",")[0].strip()
+        host = environ.get("HTTP_X_FORWARDED_HOST", environ.get("HTTP_HOST", "")).split(",")[0].strip()
+        return origin == f"{scheme}://{host}"
+
+    return check
+
+
+def _without_compression(wsgi: Any) -> Any:
+    """Have no WebSocket negotiate permessage-deflate: it costs a third of the CPU of every fan-out."""
+
+    def serve(environ: dict[str, Any], start_response: Any) -> Any:
+        environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
+        return wsgi(environ, start_response)
+
+    return serve
+
+
+def _tables_commands(calendar: Calendar) -> AppGroup:
+    group = AppGroup("tables", help="Create the tables, repair what a crash left.")
+
+    @group.command()
+    @click.option("--provisioned", is_flag=True, help="Provisioned billing instead of on demand.")
+    def create(provisioned: bool) -> None:
+        """Create what is missing; never touches data."""
+        calendar.db.create_tables(provisioned=provisioned, report=click.echo)
+
+    @group.command()
+    def repair() -> None:
+        """Finish deletions that were cut off; adopt departments that other tools wrote."""
+        purged, adopted = calendar.departments.repair()
+        click.echo(f"✓ 마무리한 부서 삭제: {purged}개, 새로 등록한 부서: {adopted}개")
+
+    return group

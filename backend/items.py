@@ -1,0 +1,415 @@
+"""Keys, conditions and the mapping between entities and DynamoDB items.
+
+The only place that knows attribute names. Works on the wire form (`{"S": ...}`) of boto3's low-level
+client, and builds the parts of a `TransactWriteItems` request; it sends nothing.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import Any, TypeAlias
+
+import orjson
+
+from domain import (
+    CHANGE_RETENTION,
+    DELETIONS,
+    REGISTRY,
+    Change,
+    ChangeType,
+    Department,
+    Event,
+    Head,
+    Write,
+    fold_text,
+)
+
+Item: TypeAlias = Mapping[str, Mapping[str, Any]]
+TransactItem: TypeAlias = dict[str, Any]
+
+
+class Refusal(Enum):
+    """Why a write was refused by its own conditions."""
+
+    CHANGED = "the entity is not as its writer saw it"
+    NAME_TAKEN = "another department has the name"
+    REJECTED = "DynamoDB takes no such item"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One item of a transaction: what it touches, its rough size in bytes, and what its failure means."""
+
+    request: TransactItem
+    key: str
+    size: int
+    refusal: Refusal = Refusal.CHANGED
+
+
+NAME_INDEX = "name-index"
+DATE_INDEX = "department-date-index"
+TTL_ATTRIBUTE = "expires_at"
+
+PURGES = "purges"
+"""Partition of `changes` with one row for each deleted department whose events still have to go."""
+
+_EVENT_TEXTS = (
+    "id",
+    "department_id",
+    "event_date",
+    "title",
+    "description",
+    "time",
+    "url",
+    "created_at",
+    "last_modified",
+)
+_DEPARTMENT_TEXTS = ("id", "name", "description", "created_at", "updated_at")
+
+
+def _text(item: Item, name: str) -> str:
+    value: str = item.get(name, {}).get("S", "")
+    return value
+
+
+def _number(item: Item, name: str) -> int:
+    return int(item.get(name, {}).get("N", "0"))
+
+
+def _s(value: str) -> dict[str, str]:
+    return {"S": value}
+
+
+def _n(value: int) -> dict[str, str]:
+    return {"N": str(value)}
+
+
+def event_to_item(event: Event) -> dict[str, Any]:
+    return {**{n: _s(getattr(event, n)) for n in _EVENT_TEXTS}, "revision": _n(event.revision)}
+
+
+def event_from_item(item: Item) -> Event:
+    """Read an event; what older servers did not write is `""`, a missing revision is 0."""
+    return Event(**{n: _text(item, n) for n in _EVENT_TEXTS}, revision=_number(item, "revision"))
+
+
+def department_to_item(department: Department) -> dict[str, Any]:
+    return {**{n: _s(getattr(department, n)) for n in _DEPARTMENT_TEXTS}, "revision": _n(department.revision)}
+
+
+def department_from_item(item: Item) -> Department:
+    return Department(**{n: _text(item, n) for n in _DEPARTMENT_TEXTS}, revision=_number(item, "revision"))
+
+
+def change_to_item(partition: str, change: Change, now: datetime) -> dict[str, Any]:
+    entity = change.entity
+    return {
+        "department_id": _s(partition),
+        "revision": _n(change.revision),
+        "type": _s(change.type.value),
+        "entity": {"M": event_to_item(entity) if isinstance(entity, Event) else department_to_item(entity)},
+        "at": _s(change.at),
+        "by": _s(change.by),
+        "write_id": _s(change.write_id),
+        TTL_ATTRIBUTE: _n(int((now + CHANGE_RETENTION).timestamp())),
+    }
+
+
+def change_from_item(item: Item) -> Change:
+    kind = ChangeType(_text(item, "type"))
+    entity: Item = item["entity"]["M"]
+    return Change(
+        revision=_number(item, "revision"),
+        type=kind,
+        entity=event_from_item(entity) if kind.value.startswith("event_") else department_from_item(entity),
+        at=_text(item, "at"),
+        by=_text(item, "by"),
+        write_id=_text(item, "write_id"),
+    )
+
+
+def partition_of(item: Item) -> str:
+    return _text(item, "department_id")
+
+
+def revision_of(item: Item) -> int:
+    return _number(item, "revision")
+
+
+def change_is_kept(item: Item, now: datetime) -> bool:
+    """Tell whether a row is still within its retention: TTL removes rows late and in no order."""
+    return _number(item, TTL_ATTRIBUTE) > int(now.timestamp())
+
+
+def head_from_item(item: Item) -> Head:
+    return Head(_number(item, "head"), _text(item, "epoch"), "deleted_at" in item)
+
+
+def event_key(event_id: str, department_id: str) -> dict[str, Any]:
+    return {"id": _s(event_id), "department_id": _s(department_id)}
+
+
+def department_key(department_id: str) -> dict[str, Any]:
+    return {"id": _s(department_id)}
+
+
+def change_key(partition: str, revision: int) -> dict[str, Any]:
+    return {"department_id": _s(partition), "revision": _n(revision)}
+
+
+def head_key(partition: str) -> dict[str, Any]:
+    return change_key(partition, 0)
+
+
+def log_after(partition: str, revision: int) -> dict[str, Any]:
+    """Query parameters for the rows of a log after a revision, in order."""
+    return {
+        "KeyConditionExpression": "department_id = :p AND revision > :r",
+        "ExpressionAttributeValues": {":p": _s(partition), ":r": _n(revision)},
+    }
+
+
+def events_of_department(department_id: str, first: str | None, last: str | None) -> dict[str, Any]:
+    """Query parameters on the date index, narrowed to inclusive ISO dates."""
+    condition, values = "department_id = :d", {":d": _s(department_id)}
+    if first is not None or last is not None:
+        condition += " AND event_date BETWEEN :first AND :last"
+        values |= {":first": _s(first or "0000-00-00"), ":last": _s(last or "9999-99-99")}
+    return {
+        "IndexName": DATE_INDEX,
+        "KeyConditionExpression": condition,
+        "ExpressionAttributeValues": values,
+    }
+
+
+def events_with_id(event_id: str) -> dict[str, Any]:
+    return {
+        "KeyConditionExpression": "id = :i",
+        "ExpressionAttributeValues": {":i": _s(event_id)},
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """Table names, their definitions, and the items of each transaction."""
+
+    departments: str
+    events: str
+    changes: str
+
+    def definitions(self) -> list[dict[str, Any]]:
+        """Return `create_table` parameters, without billing, in the order of creation."""
+        return [
+            {
+                "TableName": self.departments,
+                "KeySchema": _keys("id"),
+                "AttributeDefinitions": _attributes(id="S", name="S"),
+                "GlobalSecondaryIndexes": [_index(NAME_INDEX, "name")],
+            },
+            {
+                "TableName": self.events,
+                "KeySchema": _keys("id", "department_id"),
+                "AttributeDefinitions": _attributes(id="S", department_id="S", event_date="S"),
+                "GlobalSecondaryIndexes": [_index(DATE_INDEX, "department_id", "event_date")],
+            },
+            {
+                "TableName": self.changes,
+                "KeySchema": _keys("department_id", "revision"),
+                "AttributeDefinitions": _attributes(department_id="S", revision="N"),
+            },
+        ]
+
+    def write_parts(self, partition: str, write: Write, revision: int, now: datetime) -> list[Part]:
+        """Build what one write adds to its transaction; the head's own update is `move_head`."""
+        row = self._put(
+            self.changes,
+            change_key(partition, revision),
+            change_to_item(partition, change_of(write, revision), now),
+            "attribute_not_exists(revision)",
+        )
+        if isinstance(write.entity, Event):
+            return [self._event_part(write, write.entity.at_revision(revision)), row]
+        return [*self._department_parts(write, write.entity.at_revision(revision)), row]
+
+    def move_head(self, partition: str, head: Head, revision: int, new_epoch: str) -> TransactItem:
+        """Claim the revisions up to `revision`: existence check, deletion check and sequencer in one.
+
+        The registry has no row that creates its head, so its first write does.
+        """
+        values = {":new": _n(revision)}
+        update = "SET #head = :new"
+        if partition == REGISTRY and head.revision == 0:
+            condition = "attribute_not_exists(#head)"
+            update += ", epoch = :epoch"
+            values[":epoch"] = _s(new_epoch)
+        else:
+            condition = "#head = :old AND attribute_not_exists(deleted_at) AND epoch = :epoch"
+            values |= {":old": _n(head.revision), ":epoch": _s(head.epoch)}
+        return {
+            "Update": {
+                "TableName": self.changes,
+                "Key": head_key(partition),
+                "UpdateExpression": update,
+                "ConditionExpression": condition,
+                "ExpressionAttributeNames": {"#head": "head"},
+                "ExpressionAttributeValues": values,
+                "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+            }
+        }
+
+    def _event_part(self, write: Write, event: Event) -> Part:
+        key = event_key(event.id, event.department_id)
+        if write.before is None:
+            return self._put(self.events, key, event_to_item(event), "attribute_not_exists(id)")
+        condition, values = _unchanged(write.before.revision)
+        if write.type in DELETIONS:
+            return self._delete(self.events, key, condition, values)
+        return self._put(self.events, key, event_to_item(event), condition, values)
+
+    def _department_parts(self, write: Write, department: Department) -> list[Part]:
+        key = department_key(department.id)
+        item = department_to_item(department)
+        before = write.before
+        if not isinstance(before, Department):
+            return [
+                self._put(self.departments, key, item, "attribute_not_exists(id)"),
+                self.claim_name(department),
+                self.new_head(department.id, write.id[:8]),
+            ]
+        condition, values = _unchanged(before.revision)
+        if write.type in DELETIONS:
+            purge = change_key(PURGES, department.revision)
+            return [
+                self._delete(self.departments, key, condition, values),
+                *self._release_name(write, before),
+                self._mark_deleted(department.id, write.at),
+                self._put(
+                    self.changes,
+                    purge,
+                    {**purge, "target": _s(department.id)},
+                    "attribute_not_exists(revision)",
+                ),
+            ]
+        put = self._put(self.departments, key, item, condition, values)
+        if fold_text(before.name) == fold_text(department.name):
+            return [put]
+        return [put, self.claim_name(department), *self._release_name(write, before)]
+
+    def claim_name(self, department: Department) -> Part:
+        """Put the row that keeps a department's name unique."""
+        key = head_key(name_partition(department.name))
+        item = {**key, "owner": _s(department.id)}
+        return self._put(
+            self.changes, key, item, "attribute_not_exists(revision)", refusal=Refusal.NAME_TAKEN
+        )
+
+    def new_head(self, department_id: str, epoch: str) -> Part:
+        """Put the head of a department that has none."""
+        key = head_key(department_id)
+        item = {**key, "head": _n(0), "epoch": _s(epoch)}
+        return self._put(self.changes, key, item, "attribute_not_exists(revision)")
+
+    def _release_name(self, write: Write, department: Department) -> list[Part]:
+        if not write.releases_name:
+            return []
+        key = head_key(name_partition(department.name))
+        values = {":id": _s(department.id)}
+        return [self._delete(self.changes, key, "#owner = :id", values, {"#owner": "owner"})]
+
+    def _mark_deleted(self, department_id: str, at: str) -> Part:
+        key = head_key(department_id)
+        request = {
+            "Update": {
+                "TableName": self.changes,
+                "Key": key,
+                "UpdateExpression": "SET deleted_at = :at",
+                "ConditionExpression": "attribute_not_exists(deleted_at)",
+                "ExpressionAttributeValues": {":at": _s(at)},
+            }
+        }
+        return Part(request, _identity(self.changes, key), 100)
+
+    @staticmethod
+    def _put(
+        table: str,
+        key: Item,
+        item: Item,
+        condition: str,
+        values: Mapping[str, Any] | None = None,
+        refusal: Refusal = Refusal.CHANGED,
+    ) -> Part:
+        put: dict[str, Any] = {"TableName": table, "Item": item, "ConditionExpression": condition}
+        if values:
+            put["ExpressionAttributeValues"] = values
+        return Part({"Put": put}, _identity(table, key), len(orjson.dumps(item)), refusal)
+
+    @staticmethod
+    def _delete(
+        table: str,
+        key: Item,
+        condition: str,
+        values: Mapping[str, Any],
+        names: Mapping[str, str] | None = None,
+    ) -> Part:
+        delete: dict[str, Any] = {
+            "TableName": table,
+            "Key": key,
+            "ConditionExpression": condition,
+            "ExpressionAttributeValues": values,
+        }
+        if names:
+            delete["ExpressionAttributeNames"] = names
+        return Part({"Delete": delete}, _identity(table, key), 100)
+
+
+def change_of(write: Write, revision: int) -> Change:
+    """Return the row that a write becomes at its revision."""
+    return Change(
+        revision=revision,
+        type=write.type,
+        entity=write.entity.at_revision(revision),
+        at=write.at,
+        by=write.by,
+        write_id=write.id,
+    )
+
+
+def _identity(table: str, key: Item) -> str:
+    return f"{table} {orjson.dumps(key).decode()}"
+
+
+def _unchanged(revision: int) -> tuple[str, dict[str, Any]]:
+    """Condition that an item is still as its writer saw it; items of older servers have no revision."""
+    if revision == 0:
+        return "attribute_exists(id) AND (attribute_not_exists(revision) OR revision = :seen)", {
+            ":seen": _n(0)
+        }
+    return "revision = :seen", {":seen": _n(revision)}
+
+
+def name_owner(item: Item) -> str:
+    return _text(item, "owner")
+
+
+def purge_from_item(item: Item) -> tuple[int, str]:
+    """Read a purge row: its revision and the id of the deleted department."""
+    return _number(item, "revision"), _text(item, "target")
+
+
+def name_partition(name: str) -> str:
+    return f"name#{fold_text(name)}"
+
+
+def _keys(*names: str) -> list[dict[str, str]]:
+    return [
+        {"AttributeName": name, "KeyType": kind} for name, kind in zip(names, ("HASH", "RANGE"), strict=False)
+    ]
+
+
+def _attributes(**types: str) -> list[dict[str, str]]:
+    return [{"AttributeName": name, "AttributeType": kind} for name, kind in types.items()]
+
+
+def _index(name: str, *keys: str) -> dict[str, Any]:
+    return {"IndexName": name, "KeySchema": _keys(*keys), "Projection": {"ProjectionType": "ALL"}}

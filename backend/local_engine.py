@@ -1,0 +1,195 @@
+"""Starts, shares and stops the embedded DynamoDB engine of a data directory.
+
+A small *keeper* process owns the engine, because servers come and go, even by `kill -9`. Liveness is held
+by file locks, which the kernel frees with their process: every user holds `clients.lock` shared, the keeper
+holds `engine.lock`. The keeper stops the engine once nobody holds `clients.lock`, restarts it when it
+dies, and takes it along when it is killed itself.
+"""
+
+import ctypes
+import fcntl
+import json
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from errors import SetupError
+
+log = logging.getLogger(__name__)
+
+ENGINE_BINARY = Path(__file__).resolve().parent.parent / "node_modules/@dynoxide/linux-x64/dynoxide"
+START_TIMEOUT_S = 20.0
+POLL_S = 0.25
+STOP_TIMEOUT_S = 5.0
+LOCK_PATIENCE_S = 1.0
+PR_SET_PDEATHSIG = 1
+
+
+class EngineUnavailable(SetupError):
+    """The engine could not be started; the text says why and where its log is."""
+
+
+class Engine:
+    """A share in the running engine of a data directory, held until this process ends."""
+
+    def __init__(self, data_dir: Path) -> None:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        self._data_dir = data_dir.resolve()
+        self._keeper: subprocess.Popen[bytes] | None = None
+        self._clients = _open_lock(data_dir / "clients.lock")
+        self.url = self._join()
+
+    def revive(self) -> bool:
+        """Start the keeper again if it died; tell whether the engine's address has changed."""
+        before = self.url
+        self.url = self._join()
+        return self.url != before
+
+    def _join(self) -> str:
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while time.monotonic() < deadline:
+            # Refused only while a keeper is shutting down: a new one must wait for it.
+            if _try_lock(self._clients, fcntl.LOCK_SH):
+                if not self._keeper_lives():
+                    self._start_keeper()
+                elif (address := self._address()) and _answers(address["port"]):
+                    if address["keeps_nothing"]:
+                        log.warning("내장 엔진이 없어 moto가 대신합니다. 종료하면 데이터가 모두 사라집니다!")
+                    return f"http://127.0.0.1:{address['port']}"
+            time.sleep(POLL_S / 10)
+        raise EngineUnavailable(f"내장 저장소를 시작하지 못했습니다. 기록: {self._data_dir / 'engine.log'}")
+
+    def _keeper_lives(self) -> bool:
+        with _open_lock(self._data_dir / "engine.lock") as lock:
+            return not _try_lock(lock, fcntl.LOCK_EX)
+
+    def _start_keeper(self) -> None:
+        with (self._data_dir / "engine.log").open("ab") as output:
+            self._keeper = subprocess.Popen(  # noqa: S603 - our own interpreter and file
+                [sys.executable, str(Path(__file__).resolve()), str(self._data_dir)],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,  # Ctrl-C reaches the server alone; the engine outlives its last write
+            )
+        while self._keeper.poll() is None and not self._keeper_lives():
+            time.sleep(POLL_S / 10)
+
+    def _address(self) -> dict[str, Any] | None:
+        try:
+            address: dict[str, Any] = json.loads((self._data_dir / "engine.json").read_text())
+        except (FileNotFoundError, ValueError):
+            return None
+        return address
+
+
+def acquire(data_dir: Path) -> Engine:
+    """Return a share in the engine on `data_dir`, started if need be. Raises `EngineUnavailable`."""
+    return Engine(data_dir)
+
+
+class Keeper:
+    """Run one engine for as long as somebody uses it. Lives in a process of its own."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self._data_dir = data_dir
+        self._address_file = data_dir / "engine.json"
+        self._engine: subprocess.Popen[bytes] | None = None
+
+    def run(self) -> None:
+        lock = _open_lock(self._data_dir / "engine.lock")
+        deadline = time.monotonic() + LOCK_PATIENCE_S  # users hold it for a moment to see if we live
+        while not _try_lock(lock, fcntl.LOCK_EX):
+            if time.monotonic() > deadline:
+                return  # another keeper was faster
+            time.sleep(POLL_S / 10)
+        clients = _open_lock(self._data_dir / "clients.lock")
+        # Both locks stay held until exit, so that no new keeper begins before the engine is gone.
+        while not _try_lock(clients, fcntl.LOCK_EX):
+            if self._engine is None or self._engine.poll() is not None:
+                self._start_engine()
+            time.sleep(POLL_S)
+        if self._engine is not None:
+            self._engine.terminate()
+            try:
+                self._engine.wait(STOP_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                self._engine.kill()
+                self._engine.wait()
+
+    def _start_engine(self) -> None:
+        port = self._free_port()
+        self._engine = subprocess.Popen(  # noqa: S603 - a fixed program, no shell
+            self._command(port),
+            stdin=subprocess.DEVNULL,
+            preexec_fn=_die_with_parent,
+        )
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while not _answers(port):
+            if self._engine.poll() is not None or time.monotonic() > deadline:
+                return  # the loop tries again, on another port if this one is taken
+            time.sleep(POLL_S / 10)
+        draft = self._address_file.with_suffix(".new")
+        draft.write_text(json.dumps({"port": port, "keeps_nothing": not ENGINE_BINARY.exists()}))
+        draft.replace(self._address_file)
+
+    def _command(self, port: int) -> list[str]:
+        if ENGINE_BINARY.exists():
+            store = self._data_dir / "calendar.db"
+            return [str(ENGINE_BINARY), "serve", "--port", str(port), "--db-path", str(store)]
+        if find_spec("moto") is None:
+            print("이 컴퓨터용 내장 엔진도 moto도 없습니다. 먼저 make install을 실행하세요.")  # noqa: T201 - its log
+        return [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+
+    def _free_port(self) -> int:
+        """Return the last used port if it is free, so that servers find a restarted engine again."""
+        try:
+            wanted = int(json.loads(self._address_file.read_text())["port"])
+        except (FileNotFoundError, ValueError, KeyError):
+            wanted = 0
+        for port in (wanted, 0):
+            with socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                try:
+                    probe.bind(("127.0.0.1", port))
+                except OSError:
+                    continue
+                return int(probe.getsockname()[1])
+        raise EngineUnavailable("127.0.0.1에 빈 포트가 없습니다.")
+
+
+def _open_lock(path: Path) -> Any:
+    return path.open("ab")
+
+
+def _try_lock(file: Any, kind: int) -> bool:
+    try:
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1.0)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _die_with_parent() -> None:
+    """Have Linux kill the engine when its keeper dies, however it dies."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.chdir("/")
+    Keeper(Path(sys.argv[1])).run()

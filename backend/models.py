@@ -1,0 +1,346 @@
+"""`DynamoDBDatabase`: the tables, the commit and the reads, in the terms of the domain.
+
+One commit is one `TransactWriteItems`: the head moves, the entities change and the log grows together or
+not at all. Decides nothing that a user would call a rule; keys and attribute names are in `items.py`.
+"""
+
+import logging
+import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+import items
+from config import Settings
+from domain import REGISTRY, Change, Department, Event, Head, Write, timestamp, utc_now
+from dynamo_client import DynamoClient, RequestRejected, TransactionRefused
+from errors import SetupError, TableMissing
+from items import Refusal
+
+log = logging.getLogger(__name__)
+
+TRANSACTION_LIMIT = 100
+"""Items in one transaction: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html"""
+TRANSACTION_BYTES = 3_500_000
+"""A little under the 4 MB that one transaction may carry."""
+
+PAGE = 100
+"""Log rows read at a time when it is not known how many are wanted."""
+
+CONDITION_FAILED = "ConditionalCheckFailed"
+
+
+class HeadMoved(Exception):
+    """Somebody else committed first; `head` is where the partition stands now, None if it is gone."""
+
+    def __init__(self, head: Head | None) -> None:
+        self.head = head
+        super().__init__(str(head))
+
+
+class WritesRefused(Exception):
+    """Some writes of a commit failed their own conditions; nothing was written.
+
+    `refusals` maps the position of a write to what stood in its way.
+    """
+
+    def __init__(self, refusals: Mapping[int, Refusal]) -> None:
+        self.refusals = refusals
+        super().__init__(str(refusals))
+
+
+class DynamoDBDatabase:
+    """The calendar's tables in one DynamoDB store.
+
+    Every method raises `StoreUnavailable` when the store stays throttled or down after bounded retries,
+    `TableMissing` or `CredentialsRejected` when the operator has to act.
+    """
+
+    def __init__(self, settings: Settings | None = None, client: DynamoClient | None = None) -> None:
+        """Connect to the store that the settings, by default the environment's, name."""
+        settings = settings or Settings.from_env()
+        self._client = client or DynamoClient(settings)
+        self._tables = items.Tables(settings.departments_table, settings.events_table, settings.changes_table)
+
+    # Tables
+
+    def create_tables(self, *, provisioned: bool = False, report: Callable[[str], None] = print) -> None:
+        """Create what is missing, tables, indexes and the log's TTL, and never touch data.
+
+        Tables that exist keep their billing. Raises `SetupError` when one has other keys than ours.
+        """
+        for definition in self._tables.definitions():
+            table = definition["TableName"]
+            try:
+                found = self._client.call("describe_table", TableName=table)["Table"]
+            except TableMissing:
+                self._create_table(definition, provisioned)
+                report(f"✓ {table} 테이블이 생성되었습니다.")
+                continue
+            _require_same_keys(found, definition)
+            self._client.wait_until_active(table)
+            added = self._add_missing_indexes(found, definition)
+            report(f"✓ {table} 테이블이 이미 있습니다." + "".join(f" 인덱스 {n} 추가됨." for n in added))
+        self._enable_ttl()
+
+    def check_tables(self) -> None:
+        """Raise `TableMissing` for the first table that does not exist."""
+        for definition in self._tables.definitions():
+            self._client.call("describe_table", TableName=definition["TableName"])
+
+    def _create_table(self, definition: Mapping[str, Any], provisioned: bool) -> None:
+        try:
+            self._client.call("create_table", **_with_billing(definition, provisioned))
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ResourceInUseException":
+                raise
+            log.info("table %s is being created by another process", definition["TableName"])
+        self._client.wait_until_active(definition["TableName"])
+
+    def _add_missing_indexes(self, found: Mapping[str, Any], definition: Mapping[str, Any]) -> list[str]:
+        present = {index["IndexName"] for index in found.get("GlobalSecondaryIndexes", [])}
+        missing = [i for i in definition.get("GlobalSecondaryIndexes", []) if i["IndexName"] not in present]
+        provisioned = found.get("BillingModeSummary", {}).get("BillingMode") != "PAY_PER_REQUEST"
+        for index in missing:  # DynamoDB takes one index change at a time
+            create = dict(index)
+            if provisioned:
+                create["ProvisionedThroughput"] = _units(index["IndexName"])
+            self._client.call(
+                "update_table",
+                TableName=definition["TableName"],
+                AttributeDefinitions=definition["AttributeDefinitions"],
+                GlobalSecondaryIndexUpdates=[{"Create": create}],
+            )
+            self._client.wait_until_active(definition["TableName"])
+        return [index["IndexName"] for index in missing]
+
+    def _enable_ttl(self) -> None:
+        table = self._tables.changes
+        found = self._client.call("describe_time_to_live", TableName=table)["TimeToLiveDescription"]
+        if found.get("TimeToLiveStatus") in ("ENABLED", "ENABLING"):
+            return
+        self._client.call(
+            "update_time_to_live",
+            TableName=table,
+            TimeToLiveSpecification={"Enabled": True, "AttributeName": items.TTL_ATTRIBUTE},
+        )
+
+    # The commit
+
+    def commit(self, partition: str, head: Head, writes: Sequence[Write]) -> list[Change]:
+        """Commit the leading writes that fit one transaction; return their changes, in order.
+
+        Writes that would touch an item twice, or exceed DynamoDB's limits, are left for the next commit;
+        the first is never left. Raises `HeadMoved` or `WritesRefused`, and then nothing was written.
+        """
+        now = utc_now()
+        parts: list[items.Part] = []
+        owners: list[int] = []
+        touched: set[str] = set()
+        size = 0
+        for position, write in enumerate(writes):
+            more = self._tables.write_parts(partition, write, head.revision + position + 1, now)
+            size += sum(part.size for part in more)
+            keys = {part.key for part in more}
+            full = len(parts) + len(more) >= TRANSACTION_LIMIT or size > TRANSACTION_BYTES
+            if position and (full or touched & keys):
+                break
+            parts += more
+            owners += [position] * len(more)
+            touched |= keys
+        count = owners[-1] + 1
+        move = self._tables.move_head(partition, head, head.revision + count, new_epoch())
+        try:
+            self._client.call("transact_write_items", TransactItems=[move, *(p.request for p in parts)])
+        except RequestRejected as error:
+            if count > 1:  # one write alone says whose fault it is
+                return self.commit(partition, head, writes[:1])
+            raise WritesRefused({0: Refusal.REJECTED}) from error
+        except TransactionRefused as error:
+            if error.reasons[0] == CONDITION_FAILED:
+                raise HeadMoved(_head_or_none(partition, error.items[0])) from error
+            refusals: dict[int, Refusal] = {}
+            for owner, part, reason in zip(owners, parts, error.reasons[1:], strict=True):
+                if reason == CONDITION_FAILED:
+                    refusals.setdefault(owner, part.refusal)
+            raise WritesRefused(refusals) from error
+        return [
+            items.change_of(write, head.revision + position + 1)
+            for position, write in enumerate(writes[:count])
+        ]
+
+    def read_head(self, partition: str) -> Head | None:
+        """Read a partition's head strongly; None when there is no such department, live or being deleted."""
+        answer = self._client.call(
+            "get_item",
+            TableName=self._tables.changes,
+            Key=items.head_key(partition),
+            ConsistentRead=True,
+        )
+        return _head_or_none(partition, answer.get("Item"))
+
+    # The log
+
+    def changes_after(self, partition: str, revision: int, limit: int | None = None) -> list[Change]:
+        """Read strongly, in order, the changes that follow a revision without a hole, `limit` at most.
+
+        Shorter than the head promises means that the log no longer reaches back that far.
+        """
+        now = utc_now()
+        found: list[Change] = []
+        query = {"Limit": limit} if limit else {}
+        for item in self._query(items.log_after(partition, revision), **query):
+            if not items.change_is_kept(item, now):
+                break
+            change = items.change_from_item(item)
+            if change.revision != revision + len(found) + 1:
+                break
+            found.append(change)
+            if len(found) == limit:
+                break
+        return found
+
+    def recent_changes(self, partition: str, window: timedelta) -> list[Change]:
+        """Read strongly the changes of the last while, oldest first; a page of them at least.
+
+        Servers' clocks differ: one row that looks old does not mean that those before it are.
+        """
+        since = timestamp(utc_now() - window)
+        found: list[Change] = []
+        for item in self._query(items.log_after(partition, 0), ScanIndexForward=False, Limit=PAGE):
+            change = items.change_from_item(item)
+            if change.at < since and len(found) >= PAGE:
+                break
+            found.append(change)
+        return found[::-1]
+
+    # Entities
+
+    def list_departments(self) -> list[Department]:
+        """Read all departments strongly, in no order."""
+        found = self._client.items("scan", TableName=self._tables.departments, ConsistentRead=True)
+        return [items.department_from_item(item) for item in found]
+
+    def find_department(self, department_id: str) -> Department | None:
+        answer = self._client.call(
+            "get_item",
+            TableName=self._tables.departments,
+            Key=items.department_key(department_id),
+            ConsistentRead=True,
+        )
+        return items.department_from_item(answer["Item"]) if "Item" in answer else None
+
+    def owns_name(self, department: Department) -> bool:
+        """Tell whether the row that keeps a department's name unique is its own."""
+        answer = self._client.call(
+            "get_item",
+            TableName=self._tables.changes,
+            Key=items.head_key(items.name_partition(department.name)),
+            ConsistentRead=True,
+        )
+        return items.name_owner(answer.get("Item", {})) == department.id
+
+    def find_event(self, event_id: str) -> Event | None:
+        """Find an event by its id alone, read strongly."""
+        query = items.events_with_id(event_id)
+        found = self._client.items("query", TableName=self._tables.events, ConsistentRead=True, **query)
+        return next((items.event_from_item(item) for item in found), None)
+
+    def indexed_events(
+        self, department_id: str, first: str | None = None, last: str | None = None
+    ) -> Iterator[Event]:
+        """Read a department's events from the date index, eventually consistent, by inclusive ISO dates."""
+        query = items.events_of_department(department_id, first, last)
+        for item in self._client.items("query", TableName=self._tables.events, **query):
+            yield items.event_from_item(item)
+
+    # Repair
+
+    def pending_purges(self) -> list[tuple[int, str]]:
+        """List the deletions whose events may still be there: registry revision and department id."""
+        return [items.purge_from_item(item) for item in self._query(items.log_after(items.PURGES, 0))]
+
+    def purge_department(self, revision: int, department_id: str) -> None:
+        """Remove everything of a department that is marked deleted; run again, it goes on where it stopped.
+
+        The index may lag behind the last events, the log does not: what either names is removed.
+        """
+        doomed = {event.id for event in self.indexed_events(department_id)}
+        rows = list(self._query(items.log_after(department_id, 0)))
+        doomed |= {items.change_from_item(row).entity.id for row in rows}
+        self._client.delete_many(
+            self._tables.events, [items.event_key(event_id, department_id) for event_id in sorted(doomed)]
+        )
+        self._client.delete_many(
+            self._tables.changes,
+            [
+                *(items.change_key(department_id, items.revision_of(row)) for row in rows),
+                items.head_key(department_id),
+            ],
+        )
+        self._client.delete_many(self._tables.changes, [items.change_key(items.PURGES, revision)])
+
+    def adopt_departments(self) -> int:
+        """Give departments that an older server or another tool wrote their head and their name's row.
+
+        Returns how many were adopted. A name that is taken already stays with its first owner.
+        """
+        departments = self.list_departments()
+        keys = [items.head_key(department.id) for department in departments]
+        known = {items.partition_of(item) for item in self._client.get_many(self._tables.changes, keys)}
+        strangers = [department for department in departments if department.id not in known]
+        for department in strangers:
+            for part in (
+                self._tables.new_head(department.id, new_epoch()),
+                self._tables.claim_name(department),
+            ):
+                try:
+                    self._client.call("transact_write_items", TransactItems=[part.request])
+                except TransactionRefused:
+                    log.info("%s: %s stood there already", department.id, part.key)
+        return len(strangers)
+
+    def _query(self, query: Mapping[str, Any], **more: Any) -> Iterator[dict[str, Any]]:
+        return self._client.items(
+            "query", TableName=self._tables.changes, ConsistentRead=True, **query, **more
+        )
+
+
+def new_epoch() -> str:
+    return secrets.token_hex(4)
+
+
+def _head_or_none(partition: str, item: Mapping[str, Any] | None) -> Head | None:
+    if item:
+        return items.head_from_item(item)
+    return Head(0, "") if partition == REGISTRY else None
+
+
+def _require_same_keys(found: Mapping[str, Any], definition: Mapping[str, Any]) -> None:
+    def keys(table: Mapping[str, Any]) -> set[tuple[str, str, str]]:
+        types = {a["AttributeName"]: a["AttributeType"] for a in table["AttributeDefinitions"]}
+        return {(k["AttributeName"], k["KeyType"], types[k["AttributeName"]]) for k in table["KeySchema"]}
+
+    if keys(found) != keys(definition):
+        raise SetupError(
+            f"테이블 '{definition['TableName']}'의 키가 다릅니다: {sorted(keys(found))}, "
+            f"필요한 키: {sorted(keys(definition))}. 다른 테이블 이름을 쓰세요."
+        )
+
+
+def _with_billing(definition: Mapping[str, Any], provisioned: bool) -> dict[str, Any]:
+    if not provisioned:
+        return {**definition, "BillingMode": "PAY_PER_REQUEST"}
+    table = {**definition, "BillingMode": "PROVISIONED", "ProvisionedThroughput": _units(None)}
+    if indexes := definition.get("GlobalSecondaryIndexes"):
+        table["GlobalSecondaryIndexes"] = [
+            {**index, "ProvisionedThroughput": _units(index["IndexName"])} for index in indexes
+        ]
+    return table
+
+
+def _units(index: str | None) -> dict[str, int]:
+    units = 5 if index == items.NAME_INDEX else 10
+    return {"ReadCapacityUnits": units, "WriteCapacityUnits": units}

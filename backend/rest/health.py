@@ -1,0 +1,26 @@
+"""`/healthz` and `/readyz`: for load balancers and supervisors."""
+
+from collections.abc import Callable
+from typing import Any
+
+from apiflask import APIBlueprint
+
+from rest.answers import StatusAnswer, documented
+
+
+def blueprint(require_ready: Callable[[], None]) -> APIBlueprint:
+    """`require_ready` raises when the server should get no requests."""
+    bp = APIBlueprint("health", __name__, tag="상태")
+
+    @bp.get("/healthz")
+    @documented("프로세스가 살아 있음", StatusAnswer)
+    def healthz() -> dict[str, Any]:
+        return {"success": True, "status": "alive"}
+
+    @bp.get("/readyz")
+    @documented("저장소에 닿음", StatusAnswer, 200, 503)
+    def readyz() -> dict[str, Any]:
+        require_ready()
+        return {"success": True, "status": "ready"}
+
+    return bp

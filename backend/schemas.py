@@ -1,0 +1,220 @@
+"""The shapes that clients send: their fields, limits and the Korean sentence for each broken rule.
+
+Every check of input is here, whichever door it came through.
+"""
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from datetime import date
+from typing import Annotated, Any, ClassVar, Self
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from errors import InvalidId, ValidationFailed
+
+NAME_MAX = 100
+TITLE_MAX = 200
+DESCRIPTION_MAX = 10_000
+TIME_MAX = 50
+URL_MAX = 2_048
+CHANGES_MAX = 1_000
+BODY_MAX = 1024 * 1024
+
+ECHOED = frozenset({"id", "department_id", "created_at", "last_modified", "updated_at", "revision"})
+"""Fields of answers that a client may send back; the server knows better and ignores them."""
+
+_UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
+
+_MESSAGES = {
+    "missing": "필수 항목입니다.",
+    "extra_forbidden": "알 수 없는 항목입니다.",
+    "string_type": "문자열이어야 합니다.",
+    "string_too_short": "비워 둘 수 없습니다.",
+    "string_too_long": "{max_length}자 이하여야 합니다.",
+    "int_type": "정수여야 합니다.",
+    "int_parsing": "정수여야 합니다.",
+    "greater_than_equal": "{ge} 이상이어야 합니다.",
+    "less_than_equal": "{le} 이하여야 합니다.",
+    "model_type": "JSON 객체여야 합니다.",
+    "model_attributes_type": "JSON 객체여야 합니다.",
+}
+
+
+class Shape(BaseModel):
+    """Base of all input: strict types, unknown fields named as errors, our own error for broken rules."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+    ignored: ClassVar[frozenset[str]] = frozenset()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_ignored(cls, data: Any) -> Any:
+        if isinstance(data, dict):
+            return {key: value for key, value in data.items() if key not in cls.ignored}
+        return data
+
+    @classmethod
+    def model_validate(cls, obj: Any, **options: Any) -> Self:
+        """Validate input of any type. Raises `ValidationFailed` with every broken rule."""
+        try:
+            return super().model_validate(obj, **options)
+        except ValidationError as error:
+            raise ValidationFailed([_detail(e) for e in error.errors(include_url=False)]) from error
+
+    def given(self) -> dict[str, Any]:
+        """Return the fields that the client sent."""
+        return self.model_dump(exclude_unset=True)
+
+
+def _detail(error: Mapping[str, Any]) -> dict[str, str]:
+    rule = str(error["type"])
+    template = _MESSAGES.get(rule)
+    message = template.format(**error.get("ctx", {})) if template else str(error["msg"])
+    field = ".".join(str(part) for part in error["loc"]) or "body"
+    return {"field": field, "rule": rule, "message": message}
+
+
+def _clean(value: Any) -> Any:
+    """Normalise text to NFC and trim it, before it is measured; refuse what no text field may hold."""
+    if not isinstance(value, str):
+        return value
+    if any(unicodedata.category(char) in ("Cs", "Cc") and char not in "\t\n\r" for char in value):
+        raise PydanticCustomError("invalid_character", "쓸 수 없는 제어 문자가 있습니다.")
+    return unicodedata.normalize("NFC", value).strip()
+
+
+def _clean_line(value: Any) -> Any:
+    cleaned = _clean(value)
+    return " ".join(cleaned.splitlines()) if isinstance(cleaned, str) else cleaned
+
+
+def _iso_date(value: str) -> str:
+    try:
+        if date.fromisoformat(value).isoformat() == value:
+            return value
+    except ValueError:
+        pass
+    raise PydanticCustomError("invalid_date", "YYYY-MM-DD 형식의 실제 날짜여야 합니다.")
+
+
+def _web_address(value: str) -> str:
+    if not value:
+        return value
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:
+        usable = False
+    if not usable or any(char.isspace() for char in value):
+        raise PydanticCustomError("invalid_url", "http:// 또는 https://로 시작하는 주소여야 합니다.")
+    return value
+
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=NAME_MAX), BeforeValidator(_clean_line)]
+Title = Annotated[str, StringConstraints(min_length=1, max_length=TITLE_MAX), BeforeValidator(_clean_line)]
+Description = Annotated[str, StringConstraints(max_length=DESCRIPTION_MAX), BeforeValidator(_clean)]
+TimeText = Annotated[str, StringConstraints(max_length=TIME_MAX), BeforeValidator(_clean_line)]
+Url = Annotated[
+    str, StringConstraints(max_length=URL_MAX), BeforeValidator(_clean), AfterValidator(_web_address)
+]
+IsoDate = Annotated[
+    str,
+    BeforeValidator(_clean),
+    AfterValidator(_iso_date),
+    Field(json_schema_extra={"format": "date", "examples": ["2024-01-20"]}),
+]
+
+
+class DepartmentNew(Shape):
+    """A department to create."""
+
+    ignored = ECHOED
+    name: Name
+    description: Description = ""
+
+
+class DepartmentChange(Shape):
+    """The fields of a department to change; what is left out stays."""
+
+    ignored = ECHOED
+    name: Name = ""
+    description: Description = ""
+
+
+class EventNew(Shape):
+    """A calendar entry to create."""
+
+    ignored = ECHOED
+    event_date: IsoDate
+    title: Title
+    description: Description = ""
+    time: TimeText = ""
+    url: Url = ""
+
+
+class EventChange(Shape):
+    """The fields of a calendar entry to change; what is left out stays."""
+
+    ignored = ECHOED
+    event_date: IsoDate = ""
+    title: Title = ""
+    description: Description = ""
+    time: TimeText = ""
+    url: Url = ""
+
+
+class Query(Shape):
+    """Base of query strings: text that is read as its type, and parameters of others let pass."""
+
+    model_config = ConfigDict(strict=False, extra="ignore", populate_by_name=True)
+
+
+class EventRange(Query):
+    """Which part of a list is wanted, by inclusive dates."""
+
+    first: IsoDate | None = Field(default=None, alias="from")
+    last: IsoDate | None = Field(default=None, alias="to")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.first and self.last and self.first > self.last:
+            raise PydanticCustomError("range_reversed", "from은 to보다 늦을 수 없습니다.")
+        return self
+
+
+class ChangesQuery(Query):
+    """Where a delta begins, and how long it may be."""
+
+    since: Annotated[str, StringConstraints(min_length=1)]
+    limit: Annotated[int, Field(ge=1, le=CHANGES_MAX)] = CHANGES_MAX
+
+
+class LeaveMessage(Shape):
+    """A Socket.IO message about one department."""
+
+    department_id: str
+
+
+class SyncMessage(LeaveMessage):
+    """A Socket.IO message about one department, with the place its sender has reached."""
+
+    sync_token: str = ""
+
+
+def parse_id(text: str) -> str:
+    """Return a UUID in its canonical lower-case form. Raises `InvalidId`."""
+    if not _UUID.fullmatch(text):
+        raise InvalidId()
+    return text.lower()

@@ -21,7 +21,7 @@ run: install
 	@cd backend && DYNAMODB_ENDPOINT_URL=$${DYNAMODB_ENDPOINT_URL:-embedded} PYTHONUNBUFFERED=1 \
 		exec ../$(BIN)/flask run --host=127.0.0.1 --port=$(PORT)
 
-test: install
+test: install dynamodb-local
 	$(BIN)/pytest
 
 lint: install
@@ -43,3 +43,11 @@ lock: .venv/.installed
 
 clean:
 	rm -rf .venv node_modules .mypy_cache .ruff_cache .pytest_cache
+
+# AWS's own DynamoDB for the storage suite; only where Java and Maven are present.
+.PHONY: dynamodb-local
+dynamodb-local:
+	@if command -v java >/dev/null && command -v mvn >/dev/null; then \
+		test -d tests/storage/dynamodb-local/lib || mvn --quiet --batch-mode \
+			--file tests/storage/dynamodb-local/pom.xml dependency:copy-dependencies -DoutputDirectory=lib; \
+	else echo "Java 17 or Maven is missing: the storage suite will not run on DynamoDB Local."; fi

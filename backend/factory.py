@@ -51,7 +51,10 @@ class OrjsonProvider(JSONProvider):
         return orjson.dumps(obj).decode()
 
     def loads(self, s: str | bytes, **_options: Any) -> Any:
-        return orjson.loads(s)
+        value = orjson.loads(s)
+        if value is None:
+            raise ValueError("null")  # APIFlask would take it for an empty object
+        return value
 
     def response(self, *args: Any, **kwargs: Any) -> Response:
         return Response(orjson.dumps(self._prepare_response_obj(args, kwargs)), mimetype="application/json")

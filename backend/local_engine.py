@@ -42,7 +42,6 @@ class Engine:
     def __init__(self, data_dir: Path) -> None:
         data_dir.mkdir(parents=True, exist_ok=True)
         self._data_dir = data_dir.resolve()
-        self._keeper: subprocess.Popen[bytes] | None = None
         self._clients = _open_lock(data_dir / "clients.lock")
         self.url = self._join()
 
@@ -67,19 +66,23 @@ class Engine:
         raise EngineUnavailable(f"내장 저장소를 시작하지 못했습니다. 기록: {self._data_dir / 'engine.log'}")
 
     def _keeper_lives(self) -> bool:
-        with _open_lock(self._data_dir / "engine.lock") as lock:
+        lock = _open_lock(self._data_dir / "engine.lock")
+        try:
             return not _try_lock(lock, fcntl.LOCK_EX)
+        finally:
+            os.close(lock)
 
     def _start_keeper(self) -> None:
         with (self._data_dir / "engine.log").open("ab") as output:
-            self._keeper = subprocess.Popen(  # noqa: S603 - our own interpreter and file
+            subprocess.run(  # noqa: S603 - our own interpreter and file
                 [sys.executable, str(Path(__file__).resolve()), str(self._data_dir)],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                start_new_session=True,  # Ctrl-C reaches the server alone; the engine outlives its last write
+                check=True,  # returns at once: the keeper detaches itself
             )
-        while self._keeper.poll() is None and not self._keeper_lives():
+        deadline = time.monotonic() + LOCK_PATIENCE_S
+        while not self._keeper_lives() and time.monotonic() < deadline:
             time.sleep(POLL_S / 10)
 
     def _address(self) -> dict[str, Any] | None:
@@ -165,11 +168,12 @@ class Keeper:
         raise EngineUnavailable("127.0.0.1에 빈 포트가 없습니다.")
 
 
-def _open_lock(path: Path) -> Any:
-    return path.open("ab")
+def _open_lock(path: Path) -> int:
+    """Open a lock file; the descriptor is not inherited by programs that this process starts."""
+    return os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
 
 
-def _try_lock(file: Any, kind: int) -> bool:
+def _try_lock(file: int, kind: int) -> bool:
     try:
         fcntl.flock(file, kind | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -189,7 +193,14 @@ def _die_with_parent() -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _detach() -> None:
+    """Leave the server's process group: Ctrl-C must not take the engine from its last write."""
+    if os.fork():
+        os._exit(0)
+    os.setsid()
     os.chdir("/")
+
+
+if __name__ == "__main__":
+    _detach()
     Keeper(Path(sys.argv[1])).run()

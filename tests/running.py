@@ -1,0 +1,140 @@
+"""Starts the real programs for tests: the server in each way it is run, and AWS's own DynamoDB Local."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import requests
+
+ROOT = Path(__file__).resolve().parent.parent
+BACKEND = ROOT / "backend"
+BIN = Path(sys.executable).parent
+DYNAMODB_LOCAL = ROOT / "tests/storage/dynamodb-local/lib"
+
+FLASK_RUN = [str(BIN / "flask"), "run", "--host=127.0.0.1", "--port={port}"]
+GUNICORN_EVENTLET = [
+    str(BIN / "gunicorn"), "--worker-class", "eventlet", "-w", "1", "app:app", "--bind", "127.0.0.1:{port}",
+]  # fmt: skip
+GUNICORN_GEVENT = [
+    str(BIN / "gunicorn"), "--worker-class", "gevent", "-w", "1", "app:app", "--bind", "127.0.0.1:{port}",
+]  # fmt: skip
+COMMANDS = {"flask": FLASK_RUN, "eventlet": GUNICORN_EVENTLET, "gevent": GUNICORN_GEVENT}
+
+
+def wait_for(condition: Callable[[], Any], seconds: float = 15.0, what: str = "the condition") -> Any:
+    """Return the condition's first true value; fail when it stays false for so long."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if value := condition():
+            return value
+        time.sleep(0.02)
+    raise AssertionError(f"waited {seconds} s in vain for {what}")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def hermetic_env(**settings: str) -> dict[str, str]:
+    """The environment without anything that would point a program at a real account."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "FLASK_", "DYNAMODB_"))}
+    return kept | {"AWS_EC2_METADATA_DISABLED": "true", "PYTHONUNBUFFERED": "1"} | settings
+
+
+@dataclass
+class Server:
+    """A running server process with its log."""
+
+    process: subprocess.Popen[bytes]
+    url: str
+    log_file: Path
+
+    @property
+    def log(self) -> str:
+        return self.log_file.read_text(errors="replace")
+
+    def pids(self) -> list[int]:
+        """The process and its children, as gunicorn's workers."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        return [self.process.pid, *map(int, children)]
+
+    def kill(self) -> None:
+        """End at once, as by `kill -9` or loss of power."""
+        for pid in self.pids():
+            os.kill(pid, signal.SIGKILL)
+        self.process.wait(10)
+
+    def stop(self) -> int:
+        """End as a supervisor would; return the exit status."""
+        self.process.terminate()
+        return self.process.wait(30)
+
+
+@contextlib.contextmanager
+def running_server(
+    folder: Path, mode: str, settings: Mapping[str, str], *, ready: bool = True
+) -> Iterator[Server]:
+    port = free_port()
+    log_file = folder / f"server-{port}.log"
+    command = [part.format(port=port) for part in COMMANDS[mode]]
+    with log_file.open("wb") as log:
+        process = subprocess.Popen(
+            command,
+            cwd=BACKEND,
+            env=hermetic_env(**settings),
+            stdout=log,
+            stderr=log,
+            stdin=subprocess.DEVNULL,
+        )
+    server = Server(process, f"http://127.0.0.1:{port}", log_file)
+    try:
+        if ready:
+            wait_for(lambda: is_ready(server), 30, f"{mode} to be ready:\n{server.log}")
+        yield server
+    finally:
+        if process.poll() is None:
+            server.stop()
+
+
+def is_ready(server: Server) -> bool:
+    if server.process.poll() is not None:
+        raise AssertionError(f"the server ended:\n{server.log}")
+    try:
+        return requests.get(f"{server.url}/readyz", timeout=5).ok
+    except requests.ConnectionError:
+        return False
+
+
+@contextlib.contextmanager
+def running_dynamodb_local() -> Iterator[str]:
+    port = free_port()
+    process = subprocess.Popen(
+        [
+            "java", f"-Djava.library.path={DYNAMODB_LOCAL}", "-cp", f"{DYNAMODB_LOCAL}/*",
+            "software.amazon.dynamodb.services.local.main.ServerRunner",
+            "-inMemory", "-sharedDb", "-disableTelemetry", "-port", str(port),
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+
+    def answers() -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", port)) == 0
+
+    try:
+        wait_for(answers, 60, "DynamoDB Local")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.kill()
+        process.wait()

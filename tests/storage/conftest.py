@@ -1,0 +1,68 @@
+"""The stores that the storage suite runs on: the embedded engine, moto, AWS's own DynamoDB Local."""
+
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from moto import mock_aws
+
+from config import Settings
+from domain import new_id
+from dynamo_client import DynamoClient
+from models import DynamoDBDatabase
+from running import DYNAMODB_LOCAL, running_dynamodb_local
+
+STORES = ("engine", "moto", "dynamodb-local")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _credentials() -> None:
+    os.environ["AWS_ACCESS_KEY_ID"] = os.environ["AWS_SECRET_ACCESS_KEY"] = "testing"
+
+
+@pytest.fixture(scope="session")
+def dynamodb_local() -> Iterator[str]:
+    if not shutil.which("java") or not DYNAMODB_LOCAL.is_dir():
+        pytest.skip("DynamoDB Local needs Java 17 and Maven: make dynamodb-local")
+    with running_dynamodb_local() as url:
+        yield url
+
+
+@pytest.fixture(params=STORES)
+def settings(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
+    """Settings of an empty set of tables on one of the stores."""
+    prefix = new_id()[:8]
+    settings = Settings(
+        departments_table=f"{prefix}-departments",
+        events_table=f"{prefix}-events",
+        changes_table=f"{prefix}-changes",
+    )
+    if request.param == "moto":
+        one_at_a_time(monkeypatch)
+        with mock_aws():
+            yield settings
+    else:
+        fixture = "engine" if request.param == "engine" else "dynamodb_local"
+        value = request.getfixturevalue(fixture)
+        yield replace(settings, dynamodb_endpoint_url=value if isinstance(value, str) else value.url)
+
+
+@pytest.fixture
+def db(settings: Settings) -> DynamoDBDatabase:
+    database = DynamoDBDatabase(settings)
+    database.create_tables(report=lambda line: None)
+    return database
+
+
+def one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """moto's own dictionaries do not stand concurrent requests; a real store does."""
+    lock, call = threading.Lock(), DynamoClient.call
+
+    def locked(self, operation, **parameters):
+        with lock:
+            return call(self, operation, **parameters)
+
+    monkeypatch.setattr(DynamoClient, "call", locked)

@@ -1,0 +1,214 @@
+"""The commit: head, entities and log together or not at all, on every store."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+
+import items
+from change_log import ChangeLog, WriteRefused
+from domain import REGISTRY, ChangeType, Department, Event, Head, Write, new_id, utc_now
+from errors import DepartmentNotFound, StoreUnavailable
+from items import Refusal
+from models import DynamoDBDatabase, HeadMoved, WritesRefused
+
+
+def department_write(name: str = "") -> Write:
+    department = Department(id=new_id(), name=name or f"부서 {new_id()}")
+    return Write(type=ChangeType.DEPARTMENT_CREATED, entity=department)
+
+
+def new_department(db: DynamoDBDatabase) -> str:
+    return ChangeLog(db).commit(REGISTRY, department_write()).entity.id
+
+
+def creation(department_id: str, title: str = "회의", **fields: str) -> Write:
+    event = Event(id=new_id(), department_id=department_id, event_date="2024-01-20", title=title, **fields)
+    return Write(type=ChangeType.EVENT_CREATED, entity=event)
+
+
+def edit(before: Event, **fields: str) -> Write:
+    return Write(type=ChangeType.EVENT_UPDATED, entity=replace(before, **fields), before=before)
+
+
+def deletion(before: Event) -> Write:
+    return Write(type=ChangeType.EVENT_DELETED, entity=before, before=before)
+
+
+def head_of(db: DynamoDBDatabase, partition: str) -> Head:
+    head = db.read_head(partition)
+    assert head is not None
+    return head
+
+
+def test_a_new_department_has_a_head_at_revision_0_with_an_epoch_of_its_own(db):
+    first, second = head_of(db, new_department(db)), head_of(db, new_department(db))
+    assert (first.revision, first.deleted) == (0, False)
+    assert first.epoch != second.epoch
+
+
+def test_an_event_its_log_row_and_the_head_are_written_together(db):
+    department = new_department(db)
+    [change] = db.commit(department, head_of(db, department), [creation(department, "팀 회의")])
+    assert change.revision == 1
+    assert head_of(db, department).revision == 1
+    assert db.find_event(change.entity.id) == change.entity
+    assert db.changes_after(department, 0) == [change]
+    assert list(db.indexed_events(department)) == [change.entity]
+
+
+def test_a_group_takes_consecutive_revisions(db):
+    department = new_department(db)
+    changes = db.commit(department, head_of(db, department), [creation(department) for _ in range(49)])
+    assert [change.revision for change in changes] == list(range(1, 50))
+    assert sorted(event.revision for event in db.indexed_events(department)) == list(range(1, 50))
+    assert db.changes_after(department, 0) == changes
+
+
+def test_what_exceeds_one_transaction_is_left_for_the_next(db):
+    department = new_department(db)
+    changes = db.commit(department, head_of(db, department), [creation(department) for _ in range(60)])
+    assert len(changes) == 49
+    assert head_of(db, department).revision == 49
+
+
+def test_large_events_share_a_transaction_only_up_to_its_size(db):
+    department = new_department(db)
+    writes = [creation(department, description="가" * 10_000) for _ in range(49)]
+    changes = db.commit(department, head_of(db, department), writes)
+    assert 20 < len(changes) <= 49
+    assert len(db.changes_after(department, 0)) == len(changes)
+
+
+def test_two_writes_of_one_event_do_not_share_a_transaction(db):
+    department = new_department(db)
+    [created] = db.commit(department, head_of(db, department), [creation(department)])
+    writes = [edit(created.entity, title="하나"), edit(created.entity, title="둘")]
+    assert len(db.commit(department, head_of(db, department), writes)) == 1
+
+
+def test_a_lost_race_writes_nothing_and_tells_where_the_head_is(db):
+    department = new_department(db)
+    stale = head_of(db, department)
+    db.commit(department, stale, [creation(department)])
+    loser = creation(department)
+    with pytest.raises(HeadMoved) as caught:
+        db.commit(department, stale, [loser])
+    assert caught.value.head == head_of(db, department)
+    assert db.find_event(loser.entity.id) is None
+    assert len(db.changes_after(department, 0)) == 1
+
+
+def test_an_edit_of_a_state_that_is_gone_is_refused_by_position(db):
+    department = new_department(db)
+    [created] = db.commit(department, head_of(db, department), [creation(department)])
+    db.commit(department, head_of(db, department), [edit(created.entity, title="새 제목")])
+    writes = [creation(department), edit(created.entity, title="늦은 제목")]
+    with pytest.raises(WritesRefused) as caught:
+        db.commit(department, head_of(db, department), writes)
+    assert caught.value.refusals == {1: Refusal.CHANGED}
+    assert db.find_event(created.entity.id).title == "새 제목"
+    assert db.find_event(writes[0].entity.id) is None
+
+
+def test_a_department_nobody_created_takes_no_events(db):
+    with pytest.raises(DepartmentNotFound):
+        ChangeLog(db).commit(new_id(), creation(new_id()))
+
+
+def test_one_refused_write_does_not_fail_the_others_of_its_group(db):
+    department = new_department(db)
+    log = ChangeLog(db)
+    created = log.commit(department, creation(department)).entity
+    log.commit(department, edit(created, title="먼저"))
+    stale = [edit(created, title="늦음"), deletion(created)]
+    good = [creation(department, f"회의 {n}") for n in range(20)]
+    with ThreadPoolExecutor(22) as pool:
+        outcomes = list(pool.map(lambda w: attempt(log, department, w), [*good[:10], *stale, *good[10:]]))
+    refused = [outcome for outcome in outcomes if isinstance(outcome, WriteRefused)]
+    assert [error.refusal for error in refused] == [Refusal.CHANGED] * 2
+    assert sorted(o.revision for o in outcomes if o not in refused) == list(range(3, 23))
+    assert head_of(db, department).revision == 22
+
+
+def attempt(log: ChangeLog, partition: str, write: Write):
+    try:
+        return log.commit(partition, write)
+    except WriteRefused as error:
+        return error
+
+
+def test_writers_on_several_servers_leave_dense_revisions_and_lose_nothing(settings, db):
+    department = new_department(db)
+    servers = [ChangeLog(DynamoDBDatabase(settings)) for _ in range(3)]
+    writes = [creation(department, f"회의 {n}") for n in range(60)]
+    with ThreadPoolExecutor(12) as pool:
+        changes = list(pool.map(lambda nw: servers[nw[0] % 3].commit(department, nw[1]), enumerate(writes)))
+    assert sorted(change.revision for change in changes) == list(range(1, 61))
+    logged = db.changes_after(department, 0)
+    assert {change.write_id for change in logged} == {write.id for write in writes}
+    assert {event.id for event in db.indexed_events(department)} == {w.entity.id for w in writes}
+
+
+def test_of_servers_racing_for_one_name_exactly_one_wins(settings, db):
+    servers = [ChangeLog(DynamoDBDatabase(settings)) for _ in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        outcomes = list(pool.map(lambda log: attempt(log, REGISTRY, department_write("개발팀")), servers))
+    refused = [o.refusal for o in outcomes if isinstance(o, WriteRefused)]
+    assert refused == [Refusal.NAME_TAKEN] * 3
+    assert len(db.list_departments()) == 1
+
+
+def test_a_writer_whose_answer_was_lost_recognises_its_own_commit(settings, db):
+    department = new_department(db)
+    lossy = LosesFirstAnswer(settings)
+    write = creation(department)
+    change = ChangeLog(lossy).commit(department, write)
+    assert lossy.lost
+    assert change.revision == 1
+    assert [c.write_id for c in db.changes_after(department, 0)] == [write.id]
+
+
+class LosesFirstAnswer(DynamoDBDatabase):
+    """Commits, then acts as a store whose answer was lost and whose resend lost the race with itself."""
+
+    lost = False
+
+    def commit(self, partition, head, writes):
+        changes = super().commit(partition, head, writes)
+        if self.lost:
+            return changes
+        self.lost = True
+        raise HeadMoved(self.read_head(partition))
+
+
+def test_a_head_that_never_holds_still_ends_in_a_503(settings, db, monkeypatch):
+    monkeypatch.setattr("change_log.RACE_WINDOW_S", 0.1)
+    department = new_department(db)
+
+    class AlwaysSlower(DynamoDBDatabase):
+        def commit(self, partition, head, writes):
+            raise HeadMoved(Head(head.revision + 1, head.epoch))
+
+    with pytest.raises(StoreUnavailable):
+        ChangeLog(AlwaysSlower(settings)).commit(department, creation(department))
+
+
+def test_the_log_is_told_in_commit_order(db):
+    department = new_department(db)
+    log = ChangeLog(db)
+    told: list[int] = []
+    log.on_commit(lambda partition, head, changes: told.extend(c.revision for c in changes))
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda n: log.commit(department, creation(department)), range(40)))
+    assert told == list(range(1, 41))
+
+
+def test_log_rows_expire_30_days_after_they_were_written(db, settings):
+    department = new_department(db)
+    ChangeLog(db).commit(department, creation(department))
+    answer = db._client.call(
+        "get_item", TableName=settings.changes_table, Key=items.change_key(department, 1)
+    )
+    kept = int(answer["Item"]["expires_at"]["N"])
+    assert abs(kept - utc_now().timestamp() - 30 * 86400) < 60

@@ -1,0 +1,301 @@
+"""The services on real stores: reading, deleting, crashing, adopting, paging."""
+
+from datetime import timedelta
+
+import pytest
+
+import items
+from change_log import ChangeLog
+from department_service import DepartmentService
+from domain import SyncToken, fold_text, new_id, utc_now
+from errors import (
+    DepartmentNameTaken,
+    DepartmentNotFound,
+    EventNotFound,
+    SyncTokenExpired,
+)
+from event_service import EventService
+from models import DynamoDBDatabase
+from snapshots import Snapshots
+
+
+class Calendar:
+    """The services of one server process, without its doors."""
+
+    def __init__(self, db: DynamoDBDatabase, spawn=lambda function, *arguments: function(*arguments)) -> None:
+        self.db = db
+        self.log = ChangeLog(db)
+        self.snapshots = Snapshots(db)
+        self.log.on_commit(self.snapshots.on_commit)
+        self.departments = DepartmentService(db, self.log, spawn)
+        self.events = EventService(db, self.log, self.snapshots)
+
+    def add(self, department_id: str, title: str = "회의", date: str = "2024-01-20", **fields: str):
+        return self.events.create_event(department_id, {"title": title, "event_date": date, **fields})
+
+    def titles(self, department_id: str) -> list[str]:
+        return [event.title for event in self.events.department(department_id).ordered]
+
+
+@pytest.fixture
+def calendar(db) -> Calendar:
+    return Calendar(db)
+
+
+def test_what_is_created_is_read_back_whole(calendar):
+    department = calendar.departments.create_department("개발팀", "설명")
+    assert calendar.departments.get_department(department.id) == department
+    event = calendar.add(department.id, "팀 회의", description="주간", time="오후 2:00", url="https://a.kr")
+    assert calendar.events.get_event(department.id, event.id) == event
+    assert Calendar(calendar.db).events.get_event(department.id, event.id) == event
+
+
+def test_names_are_unique_after_folding(calendar):
+    calendar.departments.create_department("Dev  팀")
+    for name in ("dev 팀", "DEV 팀", "Dev 팀"):
+        with pytest.raises(DepartmentNameTaken):
+            calendar.departments.create_department(name)
+    assert len(calendar.departments.list_departments()) == 1
+
+
+def test_a_rename_frees_the_old_name_and_takes_the_new(calendar):
+    first = calendar.departments.create_department("하나")
+    second = calendar.departments.create_department("둘")
+    with pytest.raises(DepartmentNameTaken):
+        calendar.departments.update_department(second.id, {"name": "하나"})
+    calendar.departments.update_department(first.id, {"name": "셋"})
+    assert calendar.departments.update_department(second.id, {"name": "하나"}).name == "하나"
+    with pytest.raises(DepartmentNameTaken):
+        calendar.departments.create_department("셋")
+
+
+def test_a_change_of_case_keeps_the_name(calendar):
+    department = calendar.departments.create_department("dev")
+    assert calendar.departments.update_department(department.id, {"name": "DEV"}).name == "DEV"
+    with pytest.raises(DepartmentNameTaken):
+        calendar.departments.create_department("dev")
+
+
+def test_the_list_of_departments_is_by_name(calendar):
+    for name in ("영업팀", "개발팀", "Zeta", "alpha"):
+        calendar.departments.create_department(name)
+    assert [d.name for d in calendar.departments.list_departments()] == ["alpha", "Zeta", "개발팀", "영업팀"]
+
+
+def test_a_deleted_department_is_gone_with_everything_it_had(calendar, settings):
+    department = calendar.departments.create_department("개발팀")
+    kept = calendar.departments.create_department("영업팀")
+    other = calendar.add(kept.id, "남는다")
+    event = calendar.add(department.id)
+    calendar.departments.delete_department(department.id)
+    with pytest.raises(DepartmentNotFound):
+        calendar.departments.get_department(department.id)
+    with pytest.raises(DepartmentNotFound):
+        calendar.events.department(department.id)
+    with pytest.raises(DepartmentNotFound):
+        calendar.add(department.id)
+    assert calendar.db.find_event(event.id) is None
+    assert calendar.db.changes_after(department.id, 0) == []
+    assert calendar.db.read_head(department.id) is None
+    assert calendar.db.find_event(other.id) == other
+    assert calendar.departments.create_department("개발팀").name == "개발팀"
+
+
+def test_a_deletion_cut_off_in_the_middle_is_refused_everywhere_and_finished_by_repair(calendar):
+    crashed = Calendar(calendar.db, spawn=lambda *_: None)
+    department = crashed.departments.create_department("개발팀")
+    event = crashed.add(department.id)
+    crashed.departments.delete_department(department.id)
+
+    assert calendar.db.find_event(event.id) is not None
+    for read in (lambda: calendar.events.department(department.id), lambda: calendar.add(department.id)):
+        with pytest.raises(DepartmentNotFound):
+            read()
+    for edit in (
+        lambda: calendar.events.update_event(event.id, {"title": "늦음"}),
+        lambda: calendar.events.delete_event(event.id),
+    ):
+        with pytest.raises(EventNotFound):
+            edit()
+
+    assert calendar.departments.repair() == (1, 0)
+    assert calendar.db.find_event(event.id) is None
+    assert calendar.departments.repair() == (0, 0)
+
+
+def test_a_deletion_removes_events_that_the_index_does_not_show_yet(calendar):
+    lagging = IndexShowsNothing(calendar.db)
+    department = calendar.departments.create_department("개발팀")
+    event = calendar.add(department.id)
+    Calendar(lagging).departments.delete_department(department.id)
+    assert calendar.db.find_event(event.id) is None
+
+
+class IndexShowsNothing:
+    """A store whose index lags behind everything."""
+
+    def __init__(self, db: DynamoDBDatabase) -> None:
+        self._db = db
+        # purge_department asks its own object for the index
+        self.purge_department = DynamoDBDatabase.purge_department.__get__(self)
+
+    def __getattr__(self, name: str):
+        return getattr(self._db, name)
+
+    def indexed_events(self, *_):
+        return iter(())
+
+
+def test_departments_of_older_servers_are_adopted_with_their_events(calendar, settings):
+    old, taken = new_id(), new_id()
+    for department_id, name in ((old, "총무팀"), (taken, "개발팀")):
+        item = {"id": {"S": department_id}, "name": {"S": name}}
+        calendar.db._client.call("put_item", TableName=settings.departments_table, Item=item)
+    calendar.departments.create_department("개발팀")
+    event = {"id": {"S": new_id()}, "department_id": {"S": old}, "event_date": {"S": "2024-01-20"}}
+    calendar.db._client.call(
+        "put_item", TableName=settings.events_table, Item=event | {"title": {"S": "옛 회의"}}
+    )
+
+    assert calendar.departments.repair() == (0, 2)
+
+    assert calendar.titles(old) == ["옛 회의"]
+    assert calendar.events.update_event(event["id"]["S"], {"title": "새 회의"}).revision == 1
+    with pytest.raises(DepartmentNameTaken):
+        calendar.departments.create_department("총무팀")
+    assert calendar.departments.update_department(taken, {"name": "개발 2팀"}).name == "개발 2팀"
+    calendar.departments.delete_department(old)
+    assert calendar.departments.create_department("총무팀").name == "총무팀"
+
+
+def test_edits_change_the_given_fields_alone_and_keep_the_rest(calendar):
+    department = calendar.departments.create_department("개발팀")
+    event = calendar.add(department.id, "회의", description="설명")
+    updated = calendar.events.update_event(event.id, {"title": "새 제목"})
+    assert (updated.title, updated.description, updated.created_at) == ("새 제목", "설명", event.created_at)
+    assert updated.revision == event.revision + 1
+
+
+def test_edits_of_different_fields_at_once_both_survive(calendar):
+    department = calendar.departments.create_department("개발팀")
+    event = calendar.add(department.id, "회의")
+
+    class EditsInBetween(DynamoDBDatabase):
+        def find_event(self, event_id):
+            found = super().find_event(event_id)
+            if not self.done:
+                self.done = True
+                calendar.events.update_event(event_id, {"description": "다른 사람"})
+            return found
+
+        done = False
+
+    other = EditsInBetween.__new__(EditsInBetween)
+    vars(other).update(vars(calendar.db))
+    Calendar(other).events.update_event(event.id, {"title": "내 제목"})
+    found = calendar.db.find_event(event.id)
+    assert (found.title, found.description) == ("내 제목", "다른 사람")
+
+
+def test_a_second_deletion_finds_nothing(calendar):
+    department = calendar.departments.create_department("개발팀")
+    event = calendar.add(department.id)
+    calendar.events.delete_event(event.id)
+    with pytest.raises(EventNotFound):
+        calendar.events.delete_event(event.id)
+    with pytest.raises(EventNotFound):
+        calendar.events.update_event(event.id, {"title": "x"})
+
+
+def test_lists_are_complete_beyond_one_page_and_in_order(calendar):
+    department = calendar.departments.create_department("개발팀")
+    big = "가" * 9_000  # 27 KB each: 60 of them exceed the 1 MB of one page
+    for n in range(60):
+        calendar.add(department.id, f"{n:02}", date=f"2024-{1 + n % 12:02}-{1 + n % 28:02}", description=big)
+    fresh = Calendar(calendar.db)
+    dates = [event.event_date for event in fresh.events.department(department.id).ordered]
+    assert len(dates) == 60
+    assert dates == sorted(dates)
+
+
+def test_a_day_is_in_order_of_its_clock_times(calendar):
+    department = calendar.departments.create_department("개발팀")
+    for time in ("오후 2:00", "", "오후 12:30", "오전 9:00", "미정", "15:00", "오후 10:00"):
+        calendar.add(department.id, time or "종일", time=time)
+    assert calendar.titles(department.id) == [
+        "종일", "오전 9:00", "오후 12:30", "오후 2:00", "15:00", "오후 10:00", "미정",
+    ]  # fmt: skip
+
+
+def test_readers_on_other_servers_see_acknowledged_writes_though_the_index_lags(calendar):
+    department = calendar.departments.create_department("개발팀")
+    reader = Calendar(IndexShowsNothing(calendar.db))
+    event = calendar.add(department.id, "하나")
+    assert reader.titles(department.id) == ["하나"]
+    calendar.events.update_event(event.id, {"title": "둘"})
+    assert reader.titles(department.id) == ["둘"]
+    calendar.events.delete_event(event.id)
+    assert reader.titles(department.id) == []
+
+
+def test_deltas_tell_exactly_what_followed_a_token(calendar):
+    department = calendar.departments.create_department("개발팀")
+    token = calendar.events.department(department.id).sync_token
+    event = calendar.add(department.id)
+    calendar.events.update_event(event.id, {"title": "둘"})
+    calendar.events.delete_event(event.id)
+    delta = calendar.events.changes_since(department.id, token, 2)
+    assert [(c.revision, c.type.value) for c in delta.changes] == [(1, "event_created"), (2, "event_updated")]
+    assert delta.has_more
+    rest = calendar.events.changes_since(department.id, delta.sync_token, 2)
+    assert [c.public()["event"] for c in rest.changes] == [
+        {"id": event.id, "department_id": department.id, "revision": 3}
+    ]
+    assert not rest.has_more
+    assert calendar.events.changes_since(department.id, rest.sync_token, 2).changes == []
+
+
+@pytest.mark.parametrize("token", ["garbage!", "", "MTIz", "가나다"])
+def test_a_token_that_is_none_of_ours_has_expired(calendar, token):
+    department = calendar.departments.create_department("개발팀")
+    with pytest.raises(SyncTokenExpired):
+        calendar.events.changes_since(department.id, token, 10)
+
+
+def test_a_token_of_another_department_or_of_the_future_has_expired(calendar):
+    one = calendar.departments.create_department("하나")
+    two = calendar.departments.create_department("둘")
+    token = calendar.events.department(one.id).sync_token
+    with pytest.raises(SyncTokenExpired):
+        calendar.events.changes_since(two.id, token, 10)
+    place = SyncToken.parse(token)
+    with pytest.raises(SyncTokenExpired):
+        calendar.events.changes_since(one.id, str(SyncToken(place.epoch, 7)), 10)
+
+
+@pytest.mark.parametrize("gap", [1, 2])
+def test_a_log_that_has_a_hole_after_the_token_no_longer_reaches_back(calendar, settings, gap):
+    department = calendar.departments.create_department("개발팀")
+    token = calendar.events.department(department.id).sync_token
+    for _ in range(3):
+        calendar.add(department.id)
+    key = items.change_key(department.id, gap)
+    calendar.db._client.call("delete_item", TableName=settings.changes_table, Key=key)
+    with pytest.raises(SyncTokenExpired):
+        calendar.events.changes_since(department.id, token, 10)
+
+
+def test_rows_past_their_retention_do_not_count_though_ttl_has_not_removed_them(calendar, monkeypatch):
+    department = calendar.departments.create_department("개발팀")
+    token = calendar.events.department(department.id).sync_token
+    calendar.add(department.id)
+    later = utc_now() + timedelta(days=31)
+    monkeypatch.setattr("models.utc_now", lambda: later)
+    with pytest.raises(SyncTokenExpired):
+        calendar.events.changes_since(department.id, token, 10)
+
+
+def test_folding_ignores_case_composition_and_inner_space():
+    assert fold_text("  Dev   팀 ") == fold_text("dev 팀")
+    assert fold_text("팀") == fold_text("팀")
+    assert fold_text("개발 팀") != fold_text("개발팀")

@@ -1,0 +1,107 @@
+"""Creating and checking the tables, on every store."""
+
+from dataclasses import replace
+
+import boto3
+import pytest
+
+import items
+from config import Settings
+from dynamo_client import DynamoClient
+from errors import SetupError, TableMissing
+from models import DynamoDBDatabase
+
+
+def create(settings: Settings, **options) -> list[str]:
+    lines: list[str] = []
+    DynamoDBDatabase(settings).create_tables(report=lines.append, **options)
+    return lines
+
+
+def describe(settings: Settings, table: str) -> dict:
+    return DynamoClient(settings).call("describe_table", TableName=table)["Table"]
+
+
+def test_created_tables_are_announced_and_found_again(settings):
+    name = settings.departments_table
+    assert create(settings)[0] == f"✓ {name} 테이블이 생성되었습니다."
+    assert create(settings)[0] == f"✓ {name} 테이블이 이미 있습니다."
+
+
+def test_tables_have_the_keys_and_indexes_of_the_contract(settings):
+    create(settings)
+    events = describe(settings, settings.events_table)
+    assert events["KeySchema"] == [
+        {"AttributeName": "id", "KeyType": "HASH"},
+        {"AttributeName": "department_id", "KeyType": "RANGE"},
+    ]
+    index = events["GlobalSecondaryIndexes"][0]
+    assert index["IndexName"] == "department-date-index"
+    assert [k["AttributeName"] for k in index["KeySchema"]] == ["department_id", "event_date"]
+    assert index["Projection"]["ProjectionType"] == "ALL"
+    departments = describe(settings, settings.departments_table)
+    assert departments["GlobalSecondaryIndexes"][0]["IndexName"] == "name-index"
+    changes = describe(settings, settings.changes_table)
+    assert {a["AttributeName"]: a["AttributeType"] for a in changes["AttributeDefinitions"]} == {
+        "department_id": "S",
+        "revision": "N",
+    }
+
+
+def test_the_log_expires_by_its_ttl_attribute(settings):
+    create(settings)
+    answer = DynamoClient(settings).call("describe_time_to_live", TableName=settings.changes_table)
+    ttl = answer["TimeToLiveDescription"]
+    assert ttl["AttributeName"] == "expires_at"
+    assert ttl["TimeToLiveStatus"] in ("ENABLED", "ENABLING")
+
+
+def test_provisioned_tables_have_the_figures_of_the_contract(settings):
+    create(settings, provisioned=True)
+    departments = describe(settings, settings.departments_table)
+    units = departments["ProvisionedThroughput"]
+    assert (units["ReadCapacityUnits"], units["WriteCapacityUnits"]) == (10, 10)
+    units = departments["GlobalSecondaryIndexes"][0]["ProvisionedThroughput"]
+    assert (units["ReadCapacityUnits"], units["WriteCapacityUnits"]) == (5, 5)
+
+
+def test_a_missing_index_is_added_without_touching_data(settings):
+    client = DynamoClient(settings)
+    client.call(
+        "create_table",
+        TableName=settings.events_table,
+        KeySchema=items._keys("id", "department_id"),
+        AttributeDefinitions=items._attributes(id="S", department_id="S"),
+        BillingMode="PAY_PER_REQUEST",
+    )
+    client.wait_until_active(settings.events_table)
+    old = {"id": {"S": "e"}, "department_id": {"S": "d"}, "event_date": {"S": "2024-01-20"}}
+    client.call("put_item", TableName=settings.events_table, Item=old)
+
+    assert any("인덱스 department-date-index 추가됨" in line for line in create(settings))
+
+    found = DynamoDBDatabase(settings).indexed_events("d")
+    assert [event.event_date for event in found] == ["2024-01-20"]
+
+
+def test_a_table_with_other_keys_is_refused(settings):
+    other = replace(settings, departments_table=settings.changes_table + "2")
+    DynamoClient(settings).call(
+        "create_table",
+        TableName=other.departments_table,
+        KeySchema=items._keys("pk"),
+        AttributeDefinitions=items._attributes(pk="S"),
+        BillingMode="PAY_PER_REQUEST",
+    )
+    with pytest.raises(SetupError, match="키가 다릅니다"):
+        create(other)
+
+
+def test_a_missing_table_is_named_with_what_to_do(settings):
+    with pytest.raises(TableMissing, match=f"테이블 '{settings.departments_table}'가 없습니다.") as caught:
+        DynamoDBDatabase(settings).check_tables()
+    assert "create_tables()" in str(caught.value)
+
+
+def test_no_real_store_is_in_reach_of_the_tests():
+    assert boto3.session.Session().get_credentials().access_key == "testing"

@@ -32,6 +32,7 @@ from models import DynamoDBDatabase
 from schemas import BODY_MAX
 from snapshots import Snapshots
 from sockets import Messages
+from wire import engine_logger
 
 log = logging.getLogger(__name__)
 
@@ -82,8 +83,7 @@ class Calendar:
         server = self.socketio.server
 
         def disconnect_all() -> None:
-            for sid, _ in list(server.manager.get_participants("/", None)):
-                server.disconnect(sid)
+            server.eio.disconnect()
 
         self.socketio.start_background_task(disconnect_all)
 
@@ -108,10 +108,12 @@ def create_app(settings: Settings, db: DynamoDBDatabase | None = None) -> APIFla
         app,
         async_mode=async_mode(),
         async_handlers=False,  # a client's messages keep their order
+        always_connect=True,  # else the greeting overtakes the answer to the client's CONNECT
         manage_session=False,
         cors_allowed_origins=_socket_origins(settings.cors_origins),
         max_http_buffer_size=BODY_MAX,
         http_compression=False,
+        engineio_logger=engine_logger(),
     )
     app.wsgi_app = _without_compression(app.wsgi_app)  # type: ignore[method-assign]
     if settings.cors_origins:

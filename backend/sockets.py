@@ -6,12 +6,12 @@ Sends nothing itself; what goes out besides the acknowledgement goes through `br
 import functools
 import logging
 from collections.abc import Callable
-from contextvars import ContextVar
 from typing import Any
 
 from flask import request
 from flask_socketio import SocketIO
 
+import wire
 from broadcasts import Broadcasts, delta_sync, full_sync, place_in
 from domain import SyncToken
 from errors import (
@@ -28,9 +28,6 @@ from schemas import CHANGES_MAX, LeaveMessage, SyncMessage, parse_id
 
 log = logging.getLogger(__name__)
 
-_acknowledged: ContextVar[bool] = ContextVar("acknowledged", default=False)
-"""Whether the message being handled asked for an acknowledgement."""
-
 Handler = Callable[..., dict[str, Any]]
 
 
@@ -41,7 +38,7 @@ class Messages:
         self._rooms = socketio.server
         self._broadcasts = broadcasts
         self._events = events
-        _note_acknowledgements(socketio.server)
+        wire.harden(socketio.server)
         socketio.on_event("connect", self._connect)
         socketio.on_event("disconnect", self._disconnect)
         for name, handler in (
@@ -84,8 +81,8 @@ class Messages:
         self._broadcasts.sync_response(_sid(), answer)
         return {name: answer[name] for name in ("department_id", "full", "revision", "sync_token")}
 
-    def _unknown(self, name: str, *_payload: Any) -> dict[str, Any]:
-        raise UnknownMessage(f"서버가 모르는 메시지입니다: {name[:100]}")
+    def _unknown(self, name: Any, *_payload: Any) -> dict[str, Any]:
+        raise UnknownMessage(f"서버가 모르는 메시지입니다: {str(name)[:100]}")
 
     def _sync(self, department_id: str, token: str) -> dict[str, Any]:
         """Return what was missed since a token; everything when it is empty, expired or too far back."""
@@ -115,7 +112,7 @@ class Messages:
             except Exception:
                 log.exception("message handler failed")
                 envelope = failure_envelope("internal_error", "서버 오류가 발생했습니다.")
-            if not _acknowledged.get():
+            if not wire.acknowledged.get():
                 self._broadcasts.error(_sid(), envelope)
             return envelope
 
@@ -134,17 +131,3 @@ def _only(payload: tuple[Any, ...]) -> Any:
 def _sid() -> str:
     sid: str = request.sid  # type: ignore[attr-defined] # Flask-SocketIO adds it
     return sid
-
-
-def _note_acknowledgements(server: Any) -> None:
-    """Remember for each message whether it asked for an acknowledgement, which no public API tells."""
-    handle = server._handle_event_internal
-
-    def noting(srv: Any, sid: str, eio_sid: str, data: Any, namespace: str, id: Any) -> Any:
-        token = _acknowledged.set(id is not None)
-        try:
-            return handle(srv, sid, eio_sid, data, namespace, id)
-        finally:
-            _acknowledged.reset(token)
-
-    server._handle_event_internal = noting

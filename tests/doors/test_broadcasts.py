@@ -1,0 +1,130 @@
+"""Each committed write is broadcast exactly once, after the commit, to those it concerns."""
+
+import threading
+
+import pytest
+
+from domain import new_id
+from running import running_server
+
+
+@pytest.fixture
+def room(api, connect, transport):
+    """A department with a member in its room, and somebody outside of it."""
+    department = api.department()
+    inside, outside = connect(transport), connect(transport)
+    inside.join(department["id"])
+    outside.join(api.department()["id"])
+    return department["id"], inside, outside
+
+
+def told(client) -> list[tuple[str, object]]:
+    """What a client was told of changes, whole, once everything sent before has arrived."""
+    client.ask("sync_request", {"department_id": new_id()})
+    return [
+        (name, payload) for name, payload in client.received if name.startswith(("event_", "department_"))
+    ]
+
+
+def of_department(client, department: str) -> list[tuple[str, object]]:
+    return [(name, p) for name, p in told(client) if department in (p.get("id"), p.get("department_id"))]
+
+
+def test_each_write_of_an_event_is_told_once_to_its_room_alone(api, room):
+    department, inside, outside = room
+    event = api.event(department)
+    updated = api("PUT", f"/api/events/{event['id']}", {"title": "새"})["event"]
+    api("DELETE", f"/api/events/{event['id']}")
+    gone = {"id": event["id"], "department_id": department, "revision": 3}
+    inside.wait("event_deleted")
+    assert of_department(inside, department) == [
+        ("event_created", event), ("event_updated", updated), ("event_deleted", gone),
+    ]  # fmt: skip
+    assert of_department(outside, department) == []
+
+
+def test_each_write_of_a_department_is_told_once_to_everybody(api, room):
+    _, inside, outside = room
+    department = api.department()
+    path = f"/api/departments/{department['id']}"
+    updated = api("PUT", path, {"description": "새"})["department"]
+    api("DELETE", path)
+    for client in (inside, outside):
+        client.wait("department_deleted")
+        assert of_department(client, department["id"]) == [
+            ("department_created", department),
+            ("department_updated", updated),
+            ("department_deleted", {"id": department["id"]}),
+        ]
+
+
+def test_a_refused_write_is_told_to_nobody(api, room):
+    department, inside, _ = room
+    event = api.event(department)
+    inside.wait("event_created")
+    before = told(inside)
+    api("POST", f"/api/events/{department}", {"title": ""}, status=400)
+    api("PUT", f"/api/events/{event['id']}", {"event_date": "x"}, status=400)
+    api("PUT", f"/api/events/{event['id']}", {})
+    api("PUT", f"/api/events/{new_id()}", {"title": "x"}, status=404)
+    api("POST", "/api/departments", {"name": api.department()["name"]}, status=409)
+    assert [entry for entry in told(inside) if entry not in before][1:] == []
+
+
+def test_members_of_a_deleted_department_are_told_and_let_go(api, room):
+    department, inside, _ = room
+    api("DELETE", f"/api/departments/{department}")
+    assert {"id": department} in inside.wait("department_deleted")
+    assert inside.ask("sync_request", {"department_id": department})["error"] == "department_not_found"
+
+
+def test_a_crowd_of_writers_is_told_in_revision_order_without_hole_or_double(api, room):
+    department, inside, _ = room
+
+    def write() -> None:
+        for _ in range(10):
+            api.event(department)
+
+    writers = [threading.Thread(target=write) for _ in range(6)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    inside.wait("event_created", 60)
+    told(inside)
+    assert [event["revision"] for event in inside.of("event_created")] == list(range(1, 61))
+
+
+def test_one_who_joins_while_others_write_can_tell_that_nothing_is_missing(api, connect):
+    department = api.department()["id"]
+    stop = threading.Event()
+
+    def write() -> None:
+        while not stop.is_set():
+            api.event(department)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        for _ in range(5):
+            client = connect()
+            reached = client.join(department)["revision"]
+            client.wait("event_created", 5)
+            fresh = [e["revision"] for e in client.of("event_created") if e["revision"] > reached]
+            assert fresh[0] == reached + 1
+            assert fresh == list(range(fresh[0], fresh[0] + len(fresh)))
+    finally:
+        stop.set()
+        writer.join()
+
+
+def test_what_another_server_commits_reaches_our_rooms(api, room, server, engine_dir, tmp_path_factory):
+    department, inside, outside = room
+    settings = {"DYNAMODB_ENDPOINT_URL": "embedded", "EMBEDDED_DATA_DIR": str(engine_dir)}
+    with running_server(tmp_path_factory.mktemp("other"), "flask", settings) as other:
+        api.url = other.url
+        event = api.event(department, "다른 서버")
+        founded = api.department()
+    assert inside.wait("event_created") == [event]
+    assert founded in outside.wait("department_created")
+    assert of_department(inside, department) == [("event_created", event)]

@@ -1,0 +1,251 @@
+"""Socket.IO on every kind of server and both transports: messages, acknowledgements, errors, joining."""
+
+import contextlib
+import uuid
+
+import pytest
+import requests
+import websocket
+
+NOBODY = str(uuid.uuid4())
+UPGRADE = {
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+}
+
+
+def test_a_client_is_greeted(connect, transport):
+    [greeting] = connect(transport).wait("connected")
+    assert greeting["message"]
+
+
+def test_the_greeting_follows_the_answer_to_connect(server):
+    url = f"{server.url}/socket.io/?EIO=4&transport=websocket"
+    with raw_websocket(url) as wire:
+        wire.recv()
+        wire.send("40")
+        assert wire.recv().startswith("40")
+        assert wire.recv().startswith('42["connected"')
+
+
+def test_joining_is_acknowledged_and_told(api, connect, transport):
+    department = api.department()["id"]
+    api.event(department)
+    client = connect(transport)
+    answer = client.ask("join_department", {"department_id": department})
+    place = {"department_id": department, "revision": 1, "sync_token": api.token(department)}
+    assert answer == {"success": True, **place}
+    assert client.wait("joined_department") == [place]
+    assert client.of("sync_response") == []
+
+
+def test_joining_with_a_token_brings_exactly_what_was_missed(api, connect, transport):
+    department = api.department()["id"]
+    kept = api.event(department, "있던 것")
+    token = api.token(department)
+    missed = api.event(department, "놓친 것")
+    api("DELETE", f"/api/events/{kept['id']}")
+    client = connect(transport)
+    client.join(department, sync_token=token)
+    [sync] = client.wait("sync_response")
+    assert sync["full"] is False
+    assert [(c["type"], c["revision"]) for c in sync["changes"]] == [
+        ("event_created", 2),
+        ("event_deleted", 3),
+    ]
+    assert sync["changes"][0]["event"] == missed
+    assert sync["sync_token"] == api.token(department)
+    assert (sync["department_id"], sync["revision"]) == (department, 3)
+
+
+@pytest.mark.parametrize("token", ["garbage", "foreign", ""])
+def test_without_a_usable_token_a_sync_brings_everything(api, connect, token):
+    department = api.department()["id"]
+    event = api.event(department)
+    client = connect()
+    if token == "foreign":
+        token = api.token(api.department()["id"])
+    answer = client.ask("sync_request", {"department_id": department, "sync_token": token})
+    [sync] = client.wait("sync_response")
+    assert (sync["full"], sync["events"], sync["revision"]) == (True, [event], 1)
+    assert "changes" not in sync
+    place = {name: sync[name] for name in ("department_id", "full", "revision", "sync_token")}
+    assert answer == {"success": True, **place}
+
+
+def test_a_token_that_is_current_brings_no_changes(api, connect):
+    department = api.department()["id"]
+    client = connect()
+    client.ask("sync_request", {"department_id": department, "sync_token": api.token(department)})
+    [sync] = client.wait("sync_response")
+    assert (sync["full"], sync["changes"], sync["revision"]) == (False, [], 0)
+
+
+def test_leaving_ends_the_broadcasts(api, connect):
+    department = api.department()["id"]
+    client = connect()
+    client.join(department)
+    assert client.ask("leave_department", {"department_id": department})["success"]
+    assert client.wait("left_department") == [{"department_id": department}]
+    api.event(department)
+    client.join(department)  # whatever the event would have sent has arrived before this answer
+    assert client.of("event_created") == []
+
+
+BAD_PAYLOADS = [
+    ((), "validation_failed"),
+    (("text",), "validation_failed"),
+    ((None,), "validation_failed"),
+    (([],), "validation_failed"),
+    (({},), "validation_failed"),
+    (({"department_id": 7},), "validation_failed"),
+    (({"department_id": NOBODY, "sync_token": 7},), "validation_failed"),
+    (({"department_id": NOBODY, "colour": "red"},), "validation_failed"),
+    (({"department_id": "x"},), "invalid_id"),
+    (({"department_id": "\ud800"},), "invalid_id"),
+    (({"department_id": b"\x00"},), "validation_failed"),
+    (({"department_id": NOBODY}, {"department_id": NOBODY}), "validation_failed"),
+]
+
+
+@pytest.mark.parametrize("message", ["join_department", "sync_request"])
+@pytest.mark.parametrize(("payload", "code"), BAD_PAYLOADS)
+def test_a_bad_message_is_answered_with_the_envelope(connect, message, payload, code):
+    client = connect()
+    answer = client.ask(message, *payload)
+    assert (answer["success"], answer["error"]) == (False, code)
+    assert set(answer) == {"success", "error", "message", "details"}
+    assert client.of("error") == []
+
+
+def test_a_bad_message_without_acknowledgement_is_answered_as_an_error(connect):
+    client = connect()
+    client.sio.emit("join_department", {"department_id": "x"})
+    [envelope] = client.wait("error")
+    assert envelope["error"] == "invalid_id"
+
+
+def test_an_unknown_department_is_refused_and_not_joined(api, connect):
+    client = connect()
+    for message in ("join_department", "sync_request"):
+        assert client.ask(message, {"department_id": NOBODY})["error"] == "department_not_found"
+    assert client.ask("leave_department", {"department_id": NOBODY})["success"]
+
+
+@pytest.mark.parametrize("name", ["nonsense", "connected", "event_created", "error", "joined_department"])
+def test_a_message_the_server_does_not_have_is_refused(connect, name):
+    assert connect().ask(name, {"x": 1})["error"] == "unknown_message"
+
+
+def test_messages_of_one_client_keep_their_order(api, connect):
+    departments = [api.department()["id"] for _ in range(3)]
+    client = connect()
+    for department in departments * 5:
+        client.sio.emit("join_department", {"department_id": department})
+    joined = client.wait("joined_department", 15)
+    assert [place["department_id"] for place in joined] == departments * 5
+
+
+def test_a_foreign_origin_is_refused_and_our_own_is_not(server):
+    def handshake(origin: str) -> int:
+        url = f"{server.url}/socket.io/?EIO=4&transport=polling"
+        return requests.get(url, headers={"Origin": origin}, timeout=10).status_code
+
+    assert handshake("https://evil.example") == 400
+    assert handshake(server.url) == 200
+    url = f"{server.url}/socket.io/?EIO=4&transport=websocket"
+    headers = {**UPGRADE, "Origin": "https://evil.example"}
+    assert requests.get(url, headers=headers, timeout=10).status_code == 400
+
+
+def test_websockets_are_not_compressed(server):
+    answer = requests.get(
+        f"{server.url}/socket.io/?EIO=4&transport=websocket",
+        headers={**UPGRADE, "Sec-WebSocket-Extensions": "permessage-deflate"},
+        timeout=10,
+        stream=True,
+    )
+    assert answer.status_code == 101
+    assert "Sec-WebSocket-Extensions" not in answer.headers
+    answer.close()
+
+
+RUBBISH = [
+    b"",
+    b"9",
+    b"x",
+    b"4",
+    b"42",
+    b"42{",
+    b"42[",
+    b'42["join_department"',
+    b"42[]",
+    b"42[7]",
+    b"42{}",
+    b'49["x"]',
+    b"451-",
+    b'451-["join_department",{"_placeholder":true,"num":7}]',
+    b"42" + b"[" * 3_000,
+    b"4999999999999999999",
+    b"\xff\xfe\x00",
+    b"40/nowhere,",
+    b"bAAA",
+    b'43999["x"]',
+    b"40" + b"x" * 1_100_000,
+]
+
+
+@contextlib.contextmanager
+def raw_websocket(url: str):
+    wire = websocket.create_connection(url.replace("http", "ws"), timeout=5)
+    try:
+        yield wire
+    finally:
+        wire.shutdown()
+
+
+@pytest.mark.parametrize("rubbish", RUBBISH, ids=lambda raw: repr(raw[:20]))
+def test_rubbish_hurts_nobody_but_its_sender(server, api, connect, transport, rubbish):
+    department = api.department()["id"]
+    witness = connect()
+    witness.join(department)
+    url = f"{server.url}/socket.io/?EIO=4&transport={transport}"
+    if transport == "polling":
+        sid = requests.get(url, timeout=10).text[1:].split('"sid":"')[1].split('"')[0]
+        requests.post(f"{url}&sid={sid}", data=b"40", timeout=10)
+        assert requests.post(f"{url}&sid={sid}", data=rubbish, timeout=5).status_code in (200, 400)
+    else:
+        with raw_websocket(url) as wire:
+            wire.recv()
+            wire.send("40")
+            wire.recv()
+            with contextlib.suppress(ConnectionError):  # it may be cut off in the middle
+                wire.send(rubbish, websocket.ABNF.OPCODE_TEXT)
+                wire.send(rubbish, websocket.ABNF.OPCODE_BINARY)
+    api.event(department)
+    witness.wait("event_created")
+
+
+def test_a_frame_that_is_no_packet_ends_its_connection_at_once(server):
+    url = f"{server.url}/socket.io/?EIO=4&transport=websocket"
+    with raw_websocket(url) as wire:
+        wire.recv()
+        wire.send("x")
+        opcode, _ = wire.recv_data(control_frame=True)
+        assert opcode == websocket.ABNF.OPCODE_CLOSE
+
+
+def test_a_second_upgrade_of_one_connection_is_refused(server):
+    base = f"{server.url}/socket.io/?EIO=4"
+    sid = requests.get(f"{base}&transport=polling", timeout=10).text.split('"sid":"')[1].split('"')[0]
+    url = f"{base}&transport=websocket&sid={sid}"
+    with raw_websocket(url) as first:
+        first.send("2probe")
+        assert first.recv() == "3probe"
+        first.send("5")
+        first.send("40")
+        while not first.recv().startswith("40"):  # then the upgrade has taken effect
+            pass
+        assert requests.get(url, headers=UPGRADE, timeout=5).status_code == 400

@@ -15,7 +15,6 @@ from botocore.exceptions import (
     BotoCoreError,
     ClientError,
     CredentialRetrievalError,
-    HTTPClientError,
     NoCredentialsError,
     PartialCredentialsError,
 )
@@ -125,8 +124,10 @@ class DynamoClient:
                 answer: dict[str, Any] = getattr(self._client, operation)(**parameters)
             except (ClientError, BotoCoreError) as error:
                 passing = _translate(error, parameters)
-                if isinstance(error, HTTPClientError) and self._engine and self._engine.revive():
-                    self._client = self._connect()
+                if self._engine and not isinstance(error, ClientError):
+                    if self._engine.revive():
+                        self._client = self._connect()
+                    started = time.monotonic()  # starting an engine takes its time
                 pause = _backoff(attempt)
                 if attempt == MAX_ATTEMPTS or time.monotonic() - started + pause > RETRY_WINDOW_S:
                     log.warning("DynamoDB %s given up after %d attempts: %s", operation, attempt, error)

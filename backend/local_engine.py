@@ -15,6 +15,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from importlib.util import find_spec
 from pathlib import Path
@@ -26,6 +27,7 @@ log = logging.getLogger(__name__)
 
 ENGINE_BINARY = Path(__file__).resolve().parent.parent / "node_modules/@dynoxide/linux-x64/dynoxide"
 START_TIMEOUT_S = 20.0
+REVIVE_TIMEOUT_S = 5.0
 POLL_S = 0.25
 STOP_TIMEOUT_S = 5.0
 LOCK_PATIENCE_S = 1.0
@@ -43,16 +45,18 @@ class Engine:
         data_dir.mkdir(parents=True, exist_ok=True)
         self._data_dir = data_dir.resolve()
         self._clients = _open_lock(data_dir / "clients.lock")
-        self.url = self._join()
+        self._reviving = threading.Lock()
+        self.url = self._join(START_TIMEOUT_S)
 
     def revive(self) -> bool:
         """Start the keeper again if it died; tell whether the engine's address has changed."""
-        before = self.url
-        self.url = self._join()
-        return self.url != before
+        with self._reviving:
+            before = self.url
+            self.url = self._join(REVIVE_TIMEOUT_S)
+            return self.url != before
 
-    def _join(self) -> str:
-        deadline = time.monotonic() + START_TIMEOUT_S
+    def _join(self, timeout: float) -> str:
+        deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
             # Refused only while a keeper is shutting down: a new one must wait for it.
             if _try_lock(self._clients, fcntl.LOCK_SH):

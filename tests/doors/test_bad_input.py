@@ -6,7 +6,7 @@ import uuid
 import pytest
 
 JSON = {"Content-Type": "application/json"}
-NOBODY = str(uuid.uuid4())
+NOBODY = "805d0fbd-dd60-412e-a9e7-4097e872610f"
 EVENT = {"event_date": "2024-01-20", "title": "회의"}
 
 

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from domain import new_id
-from running import running_server
+from running import running_server, wait_for
 
 
 @pytest.fixture
@@ -126,5 +126,5 @@ def test_what_another_server_commits_reaches_our_rooms(api, room, server, engine
         event = api.event(department, "다른 서버")
         founded = api.department()
     assert inside.wait("event_created") == [event]
-    assert founded in outside.wait("department_created")
+    wait_for(lambda: founded in outside.of("department_created"), what="the other server's department")
     assert of_department(inside, department) == [("event_created", event)]

@@ -1,0 +1,77 @@
+"""The OpenAPI document: true of the server, whatever is sent, and shown by a page of our own files."""
+
+import re
+
+import requests
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+
+import rest.answers
+from running import ROOT
+
+
+def answers_as_described(case) -> None:
+    answer = case.call()
+    assert answer.status_code < 500, answer.text
+    described = case.operation.definition.raw["responses"]
+    if str(answer.status_code) in described:
+        reference = described[str(answer.status_code)]["content"]["application/json"]["schema"]["$ref"]
+        getattr(rest.answers, reference.rsplit("/", 1)[1]).model_validate(answer.json())
+    else:
+        assert answer.status_code in (400, 404, 405, 413, 415)
+        rest.answers.Failure.model_validate(answer.json())
+
+
+def test_whatever_is_sent_the_answer_is_as_described(server):
+    schema = schemathesis.openapi.from_url(f"{server.url}/openapi.json")
+    operations = [found.ok() for found in schema.get_all_operations()]
+    assert len(operations) == 13
+    for operation in operations:
+        settings(
+            max_examples=20, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+        )(given(operation.as_strategy())(answers_as_described))()
+
+
+def test_the_document_is_openapi_3_1_and_names_every_path(api, server):
+    document = requests.get(f"{server.url}/openapi.json", timeout=10).json()
+    assert document["openapi"].startswith("3.1")
+    assert {(path, method) for path, methods in document["paths"].items() for method in methods} == {
+        ("/api/departments", "get"),
+        ("/api/departments", "post"),
+        ("/api/departments/{department_id}", "get"),
+        ("/api/departments/{department_id}", "put"),
+        ("/api/departments/{department_id}", "delete"),
+        ("/api/events/{department_id}", "get"),
+        ("/api/events/{department_id}", "post"),
+        ("/api/events/{department_id}/{event_id}", "get"),
+        ("/api/events/{department_id}/changes", "get"),
+        ("/api/events/{event_id}", "put"),
+        ("/api/events/{event_id}", "delete"),
+        ("/healthz", "get"),
+        ("/readyz", "get"),
+    }
+    shapes = document["components"]["schemas"]
+    assert shapes["EventNew"]["required"] == ["event_date", "title"]
+    assert shapes["EventNew"]["properties"]["title"]["maxLength"] == 200
+    assert "EventShape" in shapes
+
+
+def test_every_reference_of_the_document_leads_somewhere(server):
+    text = requests.get(f"{server.url}/openapi.json", timeout=10).text
+    shapes = requests.get(f"{server.url}/openapi.json", timeout=10).json()["components"]["schemas"]
+    references = set(re.findall(r'"\$ref":\s*"([^"]+)"', text))
+    assert references
+    assert all(r.removeprefix("#/components/schemas/") in shapes for r in references)
+
+
+def test_the_page_and_all_its_files_are_our_own(server):
+    page = requests.get(f"{server.url}/docs", timeout=10)
+    assert page.ok
+    assert "script-src 'self'" in page.headers["Content-Security-Policy"]
+    files = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    assert len(files) == 4
+    for name in files:
+        assert "//" not in name
+        assert requests.get(f"{server.url}/docs/{name}", timeout=10).ok
+    script = (ROOT / "backend/static/docs/docs.js").read_text()
+    assert "validatorUrl: null" in script

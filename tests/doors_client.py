@@ -1,0 +1,85 @@
+"""Clients of the two doors, as the tests use them."""
+
+import functools
+import threading
+from typing import Any
+
+import requests
+import socketio
+
+from domain import new_id
+from running import wait_for
+
+
+class Api:
+    """A REST client that checks what every answer has in common."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.session = requests.Session()
+
+    def __call__(self, method: str, path: str, body: Any = None, *, status: int = 200, **options: Any) -> Any:
+        if body is not None:
+            options["json"] = body
+        answer = self.session.request(method, self.url + path, timeout=20, **options)
+        assert answer.headers["Content-Type"] == "application/json", (answer.status_code, answer.text)
+        found = answer.json()
+        assert answer.status_code == status, found
+        assert found["success"] is (status < 400)
+        if status >= 400:
+            assert set(found) == {"success", "error", "message", "details"}
+            assert any("가" <= char <= "힣" for char in found["message"])
+        return found
+
+    def department(self, name: str = "") -> dict[str, Any]:
+        body = {"name": name or f"부서 {new_id()}"}
+        return self("POST", "/api/departments", body, status=201)["department"]
+
+    def event(self, department_id: str, title: str = "팀 회의", **fields: Any) -> dict[str, Any]:
+        body = {"event_date": "2024-01-20", "title": title, **fields}
+        return self("POST", f"/api/events/{department_id}", body, status=201)["event"]
+
+    def events(self, department_id: str, query: str = "") -> list[dict[str, Any]]:
+        return self("GET", f"/api/events/{department_id}{query}")["events"]
+
+    def token(self, department_id: str) -> str:
+        return self("GET", f"/api/events/{department_id}")["sync_token"]
+
+
+class Client:
+    """A browser's place: a Socket.IO connection that remembers what it was sent."""
+
+    def __init__(self, url: str, transport: str = "websocket", **options: Any) -> None:
+        self.received: list[tuple[str, Any]] = []
+        self._changed = threading.Condition()
+        self.sio = socketio.Client(reconnection=False)
+        self.sio.on("*", self._note)
+        self.sio.connect(url, transports=[transport], **options)
+
+    def _note(self, name: str, *payload: Any) -> None:
+        with self._changed:
+            self.received.append((name, payload[0] if payload else None))
+            self._changed.notify_all()
+
+    def ask(self, message: str, *payload: Any) -> Any:
+        """Send a message and return its acknowledgement."""
+        return self.sio.call(message, payload if len(payload) != 1 else payload[0], timeout=10)
+
+    def join(self, department_id: str, **more: str) -> Any:
+        answer = self.ask("join_department", {"department_id": department_id, **more})
+        assert answer["success"], answer
+        return answer
+
+    def of(self, name: str) -> list[Any]:
+        return [payload for kind, payload in self.received if kind == name]
+
+    def wait(self, name: str, count: int = 1) -> list[Any]:
+        """Return the payloads of a broadcast once there are so many of them."""
+        wait_for(lambda: len(self.of(name)) >= count, what=f"{count} {name}; received {self.received}")
+        return self.of(name)
+
+    def close(self) -> None:
+        if self.sio.eio.current_transport == "websocket":
+            websocket = self.sio.eio.ws
+            websocket.close = functools.partial(websocket.close, timeout=0.1)  # for the echo, else 3 s
+        self.sio.disconnect()

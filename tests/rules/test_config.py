@@ -1,0 +1,89 @@
+"""The settings: defaults, the environment, and what production refuses."""
+
+from pathlib import Path
+
+import pytest
+
+import config
+from config import ROOT_DIR, Settings
+from errors import SetupError
+
+PRODUCTION = {"FLASK_ENV": "production", "SECRET_KEY": "a-long-secret", "CORS_ORIGINS": "https://a.kr"}
+
+
+def test_nothing_set_is_a_development_server_on_aws_in_seoul():
+    settings = Settings.from_env({})
+    assert settings == Settings()
+    assert settings.aws_region == "ap-northeast-2"
+    assert not settings.production
+    assert not settings.embedded
+    assert settings.embedded_data_dir == ROOT_DIR / "data"
+
+
+def test_every_variable_is_read():
+    settings = Settings.from_env(
+        {
+            **PRODUCTION,
+            "AWS_REGION": "us-east-1",
+            "DEPARTMENTS_TABLE": "d",
+            "EVENTS_TABLE": "e",
+            "CHANGES_TABLE": "c",
+            "DYNAMODB_ENDPOINT_URL": "embedded",
+            "EMBEDDED_DATA_DIR": "/tmp/x",  # noqa: S108 - only a path to read back
+            "CORS_ORIGINS": " https://a.kr/ , http://b.kr:81 ",
+            "LOG_LEVEL": "debug",
+        }
+    )
+    assert settings == Settings(
+        aws_region="us-east-1",
+        departments_table="d",
+        events_table="e",
+        changes_table="c",
+        dynamodb_endpoint_url="embedded",
+        embedded_data_dir=Path("/tmp/x"),  # noqa: S108 - see above
+        production=True,
+        secret_key="a-long-secret",
+        cors_origins=("https://a.kr", "http://b.kr:81"),
+        log_level="DEBUG",
+    )
+
+
+def test_blank_values_count_as_not_set():
+    assert Settings.from_env({"AWS_REGION": " ", "SECRET_KEY": "", "FLASK_ENV": ""}) == Settings()
+
+
+@pytest.mark.parametrize("change", [{"SECRET_KEY": ""}, {"SECRET_KEY": "change-me"}])
+def test_production_refuses_a_default_secret_and_says_what_to_set(change):
+    with pytest.raises(SetupError, match="SECRET_KEY="):
+        Settings.from_env({**PRODUCTION, **change})
+
+
+def test_production_refuses_every_origin_and_says_what_to_set():
+    with pytest.raises(SetupError, match="CORS_ORIGINS=https://"):
+        Settings.from_env({**PRODUCTION, "CORS_ORIGINS": "https://a.kr,*"})
+    assert Settings.from_env({"CORS_ORIGINS": "*"}).cors_origins == ("*",)
+
+
+@pytest.mark.parametrize("name", ["FLASK_ENV", "LOG_LEVEL", "AUTH"])
+def test_a_value_that_does_not_exist_is_refused_by_name(name):
+    with pytest.raises(SetupError, match=f"(?i){name}=nonsense"):
+        Settings.from_env({name: "nonsense"})
+
+
+def test_the_file_completes_the_environment_and_never_overrides_it(tmp_path, monkeypatch):
+    (tmp_path / ".env").write_text("EVENTS_TABLE=file\nCHANGES_TABLE=file\n")
+    monkeypatch.setattr(config, "BACKEND_DIR", tmp_path)
+    monkeypatch.setenv("EVENTS_TABLE", "process")
+    monkeypatch.setenv("CHANGES_TABLE", "")  # so that it is put back afterwards
+    monkeypatch.delenv("CHANGES_TABLE")
+    settings = Settings.from_env()
+    assert (settings.events_table, settings.changes_table) == ("process", "file")
+
+
+def test_the_example_file_names_every_setting_and_sets_nothing_unsafe():
+    lines = (ROOT_DIR / ".env.example").read_text().splitlines()
+    named = {line.lstrip("# ").split("=")[0] for line in lines if "=" in line}
+    fields = {name.upper() for name in Settings.__dataclass_fields__} - {"PRODUCTION"}
+    assert fields | {"FLASK_ENV", "AUTH", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"} <= named
+    active = dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
+    assert Settings.from_env(active) == Settings()

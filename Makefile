@@ -14,7 +14,7 @@ install: .venv/.installed node_modules/.installed
 	@touch $@
 
 node_modules/.installed: package.json package-lock.json
-	npm install --no-save --loglevel=error
+	npm install --no-save --no-progress --loglevel=error
 	@touch $@
 
 run: install

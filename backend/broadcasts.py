@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from domain import REGISTRY, Change, ChangeType, Head, SyncToken
 from errors import CalendarError, DepartmentNotFound, StoreUnavailable
 from models import DynamoDBDatabase
-from snapshots import Snapshot, Snapshots
+from snapshots import Place, Snapshot, Snapshots
 
 log = logging.getLogger(__name__)
 
@@ -187,7 +187,7 @@ class Broadcasts:
         elif partition == REGISTRY:
             cursor.place = head
         else:
-            snapshot = self._snapshots.current(partition)
+            snapshot = self._snapshots.whole(self._snapshots.current(partition))
             self._transport.emit("sync_response", full_sync(snapshot), to=_room(partition))
             cursor.place = Head(snapshot.revision, snapshot.epoch)
 
@@ -216,12 +216,12 @@ class Broadcasts:
         return head
 
 
-def place_in(snapshot: Snapshot) -> dict[str, Any]:
+def place_in(place: Place) -> dict[str, Any]:
     """Say which revision a client holds after it has been told a department's state."""
     return {
-        "department_id": snapshot.department_id,
-        "revision": snapshot.revision,
-        "sync_token": snapshot.sync_token,
+        "department_id": place.department_id,
+        "revision": place.revision,
+        "sync_token": place.sync_token,
     }
 
 

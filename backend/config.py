@@ -31,6 +31,8 @@ class Settings:
     production: bool = False
     secret_key: str = DEVELOPMENT_SECRET
     cors_origins: tuple[str, ...] = ()
+    snapshot_cache_mb: int = 256
+    redis_url: str = ""
     log_level: str = "INFO"
 
     @classmethod
@@ -58,6 +60,8 @@ class Settings:
             == "production",
             secret_key=text("SECRET_KEY", DEVELOPMENT_SECRET),
             cors_origins=tuple(o.strip().rstrip("/") for o in text("CORS_ORIGINS").split(",") if o.strip()),
+            snapshot_cache_mb=_number("SNAPSHOT_CACHE_MB", text("SNAPSHOT_CACHE_MB"), cls.snapshot_cache_mb),
+            redis_url=text("REDIS_URL"),
             log_level=_choice("LOG_LEVEL", text("LOG_LEVEL", "INFO").upper(), *LOG_LEVELS),
         )
         _choice("AUTH", text("AUTH", "off"), "off")
@@ -81,6 +85,14 @@ class Settings:
                 "FLASK_ENV=production에서는 CORS_ORIGINS=* 를 쓸 수 없습니다. "
                 "허용할 주소를 쉼표로 나열하세요. 예: CORS_ORIGINS=https://calendar.example.com"
             )
+
+
+def _number(name: str, value: str, default: int) -> int:
+    if not value:
+        return default
+    if not value.isascii() or not value.isdigit() or int(value) < 1:
+        raise SetupError(f"{name}={value} 값을 쓸 수 없습니다. 1 이상의 정수여야 합니다.")
+    return int(value)
 
 
 def _choice(name: str, value: str, *allowed: str) -> str:

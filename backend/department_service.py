@@ -6,8 +6,14 @@ from dataclasses import replace
 from typing import Any
 
 from change_log import ChangeLog, WriteRefused
-from domain import REGISTRY, ChangeType, Department, Write, new_id, timestamp, utc_now
-from errors import CalendarError, DepartmentNameTaken, DepartmentNotFound, StoreUnavailable
+from domain import REGISTRY, ChangeType, Created, Department, Receipt, Write, new_id, timestamp, utc_now
+from errors import (
+    CalendarError,
+    DepartmentNameTaken,
+    DepartmentNotFound,
+    IdempotencyKeyReused,
+    StoreUnavailable,
+)
 from items import Refusal
 from models import DynamoDBDatabase
 
@@ -38,13 +44,30 @@ class DepartmentService:
             raise DepartmentNotFound()
         return department
 
-    def create_department(self, name: str, description: str = "") -> Department:
-        """Raises `DepartmentNameTaken`; names differ when they do after NFC, case and space folding."""
+    def create_department(
+        self, name: str, description: str = "", key: str | None = None
+    ) -> Created[Department]:
+        """Create a department, once, however often it is asked for under one key.
+
+        Raises `DepartmentNameTaken`; names differ when they do after NFC, case and space folding.
+        `IdempotencyKeyReused` when the key came with other fields before.
+        """
         now = timestamp(utc_now())
         department = Department(
             id=new_id(), name=name, description=description, created_at=now, updated_at=now
         )
-        return self._commit(Write(type=ChangeType.DEPARTMENT_CREATED, entity=department, at=now))
+        fields = {"name": name, "description": description}
+        receipt = Receipt.of(REGISTRY, f"key {key}", fields) if key else None
+        write = Write(type=ChangeType.DEPARTMENT_CREATED, entity=department, receipt=receipt, at=now)
+        try:
+            return Created(self._commit(write))
+        except WriteRefused as error:
+            first = self._db.created_department(receipt) if receipt else None
+            if receipt is None or first is None:
+                raise
+            if first[0] != receipt.request_hash:
+                raise IdempotencyKeyReused() from error
+            return Created(first[1], repeated=True)
 
     def update_department(self, department_id: str, fields: Mapping[str, Any]) -> Department:
         """Change the given fields alone. Raises `DepartmentNotFound`, `DepartmentNameTaken`."""

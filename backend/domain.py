@@ -5,13 +5,20 @@ The shapes clients send are in `schemas.py`; how entities are stored is in `item
 
 import base64
 import binascii
+import hashlib
+import json
 import re
 import unicodedata
 import uuid
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, Generic, Self, TypeAlias, TypeVar
+
+Entity = TypeVar("Entity")
+
+EventOrder: TypeAlias = tuple[str, int, str, str, str]
 
 CHANGE_RETENTION = timedelta(days=30)
 REGISTRY = "departments"
@@ -68,14 +75,14 @@ class Event:
     revision: int = 0
 
     def public(self) -> dict[str, Any]:
-        return asdict(self)
+        return {name: getattr(self, name) for name in self.__slots__}
 
     def at_revision(self, revision: int) -> Self:
         return replace(self, revision=revision)
 
-    def order(self) -> tuple[str, tuple[int, str], str, str]:
+    def order(self) -> "EventOrder":
         """Sort key of lists: by date, then time of day, then age."""
-        return (self.event_date, time_order(self.time), self.created_at, self.id)
+        return (self.event_date, *time_order(self.time), self.created_at, self.id)
 
 
 class ChangeType(StrEnum):
@@ -92,6 +99,25 @@ class ChangeType(StrEnum):
 DELETIONS = (ChangeType.EVENT_DELETED, ChangeType.DEPARTMENT_DELETED)
 
 
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What makes a repeated creation recognisable: the client's key in its scope, and what it asked for."""
+
+    scope: str
+    key: str
+    request_hash: str
+
+    @classmethod
+    def of(cls, scope: str, key: str, fields: Mapping[str, Any]) -> Self:
+        """Make a receipt for a creation with these fields, under a key of any length."""
+        request = json.dumps(fields, sort_keys=True, ensure_ascii=False)
+        return cls(scope, _digest(key), _digest(request))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Write:
     """A change that somebody wants: `entity` after it, and the revision of the state it was made from.
@@ -105,6 +131,7 @@ class Write:
     before: Event | Department | None = None
     releases_name: bool = True
     """Whether a renamed or deleted department owns its name's row; one older than such rows may not."""
+    receipt: Receipt | None = None
     by: str = ""
     at: str = field(default_factory=lambda: timestamp(utc_now()))
     id: str = field(default_factory=new_id)
@@ -153,6 +180,14 @@ class Head:
 
 
 @dataclass(frozen=True, slots=True)
+class Created(Generic[Entity]):
+    """The answer to a creation: what was created, and whether it was so by an earlier request."""
+
+    entity: Entity
+    repeated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class SyncToken:
     """A place in a department's log, opaque to clients."""
 
@@ -160,17 +195,41 @@ class SyncToken:
     revision: int
 
     def __str__(self) -> str:
-        return base64.urlsafe_b64encode(f"{self.epoch}.{self.revision}".encode()).decode().rstrip("=")
+        return _opaque(f"{self.epoch}.{self.revision}")
 
     @classmethod
     def parse(cls, text: str) -> Self | None:
         """Read a token; None when it is none of ours, which a client mends as it mends an expired one."""
-        try:
-            decoded = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True).decode()
-        except (binascii.Error, ValueError):
-            return None
-        match = re.fullmatch(r"([0-9a-f]*)\.([0-9]{1,15})", decoded, re.ASCII)
+        match = re.fullmatch(r"([0-9a-f]*)\.([0-9]{1,15})", _transparent(text), re.ASCII)
         return cls(match[1], int(match[2])) if match else None
+
+
+def page_token(event: Event) -> str:
+    """Name the place after an event in a list, opaque to clients; it holds while others write."""
+    return _opaque(json.dumps(event.order(), ensure_ascii=False))
+
+
+def parse_page_token(text: str) -> EventOrder | None:
+    """Read the place that a page begins after; None when it is no token of ours."""
+    try:
+        place = json.loads(_transparent(text))
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(place, list) or [type(part) for part in place] != [str, int, str, str, str]:
+        return None
+    return place[0], place[1], place[2], place[3], place[4]
+
+
+def _opaque(text: str) -> str:
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def _transparent(token: str) -> str:
+    """Undo `_opaque`; empty for what it cannot have made."""
+    try:
+        return base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True).decode()
+    except (binascii.Error, ValueError):
+        return ""
 
 
 def fold_text(text: str) -> str:

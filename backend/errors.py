@@ -75,6 +75,28 @@ class DepartmentNameTaken(CalendarError):
     message = "같은 이름의 부서가 이미 있습니다."
 
 
+class EventIdTaken(CalendarError):
+    """A client chose an id for a new event that another event has."""
+
+    code = "event_id_taken"
+    status = 409
+    message = "같은 식별자의 이벤트가 이미 있습니다."
+
+
+class EventChanged(CalendarError):
+    """The event is not at the revision that the client's `If-Match` names; `details` holds it as it is."""
+
+    code = "event_changed"
+    status = 412
+    message = "그 사이 다른 사람이 이벤트를 고쳤습니다. 현재 내용을 확인하세요."
+
+
+class IdempotencyKeyReused(CalendarError):
+    code = "idempotency_key_reused"
+    status = 422
+    message = "같은 Idempotency-Key가 다른 내용의 요청에 이미 쓰였습니다."
+
+
 class SyncTokenExpired(CalendarError):
     """The log no longer reaches back to the token: the client fetches the list again."""
 

@@ -1,17 +1,79 @@
 """Use cases of events: list, read, create, change, delete, deltas. Knows no HTTP, no Socket.IO, no AWS."""
 
-from collections.abc import Callable, Mapping
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import orjson
+
 from change_log import ChangeLog, WriteRefused
-from domain import Change, ChangeType, Event, SyncToken, Write, new_id, timestamp, utc_now
-from errors import DepartmentNotFound, EventNotFound, StoreUnavailable, SyncTokenExpired
+from domain import (
+    Change,
+    ChangeType,
+    Created,
+    Event,
+    EventOrder,
+    Receipt,
+    SyncToken,
+    Write,
+    fold_text,
+    new_id,
+    page_token,
+    timestamp,
+    utc_now,
+)
+from errors import (
+    DepartmentNotFound,
+    EventChanged,
+    EventIdTaken,
+    EventNotFound,
+    IdempotencyKeyReused,
+    StoreUnavailable,
+    SyncTokenExpired,
+)
 from models import DynamoDBDatabase
-from snapshots import Snapshot, Snapshots
+from snapshots import Place, Snapshot, Snapshots
 
 EDIT_ATTEMPTS = 10
 """How often an edit is worked out again because others changed the same event in between."""
+
+
+EDITABLE = ("event_date", "title", "description", "time", "url")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListQuery:
+    """Part of a list: inclusive ISO dates, text in title or description, and a page's place and length."""
+
+    first: str | None = None
+    last: str | None = None
+    q: str = ""
+    limit: int | None = None
+    after: EventOrder | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Events in order, the place they were read at, and where the next page begins, if there is one."""
+
+    place: Place
+    events: Sequence[Event]
+    next_page_token: str
+
+    def json(self) -> bytes:
+        return orjson.dumps(self.events)
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """A change of one event, and the texts it changed, each `{from, to}`."""
+
+    change: Change
+    changed: dict[str, dict[str, str]]
+
+    def public(self) -> dict[str, Any]:
+        return {**self.change.public(), "changed": self.changed}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,38 +93,116 @@ class EventService:
         self._log = change_log
         self._snapshots = snapshots
 
-    def department(self, department_id: str) -> Snapshot:
-        """Return the department as it stands. Raises `DepartmentNotFound`."""
+    def department(self, department_id: str) -> Place:
+        """Return where the department stands, with its events unless it is large.
+
+        Raises `DepartmentNotFound`.
+        """
         return self._snapshots.current(department_id)
+
+    def whole(self, place: Place) -> Snapshot:
+        """Return all events of a department at a place or later."""
+        return self._snapshots.whole(place)
+
+    def page(self, place: Place, query: ListQuery) -> Page:
+        """Return the part of a department's list that a query names."""
+        snapshot = self._snapshots.whole(place, query.first, query.last)
+        found = snapshot.ordered
+        begin = bisect_left(found, query.first or "", key=_date)
+        end = bisect_right(found, query.last, key=_date) if query.last else len(found)
+        if query.after:
+            begin = max(begin, bisect_right(found, query.after, key=Event.order))
+        found = found[begin:end]
+        if sought := fold_text(query.q):
+            found = [e for e in found if sought in fold_text(e.title) or sought in fold_text(e.description)]
+        more = query.limit is not None and len(found) > query.limit
+        found = found[: query.limit]
+        return Page(snapshot, found, page_token(found[-1]) if more else "")
 
     def get_event(self, department_id: str, event_id: str) -> Event:
         """Raises `DepartmentNotFound`, `EventNotFound`."""
-        event = self.department(department_id).events.get(event_id)
-        if event is None:
+        place = self.department(department_id)
+        event = place.events.get(event_id) if isinstance(place, Snapshot) else self._db.find_event(event_id)
+        if event is None or event.department_id != department_id:
             raise EventNotFound()
         return event
 
-    def create_event(self, department_id: str, fields: Mapping[str, Any]) -> Event:
-        """Create an event from validated fields. Raises `DepartmentNotFound`."""
+    def create_event(
+        self, department_id: str, fields: Mapping[str, Any], key: str | None = None
+    ) -> Created[Event]:
+        """Create an event from validated fields, once, however often it is asked for under one key.
+
+        An `id` among the fields is the client's choice, and a key by itself. Raises `DepartmentNotFound`,
+        `EventIdTaken`, `IdempotencyKeyReused`.
+        """
+        chosen = fields.get("id")
+        if chosen and (there := self._db.find_event(chosen)) and there.department_id != department_id:
+            raise EventIdTaken()
+        name = f"key {key}" if key else f"id {chosen}"
+        receipt = Receipt.of(department_id, name, fields) if key or chosen else None
         now = timestamp(utc_now())
-        event = Event(id=new_id(), department_id=department_id, created_at=now, last_modified=now, **fields)
-        return self._commit(department_id, Write(type=ChangeType.EVENT_CREATED, entity=event, at=now))
+        event = Event(
+            **{"id": new_id(), **fields}, department_id=department_id, created_at=now, last_modified=now
+        )
+        try:
+            write = Write(type=ChangeType.EVENT_CREATED, entity=event, receipt=receipt, at=now)
+            return Created(self._commit(department_id, write))
+        except WriteRefused as error:
+            first = self._db.created_event(receipt) if receipt else None
+            if first is None:
+                raise EventIdTaken() from error
+            if receipt and first[0] != receipt.request_hash:
+                raise (IdempotencyKeyReused() if key else EventIdTaken()) from error
+            return Created(first[1], repeated=True)
 
-    def update_event(self, event_id: str, fields: Mapping[str, Any]) -> Event:
-        """Change the given fields alone. Raises `EventNotFound`."""
-        if not fields:
-            return self._find(event_id)
+    def update_event(self, event_id: str, fields: Mapping[str, Any], expected: str | None = None) -> Event:
+        """Change the given fields alone. Raises `EventNotFound`.
 
-        def write(before: Event) -> Write:
+        `expected` is the revision that the caller saw; `EventChanged` tells that it is not the last.
+        """
+
+        def write(before: Event) -> Write | None:
+            if not fields:
+                return None
             now = timestamp(utc_now())
             after = replace(before, **fields, last_modified=now)
             return Write(type=ChangeType.EVENT_UPDATED, entity=after, before=before, at=now)
 
-        return self._edit(event_id, write)
+        return self._edit(event_id, write, expected)
 
-    def delete_event(self, event_id: str) -> None:
-        """Raises `EventNotFound`."""
-        self._edit(event_id, lambda e: Write(type=ChangeType.EVENT_DELETED, entity=e, before=e))
+    def delete_event(self, event_id: str, expected: str | None = None) -> None:
+        """Raises `EventNotFound`, `EventChanged`."""
+        self._edit(event_id, lambda e: Write(type=ChangeType.EVENT_DELETED, entity=e, before=e), expected)
+
+    def restore_event(self, department_id: str, event_id: str) -> Event:
+        """Bring a deleted event back as it was, while the log holds it.
+
+        Raises `DepartmentNotFound`, `EventNotFound` when the log knows of no deletion, `EventIdTaken` when
+        it is there.
+        """
+        self._require_department(department_id)
+        changes = self._db.changes_of_event(department_id, event_id)
+        if self._db.find_event(event_id):
+            raise EventIdTaken()
+        if not changes or not isinstance(event := changes[-1].entity, Event):
+            raise EventNotFound()
+        now = timestamp(utc_now())
+        write = Write(type=ChangeType.EVENT_CREATED, entity=replace(event, last_modified=now), at=now)
+        try:
+            return self._commit(department_id, write)
+        except WriteRefused as error:
+            raise EventIdTaken() from error
+
+    def history(self, department_id: str, event_id: str) -> list[HistoryEntry]:
+        """Return what the log still holds of an event, oldest first. Raises `DepartmentNotFound`."""
+        self._require_department(department_id)
+        entries: list[HistoryEntry] = []
+        before: Event | None = None
+        for change in self._db.changes_of_event(department_id, event_id):
+            assert isinstance(change.entity, Event)  # noqa: S101 - it is found by an event's id
+            entries.append(HistoryEntry(change, _changed_fields(before, change)))
+            before = change.entity
+        return entries
 
     def changes_since(self, department_id: str, token: str, limit: int) -> Delta:
         """Return what followed a token, `limit` changes at most.
@@ -70,39 +210,60 @@ class EventService:
         Raises `SyncTokenExpired` when the log no longer reaches back to it or history was rebuilt since,
         `DepartmentNotFound`.
         """
-        place = SyncToken.parse(token)
+        token_place = SyncToken.parse(token)
+        here = self.department(department_id)
+        if token_place is None or token_place.epoch != here.epoch or token_place.revision > here.revision:
+            raise SyncTokenExpired()
+        begin = token_place.revision
+        known = here.changes_after(begin) if isinstance(here, Snapshot) else None
+        if known is None and begin < here.revision:
+            known = self._db.changes_after(department_id, begin, limit)
+            if begin + len(known) < min(here.revision, begin + limit):
+                raise SyncTokenExpired()
+        changes = list(known or ())[:limit]
+        reached = begin + len(changes)
+        return Delta(changes, str(SyncToken(here.epoch, reached)), has_more=reached < here.revision)
+
+    def _require_department(self, department_id: str) -> None:
         head = self._db.read_head(department_id)
         if head is None or head.deleted:
             raise DepartmentNotFound()
-        if place is None or place.epoch != head.epoch or place.revision > head.revision:
-            raise SyncTokenExpired()
-        if place.revision == head.revision:
-            return Delta([], token, has_more=False)
-        changes = self._db.changes_after(department_id, place.revision, limit)
-        reached = place.revision + len(changes)
-        if reached < head.revision and len(changes) < limit:
-            raise SyncTokenExpired()
-        return Delta(changes, str(SyncToken(head.epoch, reached)), has_more=reached < head.revision)
 
-    def _edit(self, event_id: str, write: Callable[[Event], Write]) -> Event:
+    def _edit(self, event_id: str, write: Callable[[Event], Write | None], expected: str | None) -> Event:
         """Commit what `write` makes of the event as it stands, worked out again when others were faster."""
         for _ in range(EDIT_ATTEMPTS):
-            before = self._find(event_id)
+            before = self._db.find_event(event_id)
+            if before is None:
+                raise EventNotFound()
+            if expected is not None and expected != str(before.revision):
+                raise EventChanged(details={"event": before.public()})
+            if (wanted := write(before)) is None:
+                return before
             try:
-                return self._commit(before.department_id, write(before))
+                return self._commit(before.department_id, wanted)
             except WriteRefused:
                 continue
             except DepartmentNotFound as error:
                 raise EventNotFound() from error
         raise StoreUnavailable()
 
-    def _find(self, event_id: str) -> Event:
-        event = self._db.find_event(event_id)
-        if event is None:
-            raise EventNotFound()
-        return event
-
     def _commit(self, department_id: str, write: Write) -> Event:
         entity = self._log.commit(department_id, write).entity
         assert isinstance(entity, Event)  # noqa: S101 - narrows the type for mypy
         return entity
+
+
+def _date(event: Event) -> str:
+    return event.event_date
+
+
+def _changed_fields(before: Event | None, change: Change) -> dict[str, dict[str, str]]:
+    """Say which texts an edit changed, from what to what; the log may no longer hold what was before."""
+    after = change.entity
+    if change.type is not ChangeType.EVENT_UPDATED or before is None or not isinstance(after, Event):
+        return {}
+    return {
+        name: {"from": getattr(before, name), "to": getattr(after, name)}
+        for name in EDITABLE
+        if getattr(before, name) != getattr(after, name)
+    }

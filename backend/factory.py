@@ -120,7 +120,8 @@ def create_app(settings: Settings, db: DynamoDBDatabase | None = None) -> APIFla
         CORS(app, origins=list(settings.cors_origins), resources=r"/api/.*", expose_headers=["ETag"])
 
     db = db or DynamoDBDatabase(settings)
-    snapshots, change_log = Snapshots(db), ChangeLog(db)
+    snapshots = Snapshots(db, settings.snapshot_cache_mb * 1024 * 1024)
+    change_log = ChangeLog(db)
     broadcasts = Broadcasts(socketio, db, snapshots)
     change_log.on_commit(snapshots.on_commit)
     change_log.on_commit(broadcasts.on_commit)
@@ -170,7 +171,9 @@ def _repair(departments: DepartmentService) -> None:
 
 
 def _refuse_other_media() -> None:
-    if request.routing_exception is None and request.method in ("POST", "PUT") and not request.is_json:
+    if request.routing_exception or request.method not in ("POST", "PUT") or request.is_json:
+        return
+    if request.content_length or request.content_type or request.headers.get("Transfer-Encoding"):
         raise UnsupportedMediaType()
 
 

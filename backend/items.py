@@ -21,6 +21,7 @@ from domain import (
     Department,
     Event,
     Head,
+    Receipt,
     Write,
     fold_text,
 )
@@ -34,6 +35,7 @@ class Refusal(Enum):
 
     CHANGED = "the entity is not as its writer saw it"
     NAME_TAKEN = "another department has the name"
+    REPEATED = "the creation has happened before"
     REJECTED = "DynamoDB takes no such item"
 
 
@@ -102,13 +104,16 @@ def department_from_item(item: Item) -> Department:
     return Department(**{n: _text(item, n) for n in _DEPARTMENT_TEXTS}, revision=_number(item, "revision"))
 
 
+def entity_to_item(entity: Event | Department) -> dict[str, Any]:
+    return event_to_item(entity) if isinstance(entity, Event) else department_to_item(entity)
+
+
 def change_to_item(partition: str, change: Change, now: datetime) -> dict[str, Any]:
-    entity = change.entity
     return {
         "department_id": _s(partition),
         "revision": _n(change.revision),
         "type": _s(change.type.value),
-        "entity": {"M": event_to_item(entity) if isinstance(entity, Event) else department_to_item(entity)},
+        "entity": {"M": entity_to_item(change.entity)},
         "at": _s(change.at),
         "by": _s(change.by),
         "write_id": _s(change.write_id),
@@ -137,11 +142,6 @@ def revision_of(item: Item) -> int:
     return _number(item, "revision")
 
 
-def change_is_kept(item: Item, now: datetime) -> bool:
-    """Tell whether a row is still within its retention: TTL removes rows late and in no order."""
-    return _number(item, TTL_ATTRIBUTE) > int(now.timestamp())
-
-
 def head_from_item(item: Item) -> Head:
     return Head(_number(item, "head"), _text(item, "epoch"), "deleted_at" in item)
 
@@ -160,6 +160,22 @@ def change_key(partition: str, revision: int) -> dict[str, Any]:
 
 def head_key(partition: str) -> dict[str, Any]:
     return change_key(partition, 0)
+
+
+def receipt_key(receipt: Receipt) -> dict[str, Any]:
+    return head_key(f"key#{receipt.scope}#{receipt.key}")
+
+
+def receipt_from_item(item: Item) -> tuple[str, Item]:
+    """Read a remembered creation: the hash of its request, and the item of what was created."""
+    return _text(item, "request_hash"), item["entity"]["M"]
+
+
+def log_of_event(department_id: str, event_id: str) -> dict[str, Any]:
+    """Query parameters for the rows of a department's log that tell of one event."""
+    query = log_after(department_id, 0)
+    query["ExpressionAttributeValues"] |= {":e": _s(event_id)}
+    return query | {"FilterExpression": "entity.id = :e"}
 
 
 def log_after(partition: str, revision: int) -> dict[str, Any]:
@@ -228,9 +244,12 @@ class Tables:
             change_to_item(partition, change_of(write, revision), now),
             "attribute_not_exists(revision)",
         )
-        if isinstance(write.entity, Event):
-            return [self._event_part(write, write.entity.at_revision(revision)), row]
-        return [*self._department_parts(write, write.entity.at_revision(revision)), row]
+        entity = write.entity.at_revision(revision)
+        # A repetition fails several conditions; the first to be looked at says what it is.
+        parts = [self._receipt_part(write.receipt, entity, now)] if write.receipt else []
+        if isinstance(entity, Event):
+            return [*parts, self._event_part(write, entity), row]
+        return [*parts, *self._department_parts(write, entity), row]
 
     def move_head(self, partition: str, head: Head, revision: int, new_epoch: str) -> TransactItem:
         """Claim the revisions up to `revision`: existence check, deletion check and sequencer in one.
@@ -257,6 +276,17 @@ class Tables:
                 "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
             }
         }
+
+    def _receipt_part(self, receipt: Receipt, entity: Event | Department, now: datetime) -> Part:
+        """Put the row that remembers a creation under its key, with the entity as it was answered."""
+        key = receipt_key(receipt)
+        item = {
+            **key,
+            "request_hash": _s(receipt.request_hash),
+            "entity": {"M": entity_to_item(entity)},
+            TTL_ATTRIBUTE: _n(int((now + CHANGE_RETENTION).timestamp())),
+        }
+        return self._put(self.changes, key, item, "attribute_not_exists(revision)", refusal=Refusal.REPEATED)
 
     def _event_part(self, write: Write, event: Event) -> Part:
         key = event_key(event.id, event.department_id)

@@ -8,13 +8,13 @@ import logging
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from botocore.exceptions import ClientError
 
 import items
 from config import Settings
-from domain import REGISTRY, Change, Department, Event, Head, Write, timestamp, utc_now
+from domain import REGISTRY, Change, Department, Event, Head, Receipt, Write, timestamp, utc_now
 from dynamo_client import DynamoClient, RequestRejected, TransactionRefused
 from errors import SetupError, TableMissing
 from items import Refusal
@@ -28,6 +28,8 @@ TRANSACTION_BYTES = 3_500_000
 
 PAGE = 100
 """Log rows read at a time when it is not known how many are wanted."""
+
+Entity = TypeVar("Entity", Event, Department)
 
 CONDITION_FAILED = "ConditionalCheckFailed"
 
@@ -186,14 +188,12 @@ class DynamoDBDatabase:
     def changes_after(self, partition: str, revision: int, limit: int | None = None) -> list[Change]:
         """Read strongly, in order, the changes that follow a revision without a hole, `limit` at most.
 
-        Shorter than the head promises means that the log no longer reaches back that far.
+        Shorter than the head promises means that the log no longer reaches back that far: TTL removes rows
+        in no order, so it is the hole that counts, not the age.
         """
-        now = utc_now()
         found: list[Change] = []
         query = {"Limit": limit} if limit else {}
         for item in self._query(items.log_after(partition, revision), **query):
-            if not items.change_is_kept(item, now):
-                break
             change = items.change_from_item(item)
             if change.revision != revision + len(found) + 1:
                 break
@@ -215,6 +215,28 @@ class DynamoDBDatabase:
                 break
             found.append(change)
         return found[::-1]
+
+    def changes_of_event(self, department_id: str, event_id: str) -> list[Change]:
+        """Read strongly, in order, what the log still holds of one event."""
+        rows = self._query(items.log_of_event(department_id, event_id))
+        return [items.change_from_item(row) for row in rows]
+
+    def created_event(self, receipt: Receipt) -> tuple[str, Event] | None:
+        """Return what was created under a key, as it was then, and the hash of the request for it."""
+        return self._created(receipt, items.event_from_item)
+
+    def created_department(self, receipt: Receipt) -> tuple[str, Department] | None:
+        """Return what was created under a key, as it was then, and the hash of the request for it."""
+        return self._created(receipt, items.department_from_item)
+
+    def _created(self, receipt: Receipt, read: Callable[[items.Item], Entity]) -> tuple[str, Entity] | None:
+        answer = self._client.call(
+            "get_item", TableName=self._tables.changes, Key=items.receipt_key(receipt), ConsistentRead=True
+        )
+        if "Item" not in answer:
+            return None
+        request_hash, entity = items.receipt_from_item(answer["Item"])
+        return request_hash, read(entity)
 
     # Entities
 

@@ -18,10 +18,12 @@ from pydantic import (
     Field,
     StringConstraints,
     ValidationError,
+    field_validator,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
 
+from domain import parse_page_token
 from errors import InvalidId, ValidationFailed
 
 NAME_MAX = 100
@@ -30,18 +32,22 @@ DESCRIPTION_MAX = 10_000
 TIME_MAX = 50
 URL_MAX = 2_048
 CHANGES_MAX = 1_000
+PAGE_MAX = 2_500
+KEY_MAX = 255
 BODY_MAX = 1024 * 1024
 
 ECHOED = frozenset({"id", "department_id", "created_at", "last_modified", "updated_at", "revision"})
 """Fields of answers that a client may send back; the server knows better and ignores them."""
 
-_UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
+UUID_PATTERN = r"^[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$"
+_UUID = re.compile(UUID_PATTERN)
 
 _MESSAGES = {
     "missing": "필수 항목입니다.",
     "extra_forbidden": "알 수 없는 항목입니다.",
     "string_type": "문자열이어야 합니다.",
     "string_too_short": "비워 둘 수 없습니다.",
+    "string_pattern_mismatch": "올바른 UUID여야 합니다.",
     "string_too_long": "{max_length}자 이하여야 합니다.",
     "int_type": "정수여야 합니다.",
     "int_parsing": "정수여야 합니다.",
@@ -137,6 +143,11 @@ IsoDate = Annotated[
 ]
 
 
+ChosenId = Annotated[
+    str, StringConstraints(pattern=UUID_PATTERN, to_lower=True), Field(json_schema_extra={"format": "uuid"})
+]
+
+
 class DepartmentNew(Shape):
     """A department to create."""
 
@@ -156,7 +167,8 @@ class DepartmentChange(Shape):
 class EventNew(Shape):
     """A calendar entry to create."""
 
-    ignored = ECHOED
+    ignored = ECHOED - {"id"}
+    id: ChosenId | None = Field(default=None, exclude_if=lambda value: value is None)
     event_date: IsoDate
     title: Title
     description: Description = ""
@@ -181,9 +193,12 @@ class Query(Shape):
     model_config = ConfigDict(strict=False, extra="ignore", populate_by_name=True)
 
 
-class EventRange(Query):
-    """Which part of a list is wanted, by inclusive dates."""
+class ListQuery(Query):
+    """Which part of a list is wanted: inclusive dates, text to find, and one page of it."""
 
+    q: Annotated[str, StringConstraints(max_length=TITLE_MAX), BeforeValidator(_clean)] = ""
+    limit: Annotated[int, Field(ge=1, le=PAGE_MAX)] | None = None
+    page_token: str = ""
     first: IsoDate | None = Field(default=None, alias="from")
     last: IsoDate | None = Field(default=None, alias="to")
 
@@ -193,12 +208,25 @@ class EventRange(Query):
             raise PydanticCustomError("range_reversed", "from은 to보다 늦을 수 없습니다.")
         return self
 
+    @field_validator("page_token")
+    @classmethod
+    def _ours(cls, token: str) -> str:
+        if token and parse_page_token(token) is None:
+            raise PydanticCustomError("invalid_page_token", "서버가 준 page_token이 아닙니다.")
+        return token
+
 
 class ChangesQuery(Query):
     """Where a delta begins, and how long it may be."""
 
     since: Annotated[str, StringConstraints(min_length=1)]
     limit: Annotated[int, Field(ge=1, le=CHANGES_MAX)] = CHANGES_MAX
+
+
+class HistoryQuery(Query):
+    """Whose history is wanted."""
+
+    event_id: str
 
 
 class LeaveMessage(Shape):

@@ -5,50 +5,76 @@ acknowledged before it began, on any server, though the index it was loaded from
 """
 
 import threading
-from bisect import bisect_left, bisect_right
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
 
+import orjson
+
 from domain import DELETIONS, Change, Event, Head, SyncToken
-from errors import DepartmentNotFound
+from errors import DepartmentNotFound, StoreUnavailable
 from models import DynamoDBDatabase
 
 INDEX_LAG_WINDOW = timedelta(minutes=5)
 """How long the index may lag behind the log; DynamoDB's usual lag is under a second."""
+RECENT_CHANGES = 1_000
+"""How many of the last changes are kept with a snapshot, so that deltas need no read of their own."""
+SHARE = 4
+"""A department may take one part in so many of the budget; a larger one is read from the index by range."""
+EVENT_BYTES = 1_000
+CHARACTER_BYTES = 5
+"""Rough memory of an event: objects, then each character of its texts as object and as kept JSON."""
 
 
 @dataclass(frozen=True)
-class Snapshot:
-    """A department's events as they stood at one revision. Immutable; an update makes a new one."""
+class Place:
+    """A revision of a department that a reader may rely on, and no more: what of a large one is kept."""
 
     department_id: str
     epoch: str
     revision: int
+
+    @property
+    def sync_token(self) -> str:
+        return str(SyncToken(self.epoch, self.revision))
+
+    @property
+    def etag(self) -> str:
+        return f"{self.epoch}.{self.revision}"
+
+
+@dataclass(frozen=True)
+class Snapshot(Place):
+    """A department's events as they stood at one revision. Immutable; an update makes a new one."""
+
     events: Mapping[str, Event]
+    size: int
+    recent: Sequence[Change] = ()
+    """The last changes, up to this revision, without a hole."""
 
     @cached_property
     def ordered(self) -> list[Event]:
         """The events by date, then time of day."""
         return sorted(self.events.values(), key=Event.order)
 
-    def between(self, first: str | None, last: str | None) -> list[Event]:
-        """Return the events from one inclusive ISO date to another; None leaves that end open."""
-        start = bisect_left(self.ordered, first or "", key=_date)
-        end = bisect_right(self.ordered, last, key=_date) if last else None
-        return self.ordered[start:end]
-
-    @property
-    def sync_token(self) -> str:
-        return str(SyncToken(self.epoch, self.revision))
+    @cached_property
+    def json(self) -> bytes:
+        """The ordered events as a JSON array, made once for all readers of this revision."""
+        return orjson.dumps(self.ordered)
 
     def after(self, changes: Sequence[Change]) -> "Snapshot":
         """Return the snapshot with changes applied that follow its revision without a hole."""
         events = dict(self.events)
-        for change in changes:
-            _apply(events, change)
-        return Snapshot(self.department_id, self.epoch, self.revision + len(changes), events)
+        size = self.size + sum(_apply(events, change) for change in changes)
+        recent = [*self.recent, *changes][-RECENT_CHANGES:]
+        return Snapshot(self.department_id, self.epoch, self.revision + len(changes), events, size, recent)
+
+    def changes_after(self, revision: int) -> Sequence[Change] | None:
+        """Return what followed a revision; None when that is further back than is kept."""
+        missed = self.revision - revision
+        return self.recent[len(self.recent) - missed :] if 0 <= missed <= len(self.recent) else None
 
 
 @dataclass(slots=True, eq=False)
@@ -56,14 +82,14 @@ class _Read:
     """One strong read that any number of callers wait for."""
 
     done: threading.Event = field(default_factory=threading.Event)
-    snapshot: Snapshot | None = None
+    place: Place | None = None
     error: Exception | None = None
 
-    def outcome(self) -> Snapshot:
+    def outcome(self) -> Place:
         if self.error:
             raise self.error
-        assert self.snapshot is not None  # noqa: S101 - done without error
-        return self.snapshot
+        assert self.place is not None  # noqa: S101 - done without error
+        return self.place
 
 
 @dataclass(slots=True)
@@ -75,16 +101,20 @@ class _Line:
 
 
 class Snapshots:
-    """Keep and refresh the snapshots of this process."""
+    """Keep and refresh the snapshots of this process, the least recently used going first."""
 
-    def __init__(self, db: DynamoDBDatabase) -> None:
+    def __init__(self, db: DynamoDBDatabase, budget_bytes: int) -> None:
         self._db = db
+        self._budget = budget_bytes
         self._lock = threading.Lock()
-        self._kept: dict[str, Snapshot] = {}
+        self._kept: OrderedDict[str, Snapshot] = OrderedDict()
+        self._kept_bytes = 0
+        self._oversized: set[str] = set()
         self._lines: dict[str, _Line] = {}
 
-    def current(self, department_id: str) -> Snapshot:
-        """Return the department as it stands now or later. Raises `DepartmentNotFound`.
+    def current(self, department_id: str) -> Place:
+        """Return the department as it stands now or later: its `Snapshot`, or only the place it has
+        reached when it is too large to be kept. Raises `DepartmentNotFound`.
 
         A caller may use any read that started after it arrived: while one is in flight, newcomers share
         the next (what Raft calls ReadIndex batching).
@@ -117,63 +147,107 @@ class Snapshots:
         if kept and kept.epoch == head.epoch and changes[0].revision == kept.revision + 1:
             self._keep(kept.after(changes))
 
+    def whole(self, place: Place, first: str | None = None, last: str | None = None) -> Snapshot:
+        """Return the events at a place, or later: what is kept, or of a large department what is between
+        the inclusive ISO dates, read from the index for this once.
+        """
+        if isinstance(place, Snapshot):
+            return place
+        return self._load(Head(place.revision, place.epoch), place.department_id, first, last)
+
     def _run(self, department_id: str, line: _Line, read: _Read) -> None:
         try:
-            read.snapshot = self._refresh(department_id)
+            read.place = self._refresh(department_id)
         except Exception as error:  # noqa: BLE001 - handed to each caller, who raises it
             read.error = error
         finally:
-            if read.snapshot is None and read.error is None:
-                read.error = DepartmentNotFound()
+            if read.place is None and read.error is None:
+                read.error = StoreUnavailable()  # this reader was killed on its way
             with self._lock:
                 line.running = None
                 if line.following is None:
                     self._lines.pop(department_id, None)
             read.done.set()
 
-    def _refresh(self, department_id: str) -> Snapshot:
+    def _refresh(self, department_id: str) -> Place:
         head = self._db.read_head(department_id)
+        with self._lock:
+            kept = self._kept.get(department_id)
+            if kept:
+                self._kept.move_to_end(department_id)
         if head is None or head.deleted:
-            with self._lock:
-                self._kept.pop(department_id, None)
+            self._forget(department_id)
             raise DepartmentNotFound()
-        kept = self._kept.get(department_id)
         if kept is None or kept.epoch != head.epoch:
-            return self._keep(self._load(department_id, head))
+            if department_id in self._oversized:
+                return Place(department_id, head.epoch, head.revision)
+            return self._keep(self._load(head, department_id))
         if kept.revision >= head.revision:
             return kept
         changes = self._db.changes_after(department_id, kept.revision)
         if kept.revision + len(changes) < head.revision:  # idle for longer than the log reaches back
-            return self._keep(self._load(department_id, head))
+            return self._keep(self._load(head, department_id))
         return self._keep(kept.after(changes))
 
-    def _load(self, department_id: str, head: Head) -> Snapshot:
+    def _load(
+        self, head: Head, department_id: str, first: str | None = None, last: str | None = None
+    ) -> Snapshot:
         """Read the index, then lay the log's last minutes over it; the newer revision of an event wins."""
-        events = {event.id: event for event in self._db.indexed_events(department_id)}
+        events = {event.id: event for event in self._db.indexed_events(department_id, first, last)}
+        size = sum(_size(event) for event in events.values())
         revision = head.revision
+        recent: list[Change] = []
         for change in self._db.recent_changes(department_id, INDEX_LAG_WINDOW):
             revision = max(revision, change.revision)
+            recent = [*recent, change] if recent and recent[-1].revision + 1 == change.revision else [change]
             stands = events.get(change.entity.id)
             if stands is None or stands.revision <= change.revision:
-                _apply(events, change)
-        return Snapshot(department_id, head.epoch, revision, events)
+                size += _apply(events, change)
+        if first or last:
+            events = {
+                i: e for i, e in events.items() if (first or "") <= e.event_date <= (last or "9999-99-99")
+            }
+        if not recent or recent[-1].revision != revision:
+            recent = []
+        return Snapshot(department_id, head.epoch, revision, events, size, recent)
 
     def _keep(self, snapshot: Snapshot) -> Snapshot:
         """Keep the newer of two snapshots, and return it."""
+        department_id = snapshot.department_id
         with self._lock:
-            kept = self._kept.get(snapshot.department_id)
+            kept = self._kept.get(department_id)
             if kept and kept.epoch == snapshot.epoch and kept.revision >= snapshot.revision:
                 return kept
-            self._kept[snapshot.department_id] = snapshot
-            return snapshot
+            self._kept_bytes += snapshot.size - (kept.size if kept else 0)
+            self._kept[department_id] = snapshot
+            self._kept.move_to_end(department_id)
+            if snapshot.size > self._budget // SHARE:
+                self._oversized.add(department_id)
+                self._drop(department_id)
+            while self._kept_bytes > self._budget:
+                self._drop(next(iter(self._kept)))
+        return snapshot
+
+    def _forget(self, department_id: str) -> None:
+        with self._lock:
+            self._oversized.discard(department_id)
+            if department_id in self._kept:
+                self._drop(department_id)
+
+    def _drop(self, department_id: str) -> None:
+        self._kept_bytes -= self._kept.pop(department_id).size
 
 
-def _date(event: Event) -> str:
-    return event.event_date
+def _size(event: Event) -> int:
+    texts = len(event.title) + len(event.description) + len(event.url) + len(event.time)
+    return EVENT_BYTES + CHARACTER_BYTES * texts
 
 
-def _apply(events: dict[str, Event], change: Change) -> None:
-    if change.type in DELETIONS:
-        events.pop(change.entity.id, None)
-    elif isinstance(change.entity, Event):
+def _apply(events: dict[str, Event], change: Change) -> int:
+    """Apply a change to events by id; return by how much their size grew."""
+    before = events.pop(change.entity.id, None)
+    grown = -_size(before) if before else 0
+    if change.type not in DELETIONS and isinstance(change.entity, Event):
         events[change.entity.id] = change.entity
+        grown += _size(change.entity)
+    return grown

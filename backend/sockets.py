@@ -95,7 +95,7 @@ class Messages:
                 reached = SyncToken.parse(delta.sync_token)
                 if reached and not delta.has_more:
                     return delta_sync(department_id, delta.changes, reached)
-        return full_sync(self._events.department(department_id))
+        return full_sync(self._events.whole(self._events.department(department_id)))
 
     def _answering(self, handler: Handler) -> Callable[..., dict[str, Any]]:
         """Wrap a handler so that it answers every message with the envelope of REST."""

@@ -3,9 +3,11 @@
 from typing import Any
 
 from apiflask import APIBlueprint
+from flask import Response, jsonify
 
 from department_service import DepartmentService
 from rest.answers import DepartmentAnswer, DepartmentsAnswer, MessageAnswer, documented
+from rest.conditions import idempotency_key, not_modified, tagged
 from schemas import DepartmentChange, DepartmentNew, parse_id
 
 
@@ -13,17 +15,20 @@ def blueprint(departments: DepartmentService) -> APIBlueprint:
     bp = APIBlueprint("departments", __name__, url_prefix="/api/departments", tag="부서")
 
     @bp.get("")
-    @documented("부서 목록 (이름순)", DepartmentsAnswer)
-    def list_departments() -> dict[str, Any]:
-        found = departments.list_departments()
-        return {"success": True, "departments": [d.public() for d in found]}
+    @documented("부서 목록 (이름순)", DepartmentsAnswer, headers=("If-None-Match",))
+    def list_departments() -> Response:
+        answer = jsonify(success=True, departments=[d.public() for d in departments.list_departments()])
+        answer.add_etag()
+        etag = answer.get_etag()[0] or ""
+        return not_modified(etag) or tagged(answer, etag)
 
     @bp.post("")
     @bp.input(DepartmentNew, arg_name="body")
-    @documented("부서 만들기", DepartmentAnswer, 201, 409)
-    def create_department(body: DepartmentNew) -> tuple[dict[str, Any], int]:
-        created = departments.create_department(body.name, body.description)
-        return {"success": True, "department": created.public()}, 201
+    @documented("부서 만들기", DepartmentAnswer, 201, 409, 422, headers=("Idempotency-Key",))
+    def create_department(body: DepartmentNew) -> tuple[dict[str, Any], int, dict[str, str]]:
+        created = departments.create_department(body.name, body.description, idempotency_key())
+        headers = {"Idempotent-Replayed": "true"} if created.repeated else {}
+        return {"success": True, "department": created.entity.public()}, 201, headers
 
     @bp.get("/<department_id>")
     @documented("부서 한 개", DepartmentAnswer, 200, 404)

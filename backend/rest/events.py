@@ -3,33 +3,54 @@
 from typing import Any
 
 from apiflask import APIBlueprint
+from flask import Response, jsonify
 
+import event_service
+from domain import Created, Event, parse_page_token
 from event_service import EventService
-from rest.answers import ChangesAnswer, EventAnswer, EventsAnswer, MessageAnswer, documented
-from schemas import ChangesQuery, EventChange, EventNew, EventRange, parse_id
+from rest.answers import (
+    ChangesAnswer,
+    EventAnswer,
+    EventsAnswer,
+    HistoryAnswer,
+    MessageAnswer,
+    documented,
+)
+from rest.conditions import expected_revision, idempotency_key, not_modified, tagged
+from schemas import ChangesQuery, EventChange, EventNew, HistoryQuery, ListQuery, parse_id
+from snapshots import Place, Snapshot
 
 
 def blueprint(events: EventService) -> APIBlueprint:
     bp = APIBlueprint("events", __name__, url_prefix="/api/events", tag="이벤트")
 
     @bp.get("/<department_id>")
-    @bp.input(EventRange, location="query", arg_name="query")
-    @documented("부서의 이벤트 목록 (날짜, 시간순)", EventsAnswer, 200, 404)
-    def list_events(department_id: str, query: EventRange) -> dict[str, Any]:
-        snapshot = events.department(parse_id(department_id))
-        return {
-            "success": True,
-            "events": [event.public() for event in snapshot.between(query.first, query.last)],
-            "revision": snapshot.revision,
-            "sync_token": snapshot.sync_token,
-        }
+    @bp.input(ListQuery, location="query", arg_name="query")
+    @documented("부서의 이벤트 목록 (날짜, 시간순)", EventsAnswer, 200, 404, headers=("If-None-Match",))
+    def list_events(department_id: str, query: ListQuery) -> Response:
+        place = events.department(parse_id(department_id))
+        if unchanged := not_modified(place.etag):
+            return unchanged
+        if isinstance(place, Snapshot) and not query.given():
+            return _list_answer(place, place.json, "")
+        page = events.page(
+            place,
+            event_service.ListQuery(
+                first=query.first,
+                last=query.last,
+                q=query.q,
+                limit=query.limit,
+                after=parse_page_token(query.page_token),
+            ),
+        )
+        return _list_answer(page.place, page.json(), page.next_page_token)
 
     @bp.post("/<department_id>")
     @bp.input(EventNew, arg_name="body")
-    @documented("이벤트 만들기", EventAnswer, 201, 404)
-    def create_event(department_id: str, body: EventNew) -> tuple[dict[str, Any], int]:
-        created = events.create_event(parse_id(department_id), body.model_dump())
-        return {"success": True, "event": created.public()}, 201
+    @documented("이벤트 만들기", EventAnswer, 201, 404, 409, 422, headers=("Idempotency-Key",))
+    def create_event(department_id: str, body: EventNew) -> Response:
+        created = events.create_event(parse_id(department_id), body.model_dump(), idempotency_key())
+        return _created(created)
 
     @bp.get("/<department_id>/changes")
     @bp.input(ChangesQuery, location="query", arg_name="query")
@@ -43,23 +64,57 @@ def blueprint(events: EventService) -> APIBlueprint:
             "has_more": delta.has_more,
         }
 
+    @bp.get("/<department_id>/history")
+    @bp.input(HistoryQuery, location="query", arg_name="query")
+    @documented("이벤트의 변경 이력 (기록이 남아 있는 동안)", HistoryAnswer, 200, 404)
+    def get_history(department_id: str, query: HistoryQuery) -> dict[str, Any]:
+        entries = events.history(parse_id(department_id), parse_id(query.event_id))
+        return {"success": True, "history": [entry.public() for entry in entries]}
+
     @bp.get("/<department_id>/<event_id>")
-    @documented("이벤트 한 개", EventAnswer, 200, 404)
-    def get_event(department_id: str, event_id: str) -> dict[str, Any]:
-        found = events.get_event(parse_id(department_id), parse_id(event_id))
-        return {"success": True, "event": found.public()}
+    @documented("이벤트 한 개", EventAnswer, 200, 404, headers=("If-None-Match",))
+    def get_event(department_id: str, event_id: str) -> Response:
+        event = events.get_event(parse_id(department_id), parse_id(event_id))
+        return not_modified(str(event.revision)) or _one(event)
+
+    @bp.post("/<department_id>/<event_id>/restore")
+    @documented("지운 이벤트 되살리기 (기록이 남아 있는 동안)", EventAnswer, 200, 404, 409)
+    def restore_event(department_id: str, event_id: str) -> Response:
+        return _one(events.restore_event(parse_id(department_id), parse_id(event_id)))
 
     @bp.put("/<event_id>")
     @bp.input(EventChange, arg_name="body")
-    @documented("이벤트 고치기 (보낸 항목만)", EventAnswer, 200, 404)
-    def update_event(event_id: str, body: EventChange) -> dict[str, Any]:
-        updated = events.update_event(parse_id(event_id), body.given())
-        return {"success": True, "event": updated.public()}
+    @documented("이벤트 고치기 (보낸 항목만)", EventAnswer, 200, 404, 412, headers=("If-Match",))
+    def update_event(event_id: str, body: EventChange) -> Response:
+        return _one(events.update_event(parse_id(event_id), body.given(), expected_revision()))
 
     @bp.delete("/<event_id>")
-    @documented("이벤트 지우기", MessageAnswer, 200, 404)
+    @documented("이벤트 지우기", MessageAnswer, 200, 404, 412, headers=("If-Match",))
     def delete_event(event_id: str) -> dict[str, Any]:
-        events.delete_event(parse_id(event_id))
+        events.delete_event(parse_id(event_id), expected_revision())
         return {"success": True, "message": "이벤트가 삭제되었습니다."}
 
     return bp
+
+
+def _list_answer(place: Place, events: bytes, next_page_token: str) -> Response:
+    """Put an answer together around a list whose JSON is kept."""
+    body = b'{"success":true,"events":%b,"revision":%d,"sync_token":"%b","next_page_token":"%b"}' % (
+        events,
+        place.revision,
+        place.sync_token.encode(),
+        next_page_token.encode(),
+    )
+    return tagged(Response(body, mimetype="application/json"), place.etag)
+
+
+def _one(event: Event) -> Response:
+    return tagged(jsonify(success=True, event=event.public()), str(event.revision))
+
+
+def _created(created: Created[Event]) -> Response:
+    response = _one(created.entity)
+    response.status_code = 201
+    if created.repeated:
+        response.headers["Idempotent-Replayed"] = "true"
+    return response

@@ -25,7 +25,7 @@ def answers_as_described(case) -> None:
 def test_whatever_is_sent_the_answer_is_as_described(server):
     schema = schemathesis.openapi.from_url(f"{server.url}/openapi.json")
     operations = [found.ok() for found in schema.get_all_operations()]
-    assert len(operations) == 13
+    assert len(operations) == 15
     for operation in operations:
         settings(
             max_examples=20, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
@@ -44,6 +44,8 @@ def test_the_document_is_openapi_3_1_and_names_every_path(api, server):
         ("/api/events/{department_id}", "get"),
         ("/api/events/{department_id}", "post"),
         ("/api/events/{department_id}/{event_id}", "get"),
+        ("/api/events/{department_id}/{event_id}/restore", "post"),
+        ("/api/events/{department_id}/history", "get"),
         ("/api/events/{department_id}/changes", "get"),
         ("/api/events/{event_id}", "put"),
         ("/api/events/{event_id}", "delete"),

@@ -2,8 +2,11 @@
 
 import re
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+
+from doors_client import Api
 
 TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
@@ -183,7 +186,176 @@ def test_health_is_told(api, path):
 
 
 def test_answers_are_not_kept_by_caches_or_read_as_pages(api, server):
-    headers = api.session.get(f"{server.url}/api/departments").headers
+    headers = api.session.get(f"{server.url}/readyz").headers
     assert headers["Cache-Control"] == "no-store"
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert "default-src 'none'" in headers["Content-Security-Policy"]
+
+
+def test_a_list_that_is_known_already_is_not_sent_again(api, server):
+    department = api.department()["id"]
+    for path in (f"/api/events/{department}", "/api/departments"):
+        first = api.session.get(server.url + path)
+        assert first.headers["Cache-Control"] == "no-cache"
+        headers = {"If-None-Match": first.headers["ETag"]}
+        again = api.session.get(server.url + path, headers=headers)
+        if path != "/api/departments":  # other tests found departments meanwhile
+            assert (again.status_code, again.content) == (304, b"")
+            assert again.headers["ETag"] == first.headers["ETag"]
+    api.event(department)
+    changed = api.session.get(f"{server.url}/api/events/{department}", headers=headers)
+    assert changed.status_code == 200
+
+
+def test_an_event_is_tagged_with_its_revision(api, server):
+    event = api.event(api.department()["id"])
+    path = f"{server.url}/api/events/{event['department_id']}/{event['id']}"
+    assert api.session.get(path).headers["ETag"] == '"1"'
+    assert api.session.get(path, headers={"If-None-Match": '"1"'}).status_code == 304
+    answer = api.session.put(f"{server.url}/api/events/{event['id']}", json={"title": "새"})
+    assert answer.headers["ETag"] == '"2"'
+    assert api.session.get(path, headers={"If-None-Match": '"1"'}).status_code == 200
+
+
+def test_a_stale_edit_is_refused_with_the_event_as_it_is(api):
+    event = api.event(api.department()["id"])
+    path = f"/api/events/{event['id']}"
+    updated = api("PUT", path, {"title": "먼저"}, headers={"If-Match": '"1"'})["event"]
+    for method, body in (("PUT", {"title": "늦음"}), ("DELETE", None)):
+        for stale in ('"1"', '"9"', "rubbish", 'W/"2"'):
+            refusal = api(method, path, body, status=412, headers={"If-Match": stale})
+            assert refusal["error"] == "event_changed"
+            assert refusal["details"] == {"event": updated}
+    assert api("PUT", path, {"title": "x"}, headers={"If-Match": "*"})["event"]["revision"] == 3
+    api("DELETE", path, headers={"If-Match": '"3"'})
+    api("DELETE", path, status=404, headers={"If-Match": '"3"'})
+
+
+def test_a_list_comes_in_pages_that_hold_while_others_write(api):
+    department = api.department()["id"]
+    for n in range(7):
+        api.event(department, f"{n}", event_date=f"2024-01-{10 + n}")
+    titles, token = [], ""
+    while True:
+        query = {"limit": 3, "page_token": token}
+        page = api("GET", f"/api/events/{department}", params=query)
+        titles += [event["title"] for event in page["events"]]
+        api.event(department, "앞에 끼어든 것", event_date="2024-01-01")
+        if not (token := page["next_page_token"]):
+            break
+    assert titles == ["0", "1", "2", "3", "4", "5", "6"]
+
+
+def test_a_search_finds_text_in_title_and_description_folded(api):
+    department = api.department()["id"]
+    api.event(department, "Weekly 회의", event_date="2024-01-10")
+    api.event(department, "점심", description="팀 WEEKLY  모임", event_date="2024-01-11")
+    api.event(department, "다른 것", event_date="2024-01-12")
+
+    def found(**query) -> list[str]:
+        return [e["title"] for e in api("GET", f"/api/events/{department}", params=query)["events"]]
+
+    assert found(q="weekly") == ["Weekly 회의", "점심"]
+    assert found(q="weekly 모임") == ["점심"]
+    assert found(q="회의") == ["Weekly 회의"]
+    assert found(q="weekly", limit=1) == ["Weekly 회의"]
+    assert found(q="weekly", to="2024-01-10") == ["Weekly 회의"]
+    assert found(q="없다") == []
+
+
+def test_the_same_key_gives_the_first_answer_again(api, server):
+    department = api.department()["id"]
+    path, headers = f"/api/events/{department}", {"Idempotency-Key": str(uuid.uuid4())}
+    body = {"event_date": "2024-01-20", "title": "한 번만"}
+    first = api("POST", path, body, status=201, headers=headers)
+    api("PUT", f"/api/events/{first['event']['id']}", {"title": "고침"})
+    assert api("POST", path, body, status=201, headers=headers) == first
+    api("DELETE", f"/api/events/{first['event']['id']}")
+    answer = api.session.post(server.url + path, json=body, headers=headers)
+    assert (answer.status_code, answer.json()) == (201, first)
+    assert answer.headers["Idempotent-Replayed"] == "true"
+    assert api.events(department) == []
+    refusal = api("POST", path, {**body, "title": "다른 것"}, status=422, headers=headers)
+    assert refusal["error"] == "idempotency_key_reused"
+    elsewhere = api("POST", f"/api/events/{api.department()['id']}", body, status=201, headers=headers)
+    assert elsewhere["event"]["id"] != first["event"]["id"]
+
+
+def test_a_department_too_is_founded_once_per_key(api):
+    headers, body = {"Idempotency-Key": str(uuid.uuid4())}, {"name": f"부서 {uuid.uuid4()}"}
+    first = api("POST", "/api/departments", body, status=201, headers=headers)
+    assert api("POST", "/api/departments", body, status=201, headers=headers) == first
+    other = {"name": f"부서 {uuid.uuid4()}"}
+    assert api("POST", "/api/departments", other, status=422, headers=headers)
+    assert api("POST", "/api/departments", body, status=409)["error"] == "department_name_taken"
+
+
+def test_requests_with_one_key_at_the_same_time_create_once(server):
+    department = Api(server.url).department()["id"]
+    headers = {"Idempotency-Key": str(uuid.uuid4())}
+    body = {"event_date": "2024-01-20", "title": "한 번만"}
+
+    def create(_: int):
+        return Api(server.url)("POST", f"/api/events/{department}", body, status=201, headers=headers)[
+            "event"
+        ]
+
+    with ThreadPoolExecutor(8) as pool:
+        created = list(pool.map(create, range(8)))
+    assert Api(server.url).events(department) == [created[0]]
+    assert all(event == created[0] for event in created)
+
+
+def test_a_client_may_choose_the_id(api):
+    department, chosen = api.department()["id"], str(uuid.uuid4())
+    event = api.event(department, "내 것", id=chosen.upper())
+    assert event["id"] == chosen
+    assert api.event(department, "내 것", id=chosen) == event
+    body = {"event_date": "2024-01-20", "title": "다른 것", "id": chosen}
+    assert api("POST", f"/api/events/{department}", body, status=409)["error"] == "event_id_taken"
+    other = api.department()["id"]
+    assert api("POST", f"/api/events/{other}", body, status=409)["error"] == "event_id_taken"
+    refusal = api("POST", f"/api/events/{department}", {**body, "id": "x"}, status=400)
+    assert refusal["details"][0]["field"] == "id"
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256])
+def test_a_key_that_is_none_is_refused(api, key):
+    headers = {"Idempotency-Key": key}
+    refusal = api("POST", "/api/departments", {"name": "x"}, status=400, headers=headers)
+    assert refusal["details"][0]["field"] == "Idempotency-Key"
+
+
+def test_the_history_of_an_event_says_what_changed(api):
+    department = api.department()["id"]
+    event = api.event(department, "하나")
+    api.event(department, "anderes")
+    api("PUT", f"/api/events/{event['id']}", {"title": "둘", "time": "오전 9:00"})
+    api("DELETE", f"/api/events/{event['id']}")
+    query = {"event_id": event["id"]}
+    history = api("GET", f"/api/events/{department}/history", params=query)["history"]
+    assert [(entry["revision"], entry["type"]) for entry in history] == [
+        (1, "event_created"), (3, "event_updated"), (4, "event_deleted"),
+    ]  # fmt: skip
+    assert history[1]["changed"] == {
+        "title": {"from": "하나", "to": "둘"},
+        "time": {"from": "", "to": "오전 9:00"},
+    }
+    assert all(TIMESTAMP.fullmatch(entry["at"]) for entry in history)
+    nobody = {"event_id": str(uuid.uuid4())}
+    assert api("GET", f"/api/events/{department}/history", params=nobody)["history"] == []
+    assert api("GET", f"/api/events/{department}/history", params={"event_id": "x"}, status=400)
+
+
+def test_a_deleted_event_can_be_brought_back(api):
+    department = api.department()["id"]
+    event = api.event(department, "하나", description="설명")
+    path = f"/api/events/{department}/{event['id']}/restore"
+    assert api("POST", path, status=409)["error"] == "event_id_taken"
+    api("DELETE", f"/api/events/{event['id']}")
+    restored = api("POST", path)["event"]
+    assert restored == {**event, "revision": 3, "last_modified": restored["last_modified"]}
+    assert api.events(department) == [restored]
+    nobody = f"/api/events/{department}/{uuid.uuid4()}/restore"
+    assert api("POST", nobody, status=404)["error"] == "event_not_found"
+    assert api("POST", f"/api/events/{uuid.uuid4()}/{event['id']}/restore", status=404)

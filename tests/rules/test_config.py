@@ -32,6 +32,8 @@ def test_every_variable_is_read():
             "EMBEDDED_DATA_DIR": "/tmp/x",  # noqa: S108 - only a path to read back
             "CORS_ORIGINS": " https://a.kr/ , http://b.kr:81 ",
             "LOG_LEVEL": "debug",
+            "SNAPSHOT_CACHE_MB": "64",
+            "REDIS_URL": "redis://localhost:6379/0",
         }
     )
     assert settings == Settings(
@@ -45,6 +47,8 @@ def test_every_variable_is_read():
         secret_key="a-long-secret",
         cors_origins=("https://a.kr", "http://b.kr:81"),
         log_level="DEBUG",
+        snapshot_cache_mb=64,
+        redis_url="redis://localhost:6379/0",
     )
 
 
@@ -64,7 +68,7 @@ def test_production_refuses_every_origin_and_says_what_to_set():
     assert Settings.from_env({"CORS_ORIGINS": "*"}).cors_origins == ("*",)
 
 
-@pytest.mark.parametrize("name", ["FLASK_ENV", "LOG_LEVEL", "AUTH"])
+@pytest.mark.parametrize("name", ["FLASK_ENV", "LOG_LEVEL", "AUTH", "SNAPSHOT_CACHE_MB"])
 def test_a_value_that_does_not_exist_is_refused_by_name(name):
     with pytest.raises(SetupError, match=f"(?i){name}=nonsense"):
         Settings.from_env({name: "nonsense"})

@@ -28,7 +28,7 @@ class SlowStore:
             raise error
         return head
 
-    def indexed_events(self, _department_id):
+    def indexed_events(self, _department_id, _first, _last):
         return iter(())
 
     def recent_changes(self, _department_id, _window):
@@ -41,7 +41,7 @@ def store() -> SlowStore:
 
 
 def test_readers_who_arrive_during_a_read_share_the_next_one(store):
-    snapshots = Snapshots(store)
+    snapshots = Snapshots(store, 1_000_000)
     with ThreadPoolExecutor(50) as pool:
         first = pool.submit(snapshots.current, "d")
         wait_for(lambda: store.started == 1)
@@ -58,7 +58,7 @@ def test_readers_who_arrive_during_a_read_share_the_next_one(store):
 
 
 def test_a_reader_never_uses_a_read_that_began_before_it_came(store):
-    snapshots = Snapshots(store)
+    snapshots = Snapshots(store, 1_000_000)
     with ThreadPoolExecutor(2) as pool:
         early = pool.submit(snapshots.current, "d")
         wait_for(lambda: store.started == 1)
@@ -73,7 +73,7 @@ def test_a_reader_never_uses_a_read_that_began_before_it_came(store):
 
 @pytest.mark.parametrize("error", [StoreUnavailable(), None])
 def test_a_failure_is_told_to_all_who_shared_the_read_and_to_nobody_after(store, error):
-    snapshots = Snapshots(store)
+    snapshots = Snapshots(store, 1_000_000)
     store.error = error
     if error is None:
         store.head = None

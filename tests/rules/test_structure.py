@@ -19,7 +19,7 @@ ALLOWED = {
     "wire": set(),
     "config": {"errors"},
     "local_engine": {"errors"},
-    "schemas": {"errors"},
+    "schemas": {"domain", "errors"},
     "items": {"domain"},
     "dynamo_client": {"config", "domain", "errors", "local_engine"},
     "models": {"config", "domain", "dynamo_client", "errors", "items"},

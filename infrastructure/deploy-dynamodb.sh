@@ -4,6 +4,7 @@
 # Exit: 0 deployed or nothing to change, 1 failed or refused, 2 cannot begin (nothing was changed).
 # Written for bash 3.2, which macOS still ships.
 set -euo pipefail
+set -f # nothing here is a file pattern, and a parameter's value may look like one
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 STACK_NAME=${STACK_NAME-department-calendar}
@@ -12,6 +13,7 @@ TEMPLATE=${TEMPLATE-$here/dynamodb-schema.yaml}
 PARAMETERS=${PARAMETERS-}
 ALLOW_REPLACEMENT=${ALLOW_REPLACEMENT-0}
 IMPORT_EXISTING=${IMPORT_EXISTING-0}
+CAPABILITIES=${CAPABILITIES-CAPABILITY_IAM}
 POLL_SECONDS=${POLL_SECONDS-5}
 WAIT_SECONDS=${WAIT_SECONDS-3600}
 export AWS_REGION AWS_DEFAULT_REGION=$AWS_REGION AWS_PAGER='' # no pager of CLI v2 in the middle of a deployment
@@ -104,6 +106,12 @@ show_outputs() {
   fi
 }
 
+nothing_to_change() {
+  say '✓ 변경할 것이 없습니다.'
+  show_outputs
+  exit 0
+}
+
 json_string() {
   local text=${1//\\/\\\\}
   printf '"%s"' "${text//\"/\\\"}"
@@ -118,8 +126,10 @@ parameters_json() {
     list="$list,{\"ParameterKey\":$(json_string "$key"),\"ParameterValue\":$(json_string "${pair#*=}")}"
   done
   if [ "$kind" = UPDATE ]; then
-    known=" $(must '현재 매개변수 조회' cloudformation describe-stacks --stack-name "$stack" --output text \
-      --query 'Stacks[0].Parameters[].ParameterKey' | tr '\t\n' '  ') "
+    # `set -e` does not reach into a command substitution.
+    known=$(must '현재 매개변수 조회' cloudformation describe-stacks --stack-name "$stack" --output text \
+      --query 'Stacks[0].Parameters[].ParameterKey') || return 1
+    known=" ${known//$'\t'/ } "
     for key in $template_parameters; do
       case $given in *" $key "*) continue ;; esac
       case $known in *" $key "*) list="$list,{\"ParameterKey\":\"$key\",\"UsePreviousValue\":true}" ;; esac
@@ -150,7 +160,7 @@ for pair in $PARAMETERS; do
   [[ $pair =~ ^[A-Za-z0-9]+= ]] || cannot_begin "PARAMETERS의 '$pair'는 이름=값 꼴이 아닙니다. 예: PARAMETERS='Environment=staging'"
 done
 account=$(aws sts get-caller-identity --query Account --output text 2>"$errors") ||
-  cannot_begin "AWS 자격증명을 쓸 수 없습니다: $(complaint)"
+  cannot_begin "AWS에 로그인할 수 없습니다(자격증명을 확인하세요): $(complaint)"
 aws cloudformation validate-template --template-body "file://$TEMPLATE" >/dev/null 2>"$errors" ||
   cannot_begin "템플릿 '$TEMPLATE'이 올바르지 않습니다: $(complaint)"
 template_parameters=$(aws cloudformation get-template-summary --template-body "file://$TEMPLATE" --output text \
@@ -199,11 +209,15 @@ esac
 
 change_set="deploy-$(date -u +%Y%m%d-%H%M%S)-$$"
 parameters=$(parameters_json)
+# shellcheck disable=SC2086 # CAPABILITIES is a list of words
 set -- --stack-name "$STACK_NAME" --change-set-name "$change_set" --change-set-type "$kind" \
-  --template-body "file://$TEMPLATE" --parameters "$parameters" --capabilities CAPABILITY_IAM
+  --template-body "file://$TEMPLATE" --parameters "$parameters" --capabilities $CAPABILITIES
 case $import in 1) set -- "$@" --import-existing-resources ;; esac
 if ! stack=$(aws cloudformation create-change-set "$@" --query StackId --output text 2>"$errors"); then
   stack=$STACK_NAME
+  if grep -q 'No updates are to be performed' "$errors"; then
+    nothing_to_change
+  fi
   fail "변경 세트를 만들지 못했습니다: $(complaint)"
 fi
 
@@ -215,9 +229,7 @@ while :; do
     CREATE_COMPLETE*) break ;;
     FAILED*"didn't contain changes"* | FAILED*'No updates are to be performed'*)
       discard_change_set
-      say '✓ 변경할 것이 없습니다.'
-      show_outputs
-      exit 0
+      nothing_to_change
       ;;
     FAILED*)
       discard_change_set

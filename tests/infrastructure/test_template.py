@@ -1,0 +1,292 @@
+"""The template: it makes the tables that the server expects, watches them so that alarms can fire, and lets
+the server do what it does and nothing else."""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import items
+from change_log import ChangeLog
+from config import Settings
+from department_service import DepartmentService
+from dynamo_client import DynamoClient
+from event_service import EventService
+from infrastructure.tools import SECOND_TEMPLATE, TEMPLATE, engine, load_template, resources
+from models import DynamoDBDatabase
+from snapshots import Snapshots
+
+TEMPLATE_DATA = load_template()
+TABLES = resources(TEMPLATE_DATA, "AWS::DynamoDB::Table")
+ALARMS = resources(TEMPLATE_DATA, "AWS::CloudWatch::Alarm")
+
+# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/metrics-dimensions.html
+PUBLISHED_WITH = {
+    "ReadThrottleEvents": [{"TableName"}, {"TableName", "GlobalSecondaryIndexName"}],
+    "WriteThrottleEvents": [{"TableName"}, {"TableName", "GlobalSecondaryIndexName"}],
+    "ConsumedReadCapacityUnits": [{"TableName"}, {"TableName", "GlobalSecondaryIndexName"}],
+    "ConsumedWriteCapacityUnits": [{"TableName"}, {"TableName", "GlobalSecondaryIndexName"}],
+    "ConditionalCheckFailedRequests": [{"TableName"}],
+    "TransactionConflict": [{"TableName"}],
+    "TimeToLiveDeletedItemCount": [{"TableName"}],
+    "SystemErrors": [{"TableName", "Operation"}],
+    "ThrottledRequests": [{"TableName", "Operation"}],
+    "SuccessfulRequestLatency": [{"TableName", "Operation"}],
+}
+
+
+def test_the_tables_are_those_that_the_server_creates() -> None:
+    names = ("DepartmentsTable", "EventsTable", "ChangesTable")
+    wanted = items.Tables(*names).definitions()
+    for name, definition in zip(names, wanted, strict=True):
+        properties = TABLES[name]["Properties"]
+        assert properties["TableName"] == {"Ref": f"{name}Name"}
+        assert properties["KeySchema"] == definition["KeySchema"]
+        assert properties["AttributeDefinitions"] == definition["AttributeDefinitions"]
+        indexes = [
+            {k: v for k, v in index.items() if k != "ProvisionedThroughput"}
+            for index in properties.get("GlobalSecondaryIndexes", [])
+        ]
+        assert indexes == definition.get("GlobalSecondaryIndexes", [])
+    assert len(TABLES) == len(wanted)
+    defaults = Settings()
+    parameters = TEMPLATE_DATA["Parameters"]
+    for kind in ("departments", "events", "changes"):
+        assert parameters[f"{kind.title()}TableName"]["Default"] == getattr(defaults, f"{kind}_table")
+
+
+def units(figure: int) -> dict[str, Any]:
+    given = {"ReadCapacityUnits": figure, "WriteCapacityUnits": figure}
+    return {"Fn::If": ["IsProvisioned", given, {"Ref": "AWS::NoValue"}]}
+
+
+def test_provisioned_billing_has_the_figures_of_the_field() -> None:
+    for table in TABLES.values():
+        assert table["Properties"]["ProvisionedThroughput"] == units(10)
+    found = {
+        index["IndexName"]: index["ProvisionedThroughput"]
+        for table in TABLES.values()
+        for index in table["Properties"].get("GlobalSecondaryIndexes", [])
+    }
+    assert found == {"name-index": units(5), "department-date-index": units(10)}
+    assert TEMPLATE_DATA["Parameters"]["BillingMode"]["Default"] == "PAY_PER_REQUEST"
+
+
+def test_only_the_log_expires() -> None:
+    ttl = {name: table["Properties"].get("TimeToLiveSpecification") for name, table in TABLES.items()}
+    assert ttl == {
+        "DepartmentsTable": None,
+        "EventsTable": None,
+        "ChangesTable": {"AttributeName": items.TTL_ATTRIBUTE, "Enabled": True},
+    }
+
+
+def test_tables_are_hard_to_lose() -> None:
+    for table in TABLES.values():
+        properties = table["Properties"]
+        assert table["DeletionPolicy"] == "Retain"
+        assert table["UpdateReplacePolicy"] == "Retain"
+        assert properties["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+        assert properties["SSESpecification"]["SSEEnabled"] is True
+        assert properties["DeletionProtectionEnabled"] == {"Fn::If": ["IsProtected", True, False]}
+        assert properties["BillingMode"] == {"Ref": "BillingMode"}
+    assert TEMPLATE_DATA["Parameters"]["DeletionProtection"]["Default"] == "true"
+
+
+@pytest.mark.parametrize("path", [TEMPLATE, SECOND_TEMPLATE], ids=lambda path: path.name)
+def test_tables_are_created_one_after_the_other(path: Path) -> None:
+    tables = resources(load_template(path), "AWS::DynamoDB::Table")
+    followers = {table["DependsOn"] for table in tables.values() if "DependsOn" in table}
+    assert followers < set(tables)
+    assert len(followers) == len(tables) - 1
+
+
+def test_what_can_be_tagged_is_tagged() -> None:
+    untagged = {"AWS::CloudWatch::Dashboard", "AWS::IAM::ManagedPolicy"}
+    tags = [
+        {"Key": "Environment", "Value": {"Ref": "Environment"}},
+        {"Key": "Service", "Value": {"Ref": "Service"}},
+    ]
+    for name, resource in TEMPLATE_DATA["Resources"].items():
+        if resource["Type"] not in untagged:
+            assert resource["Properties"]["Tags"] == tags, name
+
+
+def metrics(alarm: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    properties = alarm["Properties"]
+    if "MetricName" in properties:
+        found = [properties]
+    else:
+        found = [m["MetricStat"]["Metric"] for m in properties["Metrics"] if "MetricStat" in m]
+        assert sum(m["ReturnData"] for m in properties["Metrics"]) == 1
+    for metric in found:
+        assert metric["Namespace"] == "AWS/DynamoDB"
+        yield metric["MetricName"], {d["Name"]: d["Value"] for d in metric["Dimensions"]}
+
+
+def test_every_alarm_can_fire() -> None:
+    for name, alarm in ALARMS.items():
+        for metric, dimensions in metrics(alarm):
+            assert set(dimensions) in PUBLISHED_WITH[metric], f"{name}: {metric} is not published so"
+
+
+def test_every_table_and_index_is_watched_for_throttling() -> None:
+    watched = {
+        (metric, dimensions["TableName"]["Ref"], dimensions.get("GlobalSecondaryIndexName"))
+        for alarm in ALARMS.values()
+        for metric, dimensions in metrics(alarm)
+        if metric.endswith("ThrottleEvents")
+    }
+    places = {(name, None) for name in TABLES} | {
+        (name, index["IndexName"])
+        for name, table in TABLES.items()
+        for index in table["Properties"].get("GlobalSecondaryIndexes", [])
+    }
+    assert watched == {
+        (metric, *place) for metric in ("ReadThrottleEvents", "WriteThrottleEvents") for place in places
+    }
+
+
+def test_alarms_notify_the_topic_if_there_is_one() -> None:
+    notify = {"Fn::If": ["HasAlarmTopic", [{"Ref": "AlarmTopicArn"}], {"Ref": "AWS::NoValue"}]}
+    for alarm in ALARMS.values():
+        assert alarm["Properties"]["AlarmActions"] == notify
+        assert alarm["Properties"]["OKActions"] == notify
+
+
+def test_the_dashboard_shows_metrics_that_exist() -> None:
+    body = TEMPLATE_DATA["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+    shown = [m for w in json.loads(body)["widgets"] for m in w["properties"].get("metrics", [])]
+    assert shown
+    for _, metric, *dimensions in shown:
+        assert set(dimensions[::2]) in PUBLISHED_WITH[metric], metric
+        assert dimensions[1].strip("${}") in TABLES
+
+
+def test_outputs_are_exported_under_the_name_of_the_stack() -> None:
+    outputs = TEMPLATE_DATA["Outputs"]
+    for name, output in outputs.items():
+        assert output["Export"] == {"Name": {"Fn::Sub": f"${{AWS::StackName}}-{name}"}}
+    tables = {
+        f"{kind}Table{what}" for kind in ("Departments", "Events", "Changes") for what in ("Name", "Arn")
+    }
+    assert tables | {"ServerPolicyArn", "DeploymentPolicyArn", "LogGroupName"} <= set(outputs)
+
+
+# The policies.
+
+
+def allowed(policy: str) -> dict[str, set[str]]:
+    """Return the actions that a policy allows, by resource as the template names it."""
+    statements = TEMPLATE_DATA["Resources"][policy]["Properties"]["PolicyDocument"]["Statement"]
+    found: dict[str, set[str]] = defaultdict(set)
+    for statement in statements:
+        assert statement["Effect"] == "Allow"
+        for resource in as_list(statement["Resource"]):
+            name = resource
+            if isinstance(resource, dict):
+                (function, value) = next(iter(resource.items()))
+                name = value if function != "Fn::GetAtt" else ".".join(as_list(value))
+            found[name.replace("${", "").replace("}", "")] |= set(as_list(statement["Action"]))
+    return found
+
+
+def as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+class Recorder:
+    """A store client that notes which action it needs on which table or index."""
+
+    def __init__(self, client: DynamoClient) -> None:
+        self._call = client.call
+        self.needed: dict[str, set[str]] = defaultdict(set)
+
+    def call(self, operation: str, **parameters: Any) -> dict[str, Any]:
+        action = "dynamodb:" + "".join(word.title() for word in operation.split("_"))
+        if "TransactItems" in parameters:
+            for item in parameters["TransactItems"]:
+                ((kind, request),) = item.items()
+                part = {"ConditionCheck": "ConditionCheckItem"}.get(kind, f"{kind}Item")
+                self.needed[request["TableName"]].add(f"dynamodb:{part}")
+        elif "RequestItems" in parameters:
+            for table in parameters["RequestItems"]:
+                self.needed[table].add(action)
+        else:
+            index = parameters.get("IndexName")
+            self.needed[parameters["TableName"] + (f"/index/{index}" if index else "")].add(action)
+        return self._call(operation, **parameters)
+
+
+def use_everything(db: DynamoDBDatabase) -> None:
+    """Do with a store all that the server does."""
+    db.check_tables()
+    snapshots, log = Snapshots(db), ChangeLog(db)
+    departments = DepartmentService(db, log, lambda work, *arguments: work(*arguments))
+    events = EventService(db, log, snapshots)
+    department = departments.create_department("개발팀")
+    departments.update_department(department.id, {"name": "연구팀"})
+    departments.list_departments()
+    token = events.department(department.id).sync_token
+    event = events.create_event(department.id, {"event_date": "2026-01-02", "title": "회의"})
+    events.update_event(event.id, {"title": "회고"})
+    events.create_event(department.id, {"event_date": "2026-01-03", "title": "점검"})
+    assert events.changes_since(department.id, token, 10).changes
+    assert Snapshots(db).current(department.id).ordered
+    events.delete_event(event.id)
+    departments.delete_department(department.id)
+    departments.create_department("운영팀")
+    departments.repair()
+
+
+def test_the_server_may_do_what_it_does_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    with engine(tmp_path) as url:
+        settings = Settings(dynamodb_endpoint_url=url)
+        client = DynamoClient(settings)
+        db = DynamoDBDatabase(settings, client)
+        db.create_tables(report=lambda _: None)
+        recorder = Recorder(client)
+        client.call = recorder.call  # type: ignore[method-assign]
+        use_everything(db)
+    names = {
+        "departments": "DepartmentsTable.Arn",
+        "events": "EventsTable.Arn",
+        "changes": "ChangesTable.Arn",
+    }
+    needed = {}
+    for place, actions in recorder.needed.items():
+        table, *index = place.split("/", 1)
+        needed["/".join([names[table], *index])] = actions
+    granted = allowed("ServerPolicy")
+    logs = granted.pop("ServerLogGroup.Arn")
+    assert logs == {"logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"}
+    assert granted == needed
+
+
+def test_no_policy_can_delete_a_table_or_widen_itself() -> None:
+    for policy in ("ServerPolicy", "DeploymentPolicy"):
+        granted = allowed(policy)
+        actions = set().union(*granted.values())
+        assert not [a for a in actions if "*" in a]
+        assert "dynamodb:DeleteTable" not in actions
+        assert "DeploymentPolicy" not in granted
+    assert not [
+        a for a in set().union(*allowed("ServerPolicy").values()) if "Table" in a and "Describe" not in a
+    ]
+
+
+def test_only_what_has_no_resource_is_allowed_on_all() -> None:
+    assert allowed("DeploymentPolicy")["*"] == {
+        "cloudformation:GetTemplateSummary",
+        "cloudformation:ValidateTemplate",
+        "cloudwatch:DescribeAlarms",
+        "logs:DescribeLogGroups",
+    }
+    assert "*" not in allowed("ServerPolicy")

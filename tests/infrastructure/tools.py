@@ -1,0 +1,153 @@
+"""What the infrastructure tests run: the tools, the template as data, a fake AWS CLI, free ports.
+
+A missing tool is a failure that says how to get it, never a skip.
+"""
+
+import json
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from cfnlint.decode import cfn_yaml
+
+from local_engine import ENGINE_BINARY
+
+ROOT = Path(__file__).resolve().parents[2]
+INFRASTRUCTURE = ROOT / "infrastructure"
+TEMPLATE = INFRASTRUCTURE / "dynamodb-schema.yaml"
+SECOND_TEMPLATE = Path(__file__).parent / "sessions-results.yaml"
+SCRIPT = INFRASTRUCTURE / "deploy-dynamodb.sh"
+TOOLS = ROOT / ".venv-infra" / "bin"
+DEADLINE_S = 30.0
+
+
+def tool(name: str) -> str:
+    """Return the path of a tool of `make infra-tools`, of node_modules or of Debian."""
+    for path in (TOOLS / name, ROOT / "node_modules" / ".bin" / name):
+        if path.exists():
+            return str(path)
+    found = shutil.which(name, path="/usr/bin:/bin:/usr/sbin:/sbin")
+    assert found, f"{name} is missing: run `make infra-tools`, and install what .ci/debian-packages lists"
+    return found
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_until(condition: Callable[[], object], what: str) -> None:
+    deadline = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert time.monotonic() < deadline, f"{what} did not happen in {DEADLINE_S} s"
+        time.sleep(0.05)
+
+
+@contextmanager
+def process(command: Sequence[str], **options: Any) -> Iterator["subprocess.Popen[bytes]"]:
+    """Run a program until the block is left."""
+    with subprocess.Popen(command, **options) as running:
+        try:
+            yield running
+        finally:
+            running.terminate()
+            try:
+                running.wait(DEADLINE_S)
+            except subprocess.TimeoutExpired:
+                running.kill()
+
+
+def answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@contextmanager
+def moto_server() -> Iterator[str]:
+    """Run moto's server as a process: in a thread its warnings would be this suite's errors."""
+    port = free_port()
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    with process(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL):
+        wait_until(lambda: answers(port), "moto's start")
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def engine(folder: Path) -> Iterator[str]:
+    """Run the embedded engine on a folder."""
+    port = free_port()
+    command = [str(ENGINE_BINARY), "serve", "--port", str(port), "--db-path", str(folder / "calendar.db")]
+    with process(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL):
+        wait_until(lambda: answers(port), "the engine's start")
+        yield f"http://127.0.0.1:{port}"
+
+
+def load_template(path: Path = TEMPLATE) -> dict[str, Any]:
+    """Parse a template as cfn-lint does, into plain data with `Fn::` functions."""
+    return json.loads(json.dumps(cfn_yaml.load(str(path))))
+
+
+def resources(template: dict[str, Any], kind: str) -> dict[str, dict[str, Any]]:
+    return {n: r for n, r in template["Resources"].items() if r["Type"] == kind}
+
+
+FAKE = '''#!{python}
+"""Answers as the AWS CLI would, from `answers.json`: for each operation a list, its last one for ever."""
+import json, pathlib, sys
+import jmespath
+
+home = pathlib.Path(__file__).parent
+with (home / "calls").open("a") as calls:
+    calls.write(json.dumps(sys.argv[1:]) + "\\n")
+answers = json.loads((home / "answers.json").read_text())
+queue = answers.get(sys.argv[2], [{{}}])
+answer = queue.pop(0) if len(queue) > 1 else queue[0]
+(home / "answers.json").write_text(json.dumps(answers))
+if isinstance(answer, str):
+    sys.exit("\\nAn error occurred " + answer)
+def option(name):
+    return sys.argv[sys.argv.index(name) + 1] if name in sys.argv else None
+found = jmespath.search(option("--query"), answer) if option("--query") else answer
+def word(value):
+    return "None" if value is None else str(value)
+if option("--output") != "text":
+    print(json.dumps(found))
+elif isinstance(found, list) and found and isinstance(found[0], list):
+    for row in found:
+        print("\\t".join(map(word, row)))
+elif isinstance(found, list):
+    print("\\t".join(map(word, found)))
+else:
+    print(word(found))
+'''
+
+
+class FakeAws:
+    """An `aws` for the PATH that answers from a scenario; an answer that is text is an error of that text."""
+
+    def __init__(self, folder: Path, answers: dict[str, Iterable[Any]]) -> None:
+        self.folder = folder
+        folder.mkdir()
+        program = folder / "aws"
+        program.write_text(FAKE.format(python=sys.executable))
+        program.chmod(0o755)
+        (folder / "answers.json").write_text(json.dumps({k: list(v) for k, v in answers.items()}))
+
+    @property
+    def calls(self) -> list[list[str]]:
+        path = self.folder / "calls"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    @property
+    def operations(self) -> list[str]:
+        return [call[1] for call in self.calls]
+
+    def arguments(self, operation: str) -> list[str]:
+        return next(call for call in self.calls if call[1] == operation)

@@ -4,22 +4,16 @@ cannot show."""
 import os
 import re
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
 
-from infrastructure.tools import SCRIPT, SECOND_TEMPLATE, TEMPLATE, FakeAws, moto_server, tool
+from infrastructure.tools import SCRIPT, SECOND_TEMPLATE, TEMPLATE, FakeAws, tool
 
 Deploy = Callable[..., "subprocess.CompletedProcess[str]"]
-
-
-@pytest.fixture(scope="module")
-def aws_url() -> Iterator[str]:
-    with moto_server() as url:
-        yield url
 
 
 def environment(path: str, **settings: str) -> dict[str, str]:
@@ -38,13 +32,12 @@ def run(env: dict[str, str], cwd: Path) -> "subprocess.CompletedProcess[str]":
 
 
 @pytest.fixture
-def deploy(aws_url: str, tmp_path: Path) -> Deploy:
+def deploy(aws_url: str, warm_aws: str, tmp_path: Path) -> Deploy:
     """Run the script with the real AWS CLI against moto, from a folder that is not its own."""
 
     def deploy(**settings: str) -> "subprocess.CompletedProcess[str]":
         keys = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
-        path = str(Path(tool("aws")).parent)
-        return run(environment(path, AWS_ENDPOINT_URL=aws_url, **(keys | settings)), tmp_path)
+        return run(environment(warm_aws, AWS_ENDPOINT_URL=aws_url, **(keys | settings)), tmp_path)
 
     return deploy
 

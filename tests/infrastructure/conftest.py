@@ -1,0 +1,31 @@
+"""What several of these tests use."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from infrastructure.tools import moto_server, process, tool, wait_until
+from infrastructure.warm_aws import CLIENT
+
+
+@pytest.fixture(scope="session")
+def aws_url() -> Iterator[str]:
+    with moto_server() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def warm_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Return a folder for the PATH whose `aws` is the real AWS CLI, started already."""
+    folder = tmp_path_factory.mktemp("aws")
+    path = folder / "socket"
+    program = folder / "aws"
+    program.write_text(CLIENT.format(python=sys.executable, path=str(path)))
+    program.chmod(0o755)
+    with process(
+        [str(Path(tool("aws")).parent / "python"), str(Path(__file__).parent / "warm_aws.py"), str(path)]
+    ):
+        wait_until(path.exists, "the start of the AWS CLI")
+        yield str(folder)

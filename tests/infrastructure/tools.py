@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import jmespath
 from cfnlint.decode import cfn_yaml
 
 from local_engine import ENGINE_BINARY
@@ -24,6 +25,7 @@ TEMPLATE = INFRASTRUCTURE / "dynamodb-schema.yaml"
 SECOND_TEMPLATE = Path(__file__).parent / "sessions-results.yaml"
 SCRIPT = INFRASTRUCTURE / "deploy-dynamodb.sh"
 TOOLS = ROOT / ".venv-infra" / "bin"
+PACKAGES = str(Path(jmespath.__file__).parents[1])
 DEADLINE_S = 30.0
 
 
@@ -98,18 +100,21 @@ def resources(template: dict[str, Any], kind: str) -> dict[str, dict[str, Any]]:
     return {n: r for n, r in template["Resources"].items() if r["Type"] == kind}
 
 
-FAKE = '''#!{python}
+FAKE = '''#!{python} -IS
 """Answers as the AWS CLI would, from `answers.json`: for each operation a list, its last one for ever."""
-import json, pathlib, sys
+import json, os, sys
+sys.path.append({packages!r})
 import jmespath
 
-home = pathlib.Path(__file__).parent
-with (home / "calls").open("a") as calls:
+home = os.path.dirname(__file__)
+with open(home + "/calls", "a") as calls:
     calls.write(json.dumps(sys.argv[1:]) + "\\n")
-answers = json.loads((home / "answers.json").read_text())
+with open(home + "/answers.json") as file:
+    answers = json.load(file)
 queue = answers.get(sys.argv[2], [{{}}])
 answer = queue.pop(0) if len(queue) > 1 else queue[0]
-(home / "answers.json").write_text(json.dumps(answers))
+with open(home + "/answers.json", "w") as file:
+    json.dump(answers, file)
 if isinstance(answer, str):
     sys.exit("\\nAn error occurred " + answer)
 def option(name):
@@ -136,7 +141,7 @@ class FakeAws:
         self.folder = folder
         folder.mkdir()
         program = folder / "aws"
-        program.write_text(FAKE.format(python=sys.executable))
+        program.write_text(FAKE.format(python=sys.executable, packages=PACKAGES))
         program.chmod(0o755)
         (folder / "answers.json").write_text(json.dumps({k: list(v) for k, v in answers.items()}))
 

@@ -204,7 +204,7 @@ def test_a_rolled_back_stack_that_cannot_be_deleted_fails(fake: Any) -> None:
 
 
 def test_a_stack_in_review_is_created(fake: Any) -> None:
-    aws, done = fake(["REVIEW_IN_PROGRESS", "CREATE_IN_PROGRESS", "CREATE_COMPLETE"])
+    aws, done = fake(["REVIEW_IN_PROGRESS", "REVIEW_IN_PROGRESS", "CREATE_IN_PROGRESS", "CREATE_COMPLETE"])
     assert done.returncode == 0, done.stdout + done.stderr
     created = aws.arguments("create-change-set")
     assert created[created.index("--change-set-type") + 1] == "CREATE"
@@ -365,6 +365,12 @@ def test_parameters_that_are_not_given_keep_their_values(fake: Any) -> None:
         '[{"ParameterKey":"BillingMode","ParameterValue":"A\\"*,\\\\B"},'
         '{"ParameterKey":"Environment","UsePreviousValue":true}]'
     )
+
+
+def test_a_parameter_is_no_file_pattern(fake: Any, tmp_path: Path) -> None:
+    (tmp_path / "BillingMode=1").touch()  # the script runs in this folder
+    aws, _ = fake(["UPDATE_COMPLETE"], PARAMETERS="BillingMode=?")
+    assert '"ParameterValue":"?"' in " ".join(aws.arguments("create-change-set"))
 
 
 def test_the_region_reaches_the_cli(fake: Any, tmp_path: Path) -> None:

@@ -328,7 +328,7 @@ def test_a_page_of_the_same_origin_may_connect_and_another_may_not(front: Front)
 
 
 def test_the_server_answers_too_long_bodies_itself_up_to_nginx_limit(front: Front) -> None:
-    for size in (1_200_000, 3_000_000):
+    for size, answered_by_server in ((1_200_000, True), (3_000_000, False)):
         answer = requests.post(
             f"{front.url}/api/departments",
             json={"name": "a" * size},
@@ -338,6 +338,7 @@ def test_the_server_answers_too_long_bodies_itself_up_to_nginx_limit(front: Fron
         assert answer.status_code == 413
         assert answer.json()["error"] == "payload_too_large"
         assert set(answer.json()) == ENVELOPE
+        assert ("X-Content-Type-Options" in answer.headers) == answered_by_server
 
 
 def test_metrics_are_not_for_the_outside(front: Front) -> None:

@@ -161,11 +161,10 @@ for pair in $PARAMETERS; do
 done
 account=$(aws sts get-caller-identity --query Account --output text 2>"$errors") ||
   cannot_begin "AWS에 로그인할 수 없습니다(자격증명을 확인하세요): $(complaint)"
-aws cloudformation validate-template --template-body "file://$TEMPLATE" >/dev/null 2>"$errors" ||
-  cannot_begin "템플릿 '$TEMPLATE'이 올바르지 않습니다: $(complaint)"
+# Also refuses a template that is none.
 template_parameters=$(aws cloudformation get-template-summary --template-body "file://$TEMPLATE" --output text \
   --query 'Parameters[].ParameterKey' 2>"$errors" | tr '\t' ' ') ||
-  cannot_begin "템플릿 '$TEMPLATE'의 매개변수를 읽지 못했습니다: $(complaint)"
+  cannot_begin "템플릿 '$TEMPLATE'이 올바르지 않습니다: $(complaint)"
 for pair in $PARAMETERS; do
   case " $template_parameters " in
     *" ${pair%%=*} "*) ;;

@@ -285,7 +285,6 @@ def test_no_policy_can_delete_a_table_or_widen_itself() -> None:
 def test_only_what_has_no_resource_is_allowed_on_all() -> None:
     assert allowed("DeploymentPolicy")["*"] == {
         "cloudformation:GetTemplateSummary",
-        "cloudformation:ValidateTemplate",
         "cloudwatch:DescribeAlarms",
         "logs:DescribeLogGroups",
     }

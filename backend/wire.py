@@ -4,7 +4,9 @@ Knows packets and connections, nothing of calendars. Hooks into python-socketio 
 they offer no setting; each hook is held by a test of tests/doors, for the day these libraries change.
 """
 
+import contextlib
 import logging
+import socket
 from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
@@ -12,6 +14,9 @@ from typing import Any
 from engineio.packet import Packet
 
 log = logging.getLogger(__name__)
+
+QUEUE_LIMIT = 1_000
+"""Packets that may wait for one client."""
 
 acknowledged: ContextVar[bool] = ContextVar("acknowledged", default=False)
 """Whether the message being handled asked for an acknowledgement."""
@@ -42,6 +47,7 @@ def harden(server: Any) -> None:
     """Guard a `socketio.Server` against malformed packets, and have it tell of acknowledgements."""
     engine = server.eio
     engine.disconnect = _disconnecting(engine)
+    engine.send_packet = _bounded_sending(engine)
     engine._async = {**engine._async, "websocket": _checking_frames(engine)}
     engine.on("message", _guarded_messages(engine, server._handle_eio_message))
     server._handle_event_internal = _noting_acknowledgements(server._handle_event_internal)
@@ -53,6 +59,36 @@ def hang_up(engine: Any, eio_sid: str) -> None:
     if connection is not None:
         connection.close(wait=False, reason=engine.reason.SERVER_DISCONNECT)
         engine.sockets.pop(eio_sid, None)
+
+
+def _bounded_sending(engine: Any) -> Callable[[str, Any], None]:
+    """The library's queue for each client is unbounded: one who stops reading would hold all that is sent."""
+    send = engine.send_packet
+
+    def bounded(eio_sid: str, packet: Any) -> None:
+        connection = engine.sockets.get(eio_sid)
+        if connection is not None and connection.queue.qsize() >= QUEUE_LIMIT:
+            log.warning("a client that does not read is cut off; it can sync when it comes back")
+            _cut_off(engine, eio_sid, connection)
+        else:
+            send(eio_sid, packet)
+
+    return bounded
+
+
+def _cut_off(engine: Any, eio_sid: str, connection: Any) -> None:
+    """End a connection now, and free what waits for its client."""
+    connection.close(wait=False, abort=True, reason=engine.reason.SERVER_DISCONNECT)
+    engine.sockets.pop(eio_sid, None)
+    try:
+        while True:
+            connection.queue.get(block=False)
+            connection.queue.task_done()
+    except engine.get_queue_empty_exception():
+        connection.queue.put(None)  # ends its writer
+    websocket = getattr(connection, "checked_websocket", None)
+    if websocket is not None:
+        websocket.sever()
 
 
 def _disconnecting(engine: Any) -> Callable[..., None]:
@@ -88,16 +124,45 @@ class _Checked:
             return None
         return data
 
+    def sever(self) -> None:
+        """Shut the TCP connection under a writer that waits for its client."""
+        inner = getattr(self._websocket, "ws", None)  # simple-websocket; eventlet's has its socket itself
+        tcp = inner.sock if inner is not None else self._websocket.socket
+        with contextlib.suppress(OSError):  # it may be gone already
+            tcp.shutdown(socket.SHUT_RDWR)
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self._websocket, name)
+
+
+class _WholeSends:
+    """A socket whose `send` sends all: simple-websocket does not look at how much was taken, and gevent's
+    sockets take a part when the buffer is full, which would garble the stream of a slow client.
+    """
+
+    def __init__(self, tcp: Any) -> None:
+        self._tcp = tcp
+
+    def send(self, data: bytes) -> None:
+        self._tcp.sendall(data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._tcp, name)
 
 
 def _checking_frames(engine: Any) -> Callable[..., Any]:
     websocket_server = engine._async["websocket"]
     limit = int(engine.max_http_buffer_size)
 
-    def checking(handler: Callable[[Any], Any], server: Any) -> Any:
-        return websocket_server(lambda websocket: handler(_Checked(websocket, limit)), server)
+    def checking(handler: Any, server: Any) -> Any:
+        def serve(websocket: Any) -> Any:
+            connection = handler.__self__
+            if inner := getattr(websocket, "ws", None):
+                inner.sock = _WholeSends(inner.sock)
+            connection.checked_websocket = _Checked(websocket, limit)
+            return handler(connection.checked_websocket)
+
+        return websocket_server(serve, server)
 
     return checking
 

@@ -73,9 +73,10 @@ class Client:
     def of(self, name: str) -> list[Any]:
         return [payload for kind, payload in self.received if kind == name]
 
-    def wait(self, name: str, count: int = 1) -> list[Any]:
+    def wait(self, name: str, count: int = 1, seconds: float = 15.0) -> list[Any]:
         """Return the payloads of a broadcast once there are so many of them."""
-        wait_for(lambda: len(self.of(name)) >= count, what=f"{count} {name}; received {self.received}")
+        enough = f"{count} {name}; received {self.received[-20:]}"
+        wait_for(lambda: len(self.of(name)) >= count, seconds, enough)
         return self.of(name)
 
     def close(self) -> None:

@@ -4,7 +4,9 @@ import threading
 
 import pytest
 
+from config import Settings
 from domain import new_id
+from factory import create_app
 from running import running_server, wait_for
 
 
@@ -128,3 +130,25 @@ def test_what_another_server_commits_reaches_our_rooms(api, room, server, engine
     assert inside.wait("event_created") == [event]
     wait_for(lambda: founded in outside.of("department_created"), what="the other server's department")
     assert of_department(inside, department) == [("event_created", event)]
+
+
+def test_a_heartbeat_tells_the_room_its_revision(engine, monkeypatch):
+    monkeypatch.setattr("broadcasts.HEARTBEAT_S", 0.0)
+    monkeypatch.setattr("broadcasts.POLL_S", 0.01)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
+    settings = Settings(dynamodb_endpoint_url=engine.url)
+    app = create_app(settings)
+    calendar = app.extensions["calendar"]
+    calendar.db.create_tables(report=lambda line: None)
+    department = calendar.departments.create_department(f"부서 {new_id()}").entity.id
+    calendar.events.create_event(department, {"event_date": "2024-01-20", "title": "x"})
+    client = calendar.socketio.test_client(app)
+    client.emit("join_department", {"department_id": department})
+
+    def beats() -> list:
+        return [m["args"][0] for m in client.get_received() if m["name"] == "department_heartbeat"]
+
+    beat = wait_for(beats)[0]
+    assert beat == {"department_id": department, "revision": 1}
+    client.disconnect()

@@ -224,19 +224,24 @@ class Recorder:
 def use_everything(db: DynamoDBDatabase) -> None:
     """Do with a store all that the server does."""
     db.check_tables()
-    snapshots, log = Snapshots(db), ChangeLog(db)
+    snapshots, log = Snapshots(db, 10_000_000), ChangeLog(db)
     departments = DepartmentService(db, log, lambda work, *arguments: work(*arguments))
     events = EventService(db, log, snapshots)
-    department = departments.create_department("개발팀")
+    department = departments.create_department("개발팀").entity
     departments.update_department(department.id, {"name": "연구팀"})
     departments.list_departments()
     token = events.department(department.id).sync_token
-    event = events.create_event(department.id, {"event_date": "2026-01-02", "title": "회의"})
+    event = events.create_event(
+        department.id, {"event_date": "2026-01-02", "title": "회의"}, key="하나"
+    ).entity
     events.update_event(event.id, {"title": "회고"})
     events.create_event(department.id, {"event_date": "2026-01-03", "title": "점검"})
     assert events.changes_since(department.id, token, 10).changes
-    assert Snapshots(db).current(department.id).ordered
+    assert Snapshots(db, 10_000_000).current(department.id).ordered
+    events.create_event(department.id, {"event_date": "2026-01-02", "title": "회의"}, key="하나")
     events.delete_event(event.id)
+    events.restore_event(department.id, event.id)
+    events.history(department.id, event.id)
     departments.delete_department(department.id)
     departments.create_department("운영팀")
     departments.repair()

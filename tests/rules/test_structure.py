@@ -16,6 +16,7 @@ ALLOWED = {
     "domain": set(),
     "errors": set(),
     "concurrency": set(),
+    "hints": {"domain"},
     "wire": set(),
     "config": {"errors"},
     "local_engine": {"errors"},

@@ -1,0 +1,210 @@
+"""Servers side by side on the same tables, with and without Redis; and clients that do not read."""
+
+import contextlib
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import redis
+import websocket
+
+from broadcasts import Broadcasts
+from change_log import ChangeLog
+from config import Settings
+from department_service import DepartmentService
+from doors_client import Api, Client
+from event_service import EventService
+from hints import Hints
+from models import DynamoDBDatabase
+from running import free_port, running_server, wait_for
+from snapshots import Snapshots
+
+
+class RedisServer:
+    """A real redis-server that can be stopped, frozen and started again on the same port."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self._folder = folder
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        program = shutil.which("redis-server")
+        assert program, "Debian's redis-server is needed, see .ci/debian-packages"
+        self.process = subprocess.Popen(
+            [
+                program,
+                "--port",
+                str(self.port),
+                "--bind",
+                "127.0.0.1",
+                "--save",
+                "",
+                "--dir",
+                str(self._folder),
+            ],
+            stdout=subprocess.DEVNULL,
+        )
+        with redis.Redis.from_url(self.url) as client:
+            wait_for(lambda: self._answers(client))
+
+    @staticmethod
+    def _answers(client: redis.Redis) -> bool:
+        with contextlib.suppress(redis.ConnectionError):
+            return bool(client.ping())
+        return False
+
+    def work(self) -> None:
+        assert self.process
+
+    def stop(self) -> None:
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def freeze(self) -> None:
+        assert self.process
+        self.process.send_signal(19)  # SIGSTOP: connections stay open and nothing answers
+
+    def thaw(self) -> None:
+        assert self.process
+        self.process.send_signal(18)
+
+
+@pytest.fixture
+def redis_server(tmp_path) -> Iterator[RedisServer]:
+    server = RedisServer(tmp_path)
+    server.start()
+    yield server
+    server.stop()
+
+
+class Tasks:
+    """Runs background tasks as threads, but never the poll: what arrives came by a hint."""
+
+    def __init__(self) -> None:
+        self.emitted: list[tuple[str, object]] = []
+
+    def start_background_task(self, target, *args):
+        if target.__name__ != "_poll":
+            threading.Thread(target=target, args=args, daemon=True).start()
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+    def emit(self, name, payload, to=None):
+        self.emitted.append((name, payload))
+
+    def enter_room(self, *_, **__):
+        pass
+
+
+def test_a_hint_alone_carries_a_change_to_the_rooms_of_another_server(engine, redis_server, monkeypatch):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
+    settings = Settings(dynamodb_endpoint_url=engine.url)
+
+    def server() -> tuple[ChangeLog, DynamoDBDatabase, Snapshots, Tasks, Broadcasts]:
+        db, tasks = DynamoDBDatabase(settings), Tasks()
+        snapshots, log = Snapshots(db, 1_000_000), ChangeLog(db)
+        broadcasts = Broadcasts(tasks, db, snapshots)
+        log.on_commit(broadcasts.on_commit)
+        hints = Hints(redis_server.url, tasks)
+        log.on_commit(hints.on_commit)
+        hints.start(broadcasts.on_hint)
+        return log, db, snapshots, tasks, broadcasts
+
+    log, db, snapshots, _, _ = server()
+    _, _, _, tasks, broadcasts = server()
+    db.create_tables(report=lambda line: None)
+    name = f"부서 {redis_server.port} {time.time()}"
+    department = DepartmentService(db, log, lambda *_: None).create_department(name).entity.id
+    broadcasts.join(tasks, "sid", department)
+    with redis.Redis.from_url(redis_server.url) as client:
+        wait_for(lambda: client.pubsub_numsub("department-calendar:changes")[0][1] == 2)
+    events = EventService(db, log, snapshots)
+    for n in range(3):
+        events.create_event(department, {"event_date": "2024-01-20", "title": f"{n}"})
+    wait_for(lambda: len(tasks.emitted) == 3, what="the hints to be followed")
+    assert [payload["revision"] for _, payload in tasks.emitted] == [1, 2, 3]
+
+
+def test_redis_may_stop_freeze_and_return_and_nothing_is_lost_or_waits(tmp_path, redis_server):
+    settings = {
+        "DYNAMODB_ENDPOINT_URL": "embedded",
+        "EMBEDDED_DATA_DIR": str(tmp_path / "data"),
+        "REDIS_URL": redis_server.url,
+    }
+    with (
+        running_server(tmp_path, "eventlet", settings) as one,
+        running_server(tmp_path, "gevent", settings) as two,
+    ):
+        department = Api(one.url).department()["id"]
+        client = Client(two.url)
+        client.join(department)
+        written = 0
+        for happen in (
+            lambda: None,
+            redis_server.freeze,
+            redis_server.thaw,
+            redis_server.stop,
+            redis_server.start,
+        ):
+            happen()
+            for _ in range(3):
+                begun = time.monotonic()
+                Api(one.url).event(department)
+                # Redis' own timeouts are 2 s: a request that waited for it would show.
+                assert time.monotonic() - begun < 1.9
+                written += 1
+            client.wait("event_created", written)
+        assert [e["revision"] for e in client.of("event_created")] == list(range(1, written + 1))
+        client.close()
+        for server in (one, two):
+            assert "Traceback" not in server.log
+        assert "Redis" in one.log
+
+
+def test_a_server_whose_redis_was_never_there_works(tmp_path):
+    settings = {
+        "DYNAMODB_ENDPOINT_URL": "embedded",
+        "EMBEDDED_DATA_DIR": str(tmp_path / "data"),
+        "REDIS_URL": f"redis://127.0.0.1:{free_port()}/0",
+    }
+    with running_server(tmp_path, "flask", settings) as server:
+        api = Api(server.url)
+        assert api.event(api.department()["id"])["revision"] == 1
+
+
+@pytest.mark.timeout(90)
+def test_a_client_that_does_not_read_is_cut_and_nobody_else_notices(server, api, connect):
+    department = api.department()["id"]
+    url = f"{server.url}/socket.io/?EIO=4&transport=websocket".replace("http", "ws")
+    stalled = websocket.create_connection(url, timeout=5, sockopt=((1, 8, 4096),))  # SO_RCVBUF
+    stalled.recv()
+    stalled.send("40")
+    stalled.send(f'42["join_department",{{"department_id":"{department}"}}]')
+    witness = connect()
+    witness.join(department)
+    description = "가" * 5_000
+
+    def write(_: int) -> None:
+        writer = Api(server.url)
+        for _ in range(100):
+            writer.event(department, description=description)
+        writer.session.close()
+
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(write, range(16)))
+    wait_for(lambda: "does not read is cut off" in server.log, 20, "the stalled client to be cut off")
+    revisions = [e["revision"] for e in witness.wait("event_created", 1_600, 40)]
+    assert revisions == list(range(1, 1_601))
+    stalled.shutdown()
+    assert server.log.count("does not read is cut off") == 1

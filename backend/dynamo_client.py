@@ -39,6 +39,8 @@ BACKOFF_BASE_S = 0.05
 BACKOFF_CAP_S = 1.0
 BATCH_WRITE_LIMIT = 25
 BATCH_GET_LIMIT = 100
+BULK_PATIENCE_S = 120.0
+"""How long a bulk load waits for a throttled table that takes nothing at all."""
 TABLE_WAIT_S = 300.0
 TABLE_POLL_S = 0.5
 
@@ -173,6 +175,57 @@ class DynamoClient:
                 return
             time.sleep(_backoff(attempt))
         raise StoreUnavailable()
+
+    # Bulk: patient with a throttled table, where a server's request would give up
+
+    def put_all(self, table: str, items: Sequence[Mapping[str, Any]]) -> None:
+        """Put items in batches, over what stands there; wait while a throttled table takes some."""
+        for start in range(0, len(items), BATCH_WRITE_LIMIT):
+            batch = [{"PutRequest": {"Item": item}} for item in items[start : start + BATCH_WRITE_LIMIT]]
+            for _ in self._until_taken("batch_write_item", {table: batch}, "UnprocessedItems"):
+                pass
+
+    def get_all(self, table: str, keys: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+        """Yield the items that exist among keys, read strongly, in no order; patient as `put_all`."""
+        for start in range(0, len(keys), BATCH_GET_LIMIT):
+            request = {table: {"Keys": keys[start : start + BATCH_GET_LIMIT], "ConsistentRead": True}}
+            for answer in self._until_taken("batch_get_item", request, "UnprocessedKeys"):
+                yield from answer["Responses"].get(table, [])
+
+    def all_items(self, operation: str, **parameters: Any) -> Iterator[dict[str, Any]]:
+        """Yield every item of a query or scan as `items` does; patient as `put_all`."""
+        while True:
+            answer = self._call_patiently(operation, BULK_PATIENCE_S, **parameters)
+            yield from answer["Items"]
+            if not (cursor := answer.get("LastEvaluatedKey")):
+                return
+            parameters["ExclusiveStartKey"] = cursor
+
+    def _until_taken(self, operation: str, pending: Mapping[str, Any], rest: str) -> Iterator[dict[str, Any]]:
+        attempt, waits_until = 0, time.monotonic() + BULK_PATIENCE_S
+        while pending:
+            answer = self._call_patiently(operation, waits_until - time.monotonic(), RequestItems=pending)
+            yield answer
+            left = answer.get(rest, {})
+            if left == pending:
+                if time.monotonic() > waits_until:
+                    raise StoreUnavailable()
+                attempt += 1
+            else:
+                attempt, waits_until = 0, time.monotonic() + BULK_PATIENCE_S
+            pending = left
+            if pending:
+                time.sleep(_backoff(attempt))
+
+    def _call_patiently(self, operation: str, patience: float, **parameters: Any) -> dict[str, Any]:
+        """Send a request, through throttling for some seconds; a store that is down is not waited for."""
+        waits_until = time.monotonic() + patience
+        while True:
+            try:
+                return self.call(operation, **parameters)
+            except StoreUnavailable as error:
+                if not isinstance(error.__cause__, ClientError) or time.monotonic() > waits_until:
+                    raise
 
     def wait_until_active(self, table: str) -> None:
         """Wait until a table and its indexes can be used."""

@@ -4,7 +4,7 @@ The only place that knows attribute names. Works on the wire form (`{"S": ...}`)
 client, and builds the parts of a `TransactWriteItems` request; it sends nothing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -52,6 +52,9 @@ class Part:
 NAME_INDEX = "name-index"
 DATE_INDEX = "department-date-index"
 TTL_ATTRIBUTE = "expires_at"
+
+LOADING = "loading"
+"""Attribute of a head: the bulk loads that have begun and whose last epoch is still to come."""
 
 PURGES = "purges"
 """Partition of `changes` with one row for each deleted department whose events still have to go."""
@@ -391,6 +394,67 @@ class Tables:
         if names:
             delete["ExpressionAttributeNames"] = names
         return Part({"Delete": delete}, _identity(table, key), 100)
+
+
+# Bulk load
+
+
+def begin_load(table: str, department_id: str, load: str, epoch: str) -> dict[str, Any]:
+    """Update parameters that move a head over a revision without a log row, and note the load on it."""
+    update = "SET #head = #head + :one, epoch = :epoch ADD #loading :loads"
+    return _move_epoch(table, department_id, update) | {
+        "ExpressionAttributeNames": {"#head": "head", "#loading": LOADING},
+        "ExpressionAttributeValues": {":one": _n(1), ":epoch": _s(epoch), ":loads": {"SS": [load]}},
+        "ReturnValues": "UPDATED_NEW",
+    }
+
+
+def finish_load(table: str, department_id: str, loads: Collection[str], epoch: str) -> dict[str, Any]:
+    """Update parameters that move the epoch and strike loads off the head."""
+    return _move_epoch(table, department_id, "SET epoch = :epoch DELETE #loading :loads") | {
+        "ExpressionAttributeNames": {"#head": "head", "#loading": LOADING},
+        "ExpressionAttributeValues": {":epoch": _s(epoch), ":loads": {"SS": sorted(loads)}},
+    }
+
+
+def _move_epoch(table: str, department_id: str, update: str) -> dict[str, Any]:
+    return {
+        "TableName": table,
+        "Key": head_key(department_id),
+        "UpdateExpression": update,
+        "ConditionExpression": "attribute_exists(#head) AND attribute_not_exists(deleted_at)",
+    }
+
+
+def replace_event(table: str, event: Event, seen_revision: int) -> dict[str, Any]:
+    """Put parameters that replace an event only if it still is as it was seen."""
+    condition, values = _unchanged(seen_revision)
+    return {
+        "TableName": table,
+        "Item": event_to_item(event),
+        "ConditionExpression": condition,
+        "ExpressionAttributeValues": values,
+    }
+
+
+def loads_on(head: Item) -> frozenset[str]:
+    """Read which bulk loads of a department have begun and not finished."""
+    return frozenset(head.get(LOADING, {}).get("SS", []))
+
+
+EVENT_PLACES: Mapping[str, Any] = {"ProjectionExpression": "id, department_id"}
+"""Query parameters for what `event_place` reads, and no more."""
+EVENT_REVISIONS: Mapping[str, Any] = {"ProjectionExpression": "id, revision"}
+
+
+def event_place(item: Item) -> tuple[str, str]:
+    """Read an event's id and its department's."""
+    return _text(item, "id"), _text(item, "department_id")
+
+
+def event_revision(item: Item) -> tuple[str, int]:
+    """Read an event's id and revision."""
+    return _text(item, "id"), revision_of(item)
 
 
 def change_of(write: Write, revision: int) -> Change:

@@ -6,7 +6,7 @@ not at all. Decides nothing that a user would call a rule; keys and attribute na
 
 import logging
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -16,7 +16,7 @@ import items
 from config import Settings
 from domain import REGISTRY, Change, Department, Event, Head, Receipt, Write, timestamp, utc_now
 from dynamo_client import DynamoClient, RequestRejected, TransactionRefused
-from errors import SetupError, TableMissing
+from errors import DepartmentNotFound, SetupError, TableMissing
 from items import Refusal
 
 log = logging.getLogger(__name__)
@@ -324,6 +324,78 @@ class DynamoDBDatabase:
                     log.info("%s: %s stood there already", department.id, part.key)
         return len(strangers)
 
+    # Bulk load: events in batches, past the log; `bulk_load.py` tells how its steps make that safe
+
+    def unfinished_loads(self, department_ids: Sequence[str]) -> dict[str, frozenset[str]]:
+        """Read strongly which departments have bulk loads that never finished, and their names."""
+        keys = [items.head_key(department_id) for department_id in department_ids]
+        heads = self._client.get_all(self._tables.changes, keys)
+        return {items.partition_of(head): loads for head in heads if (loads := items.loads_on(head))}
+
+    def begin_load(self, department_id: str, load: str) -> int:
+        """Move a department's head and epoch, so that no sync token or editor of before holds any more.
+
+        Returns the revision for the events of the load; it never has a row in the log. The load stays
+        noted on the head until `finish_load`. Raises `DepartmentNotFound`.
+        """
+        answer = self._move_epoch(items.begin_load(self._tables.changes, department_id, load, new_epoch()))
+        return items.head_from_item(answer["Attributes"]).revision
+
+    def finish_load(self, department_id: str, loads: Collection[str]) -> None:
+        """Move the epoch once more: every server reads the department anew. Raises `DepartmentNotFound`."""
+        self._move_epoch(items.finish_load(self._tables.changes, department_id, loads, new_epoch()))
+
+    def _move_epoch(self, update: Mapping[str, Any]) -> dict[str, Any]:
+        try:
+            return self._client.call("update_item", **update)
+        except ClientError as error:
+            if _is_failed_condition(error):
+                raise DepartmentNotFound() from error
+            raise
+
+    def get_events(self, places: Sequence[tuple[str, str]]) -> dict[str, Event]:
+        """Read strongly the events with these ids in these departments; by id, those that exist."""
+        keys = [items.event_key(*place) for place in places]
+        found = map(items.event_from_item, self._client.get_all(self._tables.events, keys))
+        return {event.id: event for event in found}
+
+    def put_events(self, events: Sequence[Event]) -> None:
+        """Put events, over whatever has their ids."""
+        self._client.put_all(self._tables.events, [items.event_to_item(event) for event in events])
+
+    def replace_event(self, event: Event, seen_revision: int) -> bool:
+        """Put an event over its older state; tell whether that stood there as it was seen."""
+        try:
+            self._client.call("put_item", **items.replace_event(self._tables.events, event, seen_revision))
+        except ClientError as error:
+            if not _is_failed_condition(error):
+                raise
+            place = (event.id, event.department_id)
+            return self.get_events([place]).get(event.id) == event  # ours, if its answer was lost
+        return True
+
+    def remove_events(self, places: Sequence[tuple[str, str]]) -> None:
+        """Remove events past the log; only for a department that is gone."""
+        self._client.delete_many(self._tables.events, [items.event_key(*place) for place in places])
+
+    def event_places(self) -> Iterator[tuple[str, str]]:
+        """Read strongly the id and department id of every event there is, in no order."""
+        found = self._client.all_items(
+            "scan", TableName=self._tables.events, ConsistentRead=True, **items.EVENT_PLACES
+        )
+        return map(items.event_place, found)
+
+    def all_events(self) -> Iterator[Event]:
+        """Read strongly every event of every department, in no order."""
+        found = self._client.all_items("scan", TableName=self._tables.events, ConsistentRead=True)
+        return map(items.event_from_item, found)
+
+    def indexed_revisions(self, department_id: str) -> Iterator[tuple[str, int]]:
+        """Read from the date index, eventually consistent, the ids and revisions of a department's events."""
+        query = {**items.events_of_department(department_id, None, None), **items.EVENT_REVISIONS}
+        found = self._client.all_items("query", TableName=self._tables.events, **query)
+        return map(items.event_revision, found)
+
     def _query(self, query: Mapping[str, Any], **more: Any) -> Iterator[dict[str, Any]]:
         return self._client.items(
             "query", TableName=self._tables.changes, ConsistentRead=True, **query, **more
@@ -332,6 +404,10 @@ class DynamoDBDatabase:
 
 def new_epoch() -> str:
     return secrets.token_hex(4)
+
+
+def _is_failed_condition(error: ClientError) -> bool:
+    return bool(error.response["Error"]["Code"] == "ConditionalCheckFailedException")
 
 
 def _head_or_none(partition: str, item: Mapping[str, Any] | None) -> Head | None:

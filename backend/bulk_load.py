@@ -1,0 +1,246 @@
+"""The bulk path: staged events into the tables, so that a kill at any moment is mended by running again.
+
+For each department in which something differs: note the load on its head and move revision and epoch
+(`begin`), put the events, read them back, wait until the date index shows them, and move the epoch once
+more while striking the note (`finish`). Servers read the index when the epoch moves, hence the wait; a
+note that a killed run left tells the next one to finish, though all events are there already.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from enum import Enum
+from itertools import islice
+from typing import TypeVar
+
+from domain import Event, new_id
+from errors import DepartmentNotFound, SetupError
+from legacy_rows import with_stored_moments
+from models import DynamoDBDatabase
+from staging import Staged, Staging
+
+CHUNK = 100
+"""Events that one worker handles at a time: as many as one BatchGetItem reads."""
+PAGE = 1_000
+INDEX_WAIT_S = 60.0
+"""How long the index may take to show the last event; DynamoDB's usual lag is under a second."""
+INDEX_POLL_S = 0.5
+INDEX_SETTLE_S = 1.0
+"""After the index showed all: its other replicas may be that much behind the one that answered."""
+
+DELETED_MEANWHILE = "이관하는 동안 부서가 삭제되었습니다."
+EDITED_MEANWHILE = (
+    "이관하는 동안 다른 사용자가 이 이벤트를 고쳤습니다. 다시 실행하면 파일의 내용으로 바꿉니다."
+)
+
+Answer = TypeVar("Answer")
+
+
+class IndexLags(SetupError):
+    """The date index does not show what was loaded; servers would read too little from it."""
+
+
+class Kind(Enum):
+    """What became of an event."""
+
+    CREATED = "created"
+    UPDATED = "updated"
+    EQUAL = "equal"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one staged event, and at which revision; why, if it was refused."""
+
+    staged: Staged
+    kind: Kind
+    revision: int = 0
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """An event that the tables do not hold as the file has it; `stored` is None if it is not there."""
+
+    staged: Staged
+    stored: Event | None
+
+
+class BulkLoad:
+    """One run's load of its staged events."""
+
+    def __init__(
+        self,
+        db: DynamoDBDatabase,
+        staging: Staging,
+        *,
+        workers: int,
+        settle_s: float = INDEX_SETTLE_S,
+        index_wait_s: float = INDEX_WAIT_S,
+    ) -> None:
+        self._db = db
+        self._staging = staging
+        self._workers = workers
+        self._settle_s = settle_s
+        self._index_wait_s = index_wait_s
+        self._name = new_id()
+        self._lock = threading.Lock()
+        self._begun: dict[str, int] = {}
+        self._unfinished: dict[str, frozenset[str]] = {}
+
+    def find_misplaced(self) -> Iterator[Staged]:
+        """Yield the staged events whose id belongs to an event of another department already.
+
+        What is left of departments that are gone stands in nobody's way.
+        """
+        living = {department.id for department in self._db.list_departments()}
+        for event_id, department_id in self._db.event_places():
+            if department_id in living:
+                yield from self._staging.elsewhere(event_id, department_id)
+
+    def compare(self, tables: bool) -> Iterator[Outcome]:
+        """Tell what `load` would do, and write nothing; without tables, everything is new."""
+        if not tables:
+            return self._in_chunks(lambda chunk: [_judge(staged, None) for staged in chunk])
+        return self._in_chunks(lambda chunk: [_judge(s, stored) for s, stored in self._read(chunk)])
+
+    def load(self) -> Iterator[Outcome]:
+        """Bring each staged event into the tables, in order; equal ones are left alone."""
+        departments = [department.id for department in self._db.list_departments()]
+        self._unfinished = self._db.unfinished_loads(departments)
+        for outcome in self._in_chunks(self._load_chunk):
+            if outcome.kind is Kind.REFUSED:
+                self._staging.refuse_event(outcome.staged.row, outcome.reason)
+            elif outcome.revision:
+                self._staging.note_written([outcome.staged.row], outcome.revision)
+            yield outcome
+
+    def verify(self) -> Iterator[Difference | None]:
+        """Read every staged event back strongly; yield what differs, None for each that does not."""
+        return self._in_chunks(
+            lambda chunk: [
+                None if _equals(s, stored) else Difference(s, stored) for s, stored in self._read(chunk)
+            ]
+        )
+
+    def finish(self) -> list[str]:
+        """Have every server read anew the departments in which this run or a killed one wrote.
+
+        Returns the departments that were deleted meanwhile; nothing of the load is left in them.
+        Raises `IndexLags`; the next run then goes on here.
+        """
+        gone: list[str] = []
+        touched = self._begun.keys() | self._unfinished.keys()
+        staged = [department for department in self._staging.departments() if department in touched]
+        for department_id in staged:
+            self._await_index(department_id)
+        if staged:
+            time.sleep(self._settle_s)
+        for department_id in sorted(touched):
+            loads = self._unfinished.get(department_id, frozenset()) | {self._name}
+            try:
+                self._db.finish_load(department_id, loads)
+            except DepartmentNotFound:
+                self._withdraw(department_id)
+                gone.append(department_id)
+        return gone
+
+    # Steps
+
+    def _read(self, chunk: list[Staged]) -> Iterator[tuple[Staged, Event | None]]:
+        """Pair staged events with what is stored, read strongly."""
+        stored = self._db.get_events([_place(staged) for staged in chunk])
+        return ((staged, stored.get(staged.source.entity.id)) for staged in chunk)
+
+    def _load_chunk(self, chunk: list[Staged]) -> list[Outcome]:
+        pairs = list(self._read(chunk))
+        if all(_equals(staged, stored) for staged, stored in pairs):
+            return [Outcome(staged, Kind.EQUAL) for staged in chunk]
+        try:
+            revision = self._begin(chunk[0].source.entity.department_id)
+        except DepartmentNotFound:
+            return [Outcome(s, Kind.REFUSED, reason=DELETED_MEANWHILE) for s in chunk]
+        self._db.put_events([s.source.entity.at_revision(revision) for s, stored in pairs if stored is None])
+        return [self._settled(staged, stored, revision) for staged, stored in pairs]
+
+    def _settled(self, staged: Staged, stored: Event | None, revision: int) -> Outcome:
+        """Replace an event that differs, on condition: somebody may be editing it right now."""
+        judged = _judge(staged, stored)
+        if stored is not None and judged.kind is Kind.UPDATED:
+            wanted: Event = with_stored_moments(staged.source, stored).at_revision(revision)
+            if not self._db.replace_event(wanted, stored.revision):
+                return Outcome(staged, Kind.REFUSED, reason=EDITED_MEANWHILE)
+        return judged if judged.kind is Kind.EQUAL else Outcome(staged, judged.kind, revision)
+
+    def _begin(self, department_id: str) -> int:
+        """Begin a department's load, once a run. Raises `DepartmentNotFound`."""
+        with self._lock:
+            if department_id not in self._begun:
+                self._begun[department_id] = self._db.begin_load(department_id, self._name)
+            return self._begun[department_id]
+
+    def _await_index(self, department_id: str) -> None:
+        deadline = time.monotonic() + self._index_wait_s
+        while True:
+            shown = self._db.indexed_revisions(department_id)
+            while page := list(islice(shown, PAGE)):
+                self._staging.note_shown(page)
+            missing = self._staging.not_shown(department_id)
+            for start in range(0, len(missing), CHUNK):
+                # What users deleted or edited since it was read back is theirs, not the index's fault.
+                pairs = self._read(missing[start : start + CHUNK])
+                missing_no_more = [s.row for s, stored in pairs if not _equals(s, stored)]
+                self._staging.drop(missing_no_more)
+            if not self._staging.not_shown(department_id):
+                return
+            if time.monotonic() > deadline:
+                raise IndexLags(
+                    f"데이터는 모두 옮겼지만 인덱스가 {self._index_wait_s:.0f}초 안에 따라오지 못했습니다.\n"
+                    "  → 몇 분 뒤 같은 명령을 다시 실행하면 마무리합니다."
+                )
+            time.sleep(INDEX_POLL_S)
+
+    def _withdraw(self, department_id: str) -> None:
+        """Remove what was put into a department while somebody deleted it."""
+        if department_id in self._staging.departments():
+            for chunk in self._staging.chunks(department_id, CHUNK):
+                self._db.remove_events([_place(staged) for staged in chunk])
+
+    # Workers
+
+    def _in_chunks(self, work: Callable[[list[Staged]], list[Answer]]) -> Iterator[Answer]:
+        """Do the work on all staged events, several chunks at a time, and yield its results in order."""
+        chunks = (
+            chunk
+            for department_id in list(self._staging.departments())
+            for chunk in self._staging.chunks(department_id, CHUNK)
+        )
+        waiting: deque[Future[list[Answer]]] = deque()
+        with ThreadPoolExecutor(self._workers, "bulk") as pool:
+            try:
+                for chunk in chunks:
+                    waiting.append(pool.submit(work, chunk))
+                    if len(waiting) >= 2 * self._workers:
+                        yield from waiting.popleft().result()
+                while waiting:
+                    yield from waiting.popleft().result()
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+
+def _place(staged: Staged) -> tuple[str, str]:
+    return staged.source.entity.id, staged.source.entity.department_id
+
+
+def _equals(staged: Staged, stored: Event | None) -> bool:
+    return stored is not None and with_stored_moments(staged.source, stored) == stored
+
+
+def _judge(staged: Staged, stored: Event | None) -> Outcome:
+    if stored is None:
+        return Outcome(staged, Kind.CREATED)
+    return Outcome(staged, Kind.EQUAL if _equals(staged, stored) else Kind.UPDATED)

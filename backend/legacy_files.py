@@ -1,0 +1,290 @@
+"""The desktop program's JSON files as streams of rows, whatever their encoding and nesting.
+
+Knows nothing of what a row means: that is in `legacy_rows.py`.
+"""
+
+import codecs
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ijson
+
+from errors import SetupError
+
+CHUNK = 64 * 1024
+Token = tuple[str, Any]
+
+_HANGUL = re.compile("[가-힣]")
+_REPLACED = "\N{REPLACEMENT CHARACTER}"
+_WORD = re.compile(rb"[\w.+-]*\Z")
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*\Z')
+
+
+class FileUnusable(SetupError):
+    """A source file cannot be read; the text says which, where and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One value of a file that should be a department or an event.
+
+    `place` is where it stands, as `events[3]` or `개발팀.2024-01-20[0]`, counted from 0; `keys` are the
+    object keys around it that may say its date or department.
+    """
+
+    place: str
+    keys: tuple[str, ...]
+    content: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Stray:
+    """A value beside the rows, such as the `version` of `{"version": 1, "events": [...]}`."""
+
+    place: str
+    content: Any
+
+
+class LegacyFile:
+    """One JSON file: opened to find its encoding, then read as often as needed.
+
+    Raises `FileUnusable` when it is missing, unreadable, in no known encoding, or no JSON.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self.encoding = self._find_encoding()
+        except FileNotFoundError as error:
+            raise FileUnusable(
+                f"파일 '{path}'이(가) 없습니다.\n"
+                "  → 파일이 있는 폴더에서 실행하거나 --departments, --events로 경로를 지정하세요."
+            ) from error
+        except OSError as error:
+            raise FileUnusable(
+                f"파일 '{path}'을(를) 읽을 수 없습니다: {error.strerror}\n  → 경로와 읽기 권한을 확인하세요."
+            ) from error
+
+    def rows(self, wrapper: str, other: str) -> Iterator[Row | Stray]:
+        """Yield the rows of any shape.
+
+        `wrapper` is the top-level key that only says what the file holds; what stands under the
+        top-level key `other` belongs to the other file's kind and is passed over.
+        """
+        yield from _Walk(self._tokens(), wrapper, other).rows()
+
+    # Bytes
+
+    def _find_encoding(self) -> str:
+        with self.path.open("rb") as file:
+            start = file.read(4)
+        for mark, encoding in (
+            (codecs.BOM_UTF8, "utf-8-sig"),
+            (codecs.BOM_UTF16_LE, "utf-16"),
+            (codecs.BOM_UTF16_BE, "utf-16"),
+        ):
+            if start.startswith(mark):
+                return self._require(encoding)
+        if b"\0" in start[:2]:  # JSON begins with an ASCII character: no mark, yet two bytes each
+            return self._require("utf-16-be" if start[0] == 0 else "utf-16-le")
+        bad = self._first_undecodable("utf-8")
+        if bad is None:
+            return "utf-8"
+        if self._first_undecodable("cp949") is None and not self._looks_like_utf8():
+            return "cp949"
+        line, column = self._place_of_byte(bad)
+        raise FileUnusable(
+            f"파일 '{self.path}'의 글자를 읽을 수 없습니다: {line}행 {column}열이 UTF-8도 CP949도 아닙니다.\n"
+            "  → 그 자리의 깨진 글자를 고치거나 파일을 UTF-8로 다시 저장하세요."
+        )
+
+    def _require(self, encoding: str) -> str:
+        bad = self._first_undecodable(encoding)
+        if bad is not None:
+            raise FileUnusable(
+                f"{encoding.upper()} 파일 '{self.path}'이(가) {bad:,}번째 바이트에서 깨져 있습니다.\n"
+                "  → 원본에서 다시 복사하거나 UTF-8로 다시 저장하세요."
+            )
+        return encoding
+
+    def _blocks(self) -> Iterator[bytes]:
+        with self.path.open("rb") as file:
+            while block := file.read(CHUNK):
+                yield block
+
+    def _first_undecodable(self, encoding: str) -> int | None:
+        """Return the offset of the first byte that the encoding does not know."""
+        decoder = codecs.getincrementaldecoder(encoding)()
+        offset = 0
+        try:
+            for block in self._blocks():
+                held = len(decoder.getstate()[0])
+                decoder.decode(block)
+                offset += len(block)
+            held = len(decoder.getstate()[0])
+            decoder.decode(b"", final=True)
+        except UnicodeDecodeError as error:
+            return offset - held + error.start
+        return None
+
+    def _looks_like_utf8(self) -> bool:
+        """Tell damaged UTF-8 from CP949: the latter, read as UTF-8, shows no Hangul at all."""
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        whole = broken = 0
+        for block in self._blocks():
+            text = decoder.decode(block)
+            whole += len(_HANGUL.findall(text))
+            broken += text.count(_REPLACED)
+        return whole > broken
+
+    def _place_of_byte(self, offset: int) -> tuple[int, int]:
+        line, column = 1, 1
+        for block in self._blocks():
+            line, column = _advance(line, column, block[:offset])
+            offset -= len(block)
+            if offset <= 0:
+                break
+        return line, column
+
+    def _utf8(self) -> Iterator[bytes]:
+        decoder = codecs.getincrementaldecoder(self.encoding)()
+        for block in self._blocks():
+            yield block if self.encoding == "utf-8" else decoder.decode(block).encode()
+
+    # Tokens
+
+    def _tokens(self) -> Iterator[Token]:
+        found: Any = ijson.sendable_list()
+        parser = ijson.basic_parse_coro(found, use_float=True)
+        try:
+            for chunk in self._utf8():
+                parser.send(chunk)
+                yield from found
+                del found[:]
+            parser.close()
+        except ijson.JSONError as error:
+            raise self._no_json() from error
+        yield from found
+
+    def _no_json(self) -> FileUnusable:
+        line, column, at_end = self._place_of_error()
+        where = "파일이 중간에 끝납니다" if at_end else "JSON 문법이 틀립니다"
+        return FileUnusable(
+            f"파일 '{self.path}'의 {line}행 {column}열에서 {where}.\n"
+            "  → 그 자리를 고친 뒤 다시 실행하세요. 아직 아무것도 옮기지 않았습니다."
+        )
+
+    def _place_of_error(self) -> tuple[int, int, bool]:
+        """Find the line and column where the text stops being JSON: the parser does not tell them."""
+        parser = ijson.basic_parse_coro(ijson.sendable_list())
+        probe = ijson.basic_parse_coro(ijson.sendable_list())
+        line, column = 1, 1
+        for chunk in self._utf8():
+            try:
+                parser.send(chunk)
+            except ijson.JSONError:
+                return (*_advance(line, column, chunk[: _offending(probe, chunk)]), False)
+            probe.send(chunk)
+            line, column = _advance(line, column, chunk)
+        return line, column, True
+
+
+def _offending(parser: Any, chunk: bytes) -> int:
+    """Return the offset of the token that a parser trips over."""
+    offset = 0
+    for offset in range(len(chunk)):
+        try:
+            parser.send(chunk[offset : offset + 1])
+        except ijson.JSONError:
+            break
+    before = chunk[:offset]
+    # A token is judged when it ends: point at its beginning.
+    started = (_STRING if chunk[offset : offset + 1] == b'"' else _WORD).search(before[-200:])
+    return offset - (len(started[0]) if started else 0)
+
+
+def _advance(line: int, column: int, passed: bytes) -> tuple[int, int]:
+    newlines = passed.count(b"\n")
+    last = passed[passed.rfind(b"\n") + 1 :]
+    characters = sum(byte & 0xC0 != 0x80 for byte in last)
+    return line + newlines, characters + (1 if newlines else column)
+
+
+class _Walk:
+    """The way through a file's containers down to its rows.
+
+    A row is what stands in a list, or an object among keyed ones that begins with a plain value.
+    """
+
+    def __init__(self, tokens: Iterator[Token], wrapper: str, other: str) -> None:
+        self._tokens = tokens
+        self._wrapper = wrapper
+        self._other = other
+
+    def rows(self) -> Iterator[Row | Stray]:
+        for event, value in self._tokens:
+            if event == "start_array":
+                yield from self._list(())
+            elif event == "start_map":
+                yield from self._object(())
+            else:
+                yield Stray("", value)
+
+    def _list(self, keys: tuple[str, ...]) -> Iterator[Row | Stray]:
+        path, context = ".".join(keys), self._context(keys)
+        skipped = keys[:1] == (self._other,)
+        for index, (event, value) in enumerate(self._tokens):
+            if event == "end_array":
+                return
+            content = _build(self._tokens, event, value)
+            if not skipped:
+                yield Row(f"{path}[{index}]", context, content)
+
+    def _object(self, keys: tuple[str, ...]) -> Iterator[Row | Stray]:
+        first = True
+        for event, key in self._tokens:
+            if event == "end_map":
+                return
+            kind, value = next(self._tokens)
+            inner = (*keys, key)
+            if kind == "start_array":
+                yield from self._list(inner)
+            elif kind == "start_map":
+                yield from self._object(inner)
+            elif first and keys:
+                content = _fill(self._tokens, {key: value})
+                if keys[0] != self._other:
+                    yield Row(".".join(keys), self._context(keys), content)
+                return
+            else:
+                yield Stray(".".join(inner), value)
+            first = False
+
+    def _context(self, keys: tuple[str, ...]) -> tuple[str, ...]:
+        return keys[1:] if keys[:1] == (self._wrapper,) else keys
+
+
+def _build(tokens: Iterator[Token], event: str, value: Any) -> Any:
+    """Return the value that begins with a token, the rest of it taken from the stream."""
+    if event == "start_map":
+        return _fill(tokens, {})
+    if event != "start_array":
+        return value
+    return [_build(tokens, inner, item) for inner, item in iter(lambda: next(tokens), ("end_array", None))]
+
+
+def _fill(tokens: Iterator[Token], content: dict[str, Any]) -> dict[str, Any]:
+    """Add the members up to the closing brace. A key that is there twice keeps both, so that it is seen."""
+    for event, key in tokens:
+        if event == "end_map":
+            break
+        kind, value = next(tokens)
+        if kind in ("start_map", "start_array"):
+            value = _build(tokens, kind, value)
+        while key in content:
+            key += " (다시)"
+        content[key] = value
+    return content

@@ -1,0 +1,273 @@
+"""What the rows of the old files mean: field names, ids, departments, dates, limits.
+
+Turns rows into entities, or refuses them with a Korean reason. Reads no file and no table.
+"""
+
+import re
+import uuid
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import Any
+
+from domain import Department, Event, fold_text, timestamp
+from errors import ValidationFailed
+from legacy_files import Row
+from legacy_text import read_date, read_moment, repair
+from schemas import DepartmentNew, EventNew
+
+NAMESPACE = uuid.UUID("6f1c64f0-2f0e-5d1b-9c52-0d7d3a4f8e21")
+"""Of every id that the migration makes. Never to change: a second run must meet its own items."""
+UNKNOWN_AT = "1970-01-01T00:00:00.000Z"
+"""When a row that does not say it was created or changed: fixed, so that every run makes the same item."""
+
+_UUID = re.compile(
+    r"(?:urn:uuid:)?[{(]?[0-9a-f]{8}(-?)[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{12}[)}]?",
+    re.ASCII | re.IGNORECASE,
+)
+_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+
+_EVENT_ALIASES = {
+    "event_id": "id",
+    "department": "department_id",
+    "department_name": "department_id",
+    "date": "event_date",
+    "name": "title",
+    "event_time": "time",
+    "updated_at": "last_modified",
+}
+_DEPARTMENT_ALIASES = {"department_id": "id", "department_name": "name", "last_modified": "updated_at"}
+_EVENT_FIELDS = ("id", "department_id", "created_at", "last_modified", *EventNew.model_fields)
+_DEPARTMENT_FIELDS = ("id", "created_at", "updated_at", *DepartmentNew.model_fields)
+
+
+class RowRefused(Exception):
+    """A row cannot be migrated; the text says why, in Korean."""
+
+
+@dataclass(slots=True)
+class Remarks:
+    """What the operator is told besides refused rows: fields left behind, text repaired."""
+
+    left_behind: Counter[str] = field(default_factory=Counter)
+    repairs: int = 0
+    on_repair: Callable[[str, str, str], None] = lambda _place, _before, _after: None
+
+
+@dataclass(frozen=True, slots=True)
+class SourceDepartment:
+    """A department as its file has it; `assumed` names the timestamps that the file does not say."""
+
+    entity: Department
+    references: tuple[str, ...]
+    assumed: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceEvent:
+    """An event as its file has it; `assumed` as in `SourceDepartment`."""
+
+    entity: Event
+    assumed: frozenset[str]
+
+
+class Departments:
+    """Finds the department that an event's row means: by id, by the integer id of old, or by name."""
+
+    def __init__(self) -> None:
+        self._by_reference: dict[str, str] = {}
+        self._by_name: dict[str, str] = {}
+        self._refused: set[str] = set()
+
+    def add(self, department: Department, references: tuple[str, ...] = ()) -> None:
+        self._by_reference.setdefault(department.id, department.id)
+        for reference in references:
+            self._by_reference.setdefault(reference, department.id)
+        self._by_name.setdefault(fold_text(department.name), department.id)
+
+    def refuse(self, references: tuple[str, ...]) -> None:
+        self._refused.update(references)
+
+    def with_name(self, name: str) -> str | None:
+        return self._by_name.get(fold_text(name))
+
+    def find(self, reference: str) -> str:
+        """Return a department's id. Raises `RowRefused`."""
+        made_before = stable_id("department", reference)
+        found = self._by_reference.get(reference) or self._by_reference.get(made_before)
+        if found := found or self.with_name(reference):
+            return found
+        if reference in self._refused:
+            raise RowRefused(f"부서 '{reference}'의 행을 옮기지 못해 이 이벤트도 옮기지 못했습니다.")
+        raise RowRefused(f"부서 '{reference}'을(를) 찾을 수 없습니다.")
+
+
+def stable_id(kind: str, text: str) -> str:
+    """Return a UUID as it is, in canonical form; of anything else a UUIDv5 that never varies."""
+    if _UUID.fullmatch(text):
+        return str(uuid.UUID(text.strip("()")))
+    return str(uuid.uuid5(NAMESPACE, f"{kind}:{text}"))
+
+
+class RowReader:
+    """Reads rows of either kind, and notes what it mends or leaves behind."""
+
+    def __init__(self, remarks: Remarks, *, mend: bool = True) -> None:
+        self._remarks = remarks
+        self._mend = mend
+        self._keys: dict[str, str] = {}
+
+    def department(self, row: Row, departments: Departments) -> SourceDepartment:
+        """Raises `RowRefused`."""
+        fields, left = self._fields(row, _DEPARTMENT_FIELDS, _DEPARTMENT_ALIASES)
+        key = self._key(row, row.keys[-1]) if row.keys else ""
+        if key and "name" not in fields:
+            fields["name"] = key
+        elif key:
+            fields.setdefault("id", key)
+        moments, assumed = self._moments(fields, "created_at", "updated_at", left, "부서")
+        own_id = _reference(fields.pop("id", None), "id")
+        checked = _checked(DepartmentNew, fields)
+        name = checked["name"]
+        if own_id:
+            department_id = stable_id("department", own_id)
+        else:
+            department_id = departments.with_name(name) or stable_id("department-name", fold_text(name))
+        self._leave_behind("부서", left)
+        return SourceDepartment(
+            Department(id=department_id, **checked, **moments), (own_id,) if own_id else (), assumed
+        )
+
+    def event(self, row: Row, departments: Departments) -> SourceEvent:
+        """Raises `RowRefused`."""
+        fields, left = self._fields(row, _EVENT_FIELDS, _EVENT_ALIASES)
+        for key in reversed(row.keys):  # nearer keys win, the row's own fields over all
+            key = self._key(row, key)
+            if day := read_date(key):
+                fields.setdefault("event_date", day)
+            else:
+                fields.setdefault("department_id", key)
+        reference = _reference(fields.pop("department_id", None), "department_id")
+        if not reference:
+            raise RowRefused("부서가 적혀 있지 않습니다.")
+        if isinstance(written := fields.get("event_date"), str) and written.strip():
+            fields["event_date"] = read_date(written)
+            if fields["event_date"] is None:
+                raise RowRefused(f"날짜 '{written}'은(는) 없는 날짜이거나 읽을 수 없습니다.")
+        moments, assumed = self._moments(fields, "created_at", "last_modified", left, "이벤트")
+        own_id = _reference(fields.pop("id", None), "id")
+        checked = _checked(EventNew, fields)
+        department_id = departments.find(reference)
+        if own_id and _UUID.fullmatch(own_id):
+            event_id = stable_id("event", own_id)
+        elif own_id:  # old integer ids may count within each department
+            event_id = stable_id("event", f"{department_id}:{own_id}")
+        else:
+            event_id = stable_id("event-content", repr((department_id, sorted(checked.items()), moments)))
+        self._leave_behind("이벤트", left)
+        event = Event(id=event_id, department_id=department_id, **checked, **moments)
+        return SourceEvent(event, assumed)
+
+    def _fields(
+        self, row: Row, known: tuple[str, ...], aliases: Mapping[str, str]
+    ) -> tuple[dict[str, Any], list[str]]:
+        """Return the known fields under their names of today, and the names of all others."""
+        if not isinstance(row.content, dict):
+            raise RowRefused("JSON 객체가 아닙니다.")
+        fields: dict[str, Any] = {}
+        aliased: list[tuple[str, str, Any]] = []
+        left: list[str] = []
+        for written, value in row.content.items():
+            if value is None:
+                continue
+            if isinstance(value, str):
+                value = self._mended(f"{row.place}.{written}", value)
+            name = _snake_case(written)
+            if name in known and name not in fields:
+                fields[name] = value
+            elif name in aliases:
+                aliased.append((written, aliases[name], value))
+            else:
+                left.append(written)
+        for written, name, value in aliased:
+            if fields.setdefault(name, value) is not value:
+                left.append(written)
+        return fields, left
+
+    def _key(self, row: Row, key: str) -> str:
+        """Mend a key around rows, and tell of it once for all of them."""
+        if key not in self._keys:
+            self._keys[key] = self._mended(row.place, key)
+        return self._keys[key]
+
+    def _mended(self, place: str, text: str) -> str:
+        mended = repair(text) if self._mend else text
+        if mended != text:
+            self._remarks.repairs += 1
+            self._remarks.on_repair(place, text, mended)
+        return mended
+
+    def _moments(
+        self, fields: dict[str, Any], created: str, changed: str, left: list[str], kind: str
+    ) -> tuple[dict[str, Any], frozenset[str]]:
+        """Take the two timestamps out of the fields; each stands in for the other, and neither is lost."""
+        found: dict[str, str] = {}
+        for name in (created, changed):
+            value = fields.pop(name, None)
+            if value is None or value == "":
+                continue
+            readable = isinstance(value, str | int | float) and not isinstance(value, bool)
+            moment = read_moment(value) if readable else None
+            if moment is None:
+                left.append(f"{name}: 읽을 수 없는 시각")
+            else:
+                found[name] = timestamp(moment)
+        first = found.get(created) or found.get(changed) or UNKNOWN_AT
+        moments: dict[str, Any] = {created: first, changed: found.get(changed, first)}
+        return moments, frozenset(moments.keys() - found.keys())
+
+    def _leave_behind(self, kind: str, names: list[str]) -> None:
+        for name in names:
+            self._remarks.left_behind[f"{kind} '{name}'"] += 1
+
+
+@lru_cache(maxsize=1000)
+def _snake_case(written: str) -> str:
+    return _HUMP.sub("_", written).lower()
+
+
+def _reference(value: Any, name: str) -> str:
+    """Return an id or a department's name as text, `""` when there is none; 3, 3.0 and "3" are the same."""
+    if value is None:
+        return ""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise RowRefused(f"{name}: 문자열이나 정수여야 합니다.")
+    return str(value).strip()
+
+
+def _as_text(value: Any) -> Any:
+    """Write a number as text, as old programs stored titles such as 119; leave the rest to validation."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+def _checked(shape: type[DepartmentNew] | type[EventNew], fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Hold fields against the limits that the server's doors have. Raises `RowRefused`."""
+    try:
+        checked: dict[str, Any] = shape.model_validate(
+            {name: _as_text(value) for name, value in fields.items()}
+        ).model_dump()
+    except ValidationFailed as error:
+        reasons = [f"{detail['field']}: {detail['message']}" for detail in error.details]
+        raise RowRefused(" ".join(reasons)) from error
+    return checked
+
+
+def with_stored_moments(source: SourceDepartment | SourceEvent, stored: Department | Event) -> Any:
+    """Return the entity that should stand, where the file leaves a timestamp to what is stored already."""
+    kept = {name: getattr(stored, name) or getattr(source.entity, name) for name in source.assumed}
+    return replace(source.entity, revision=stored.revision, **kept)

@@ -1,0 +1,77 @@
+"""What operators read of a migration: its lines, its progress bar and `migration_errors.json`."""
+
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import orjson
+from tqdm import tqdm
+
+from errors import SetupError
+from staging import RefusedRow
+
+RULE = "=" * 50
+ROW_LINES_UP_TO = 50
+DIFFERENCES_SHOWN = 50
+
+
+class Report:
+    """Prints to standard output; a progress bar goes to the terminal, if there is one."""
+
+    def __init__(self, *, verbose: bool) -> None:
+        self._verbose = verbose
+        self._bar: Any = None
+        self._rows_shown = True
+
+    def line(self, text: str) -> None:
+        if self._bar is not None:
+            self._bar.clear()
+        print(text, flush=True)  # noqa: T201 - for the operator's terminal
+
+    def row(self, text: str) -> None:
+        """Tell of one row, or only move the bar when there are too many to read."""
+        if self._rows_shown:
+            self.line(text)
+        if self._bar is not None:
+            self._bar.update()
+
+    @contextmanager
+    def rows(self, count: int) -> Iterator[None]:
+        """Choose between lines and a bar for the rows told within."""
+        self._rows_shown = self._verbose or count <= ROW_LINES_UP_TO
+        if not self._rows_shown:
+            self._bar = tqdm(total=count, unit="행", leave=False, disable=None)
+        try:
+            yield
+        finally:
+            if self._bar is not None:
+                self._bar.close()
+            self._bar, self._rows_shown = None, True
+
+
+def say_problem(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)  # noqa: T201 - for the operator's terminal
+
+
+def write_errors(path: Path, refused: Iterable[RefusedRow]) -> None:
+    """Write the refused rows; without any, remove what an earlier run left. Raises `SetupError`."""
+    draft = path.with_name(path.name + ".new")
+    try:
+        separator = b"[\n"
+        with draft.open("wb") as file:
+            for row in refused:
+                file.write(separator + orjson.dumps(row))
+                separator = b",\n"
+            file.write(b"\n]\n")
+        if separator == b"[\n":
+            draft.unlink()
+            path.unlink(missing_ok=True)
+        else:
+            draft.replace(path)
+    except OSError as error:
+        raise SetupError(
+            f"'{path}'에 쓸 수 없습니다: {error.strerror}\n"
+            "  → 쓸 수 있는 폴더에서 실행하세요. 다시 실행해도 안전합니다."
+        ) from error

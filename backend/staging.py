@@ -1,0 +1,174 @@
+"""A run's rows between the files and the tables: in a temporary file, so that memory stays flat.
+
+SQLite removes the file by itself, however the process ends. Used by one thread.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from domain import Event
+from legacy_rows import SourceEvent
+
+CACHE_KIB = 32_768
+
+_SCHEMA = """
+CREATE TABLE event (
+    row INTEGER PRIMARY KEY, department INTEGER, id TEXT, last_modified TEXT, data BLOB, place TEXT,
+    dropped INTEGER DEFAULT 0, revision INTEGER DEFAULT 0, shown INTEGER DEFAULT 0
+);
+CREATE TABLE refused (file TEXT, place TEXT, reason TEXT, content BLOB);
+"""
+_FIELDS = ("event_date", "title", "description", "time", "url", "created_at", "last_modified")
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """An event that waits to be loaded, and its place in the file."""
+
+    row: int
+    place: str
+    source: SourceEvent
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedRow:
+    """A row that was not migrated: where it stands, why, and what it says."""
+
+    file: str
+    place: str
+    reason: str
+    content: Any
+
+
+class Staging:
+    """The rows of one run."""
+
+    def __init__(self, event_file: str = "") -> None:
+        self._event_file = event_file
+        self._db = sqlite3.connect("", isolation_level=None)
+        self._db.executescript(
+            f"PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-{CACHE_KIB};" + _SCHEMA
+        )
+        self._db.execute("BEGIN")
+        self._numbers: dict[str, int] = {}
+        self._departments: list[str] = []
+
+    def close(self) -> None:
+        self._db.close()
+
+    def add(self, source: SourceEvent, place: str) -> None:
+        event = source.entity
+        number = self._numbers.get(event.department_id)
+        if number is None:
+            number = self._numbers[event.department_id] = len(self._departments)
+            self._departments.append(event.department_id)
+        data = orjson.dumps([*(getattr(event, name) for name in _FIELDS), sorted(source.assumed)])
+        self._db.execute(
+            "INSERT INTO event (department, id, last_modified, data, place) VALUES (?, ?, ?, ?, ?)",
+            (number, event.id, event.last_modified, data, place),
+        )
+
+    def refuse(self, file: str, place: str, reason: str, content: Any) -> None:
+        self._db.execute(
+            "INSERT INTO refused VALUES (?, ?, ?, ?)", (file, place, reason, orjson.dumps(content))
+        )
+
+    def index(self) -> None:
+        """Make the rows findable, once all are added."""
+        self._db.execute("CREATE INDEX by_id ON event (id)")
+        self._db.execute("CREATE INDEX by_department ON event (department, id)")
+
+    def settle(self) -> int:
+        """Index the rows and keep one of each id; return how many merely repeated another.
+
+        Of rows that differ the last changed stays, of those the last; the others are refused.
+        """
+        self.index()
+        repeated = 0
+        doubles = self._db.execute("SELECT id FROM event GROUP BY id HAVING count(*) > 1").fetchall()
+        for (event_id,) in doubles:
+            rows = self._db.execute(
+                "SELECT row, department, data, place FROM event WHERE id = ? ORDER BY last_modified, row",
+                (event_id,),
+            ).fetchall()
+            _, *kept, winner = rows[-1]
+            for row, *content, _place in rows[:-1]:
+                if content == kept:
+                    repeated += 1
+                    self.drop([row])
+                else:
+                    self.refuse_event(row, f"같은 id의 더 새로운 행이 있습니다: {winner}")
+        return repeated
+
+    def drop(self, rows: Iterable[int]) -> None:
+        self._db.executemany("UPDATE event SET dropped = 1 WHERE row = ?", ((row,) for row in rows))
+
+    def refuse_event(self, row: int, reason: str) -> None:
+        """Take an event out of the run and report it."""
+        self.drop([row])
+        staged = self._staged(self._select("row = ?", (row,))[0])
+        self.refuse(self._event_file, staged.place, reason, staged.source.entity.public())
+
+    # Reading
+
+    def departments(self) -> list[str]:
+        return self._departments
+
+    def count(self) -> int:
+        count: int = self._db.execute("SELECT count(*) FROM event WHERE NOT dropped").fetchone()[0]
+        return count
+
+    def chunks(self, department_id: str, size: int) -> Iterator[list[Staged]]:
+        """Yield a department's events by id; rows may be dropped on the way."""
+        number, after = self._numbers[department_id], ""
+        condition = f"department = ? AND id > ? AND NOT dropped ORDER BY id LIMIT {size}"
+        while found := self._select(condition, (number, after)):
+            yield [self._staged(row) for row in found]
+            after = found[-1][2]
+
+    def elsewhere(self, event_id: str, department_id: str) -> list[Staged]:
+        """Return the event with this id if it is to go to another department."""
+        found = self._select(
+            "id = ? AND department <> ? AND NOT dropped", (event_id, self._numbers.get(department_id, -1))
+        )
+        return [self._staged(row) for row in found]
+
+    def refused(self) -> Iterator[RefusedRow]:
+        for file, place, reason, content in self._db.execute("SELECT * FROM refused"):
+            yield RefusedRow(file, place, reason, orjson.loads(content))
+
+    def refused_count(self) -> int:
+        count: int = self._db.execute("SELECT count(*) FROM refused").fetchone()[0]
+        return count
+
+    def _select(self, condition: str, values: Sequence[Any]) -> list[Any]:
+        query = f"SELECT row, department, id, data, place FROM event WHERE {condition}"  # noqa: S608 - ours
+        return self._db.execute(query, values).fetchall()
+
+    def _staged(self, found: Sequence[Any]) -> Staged:
+        row, number, event_id, data, place = found
+        *values, assumed = orjson.loads(data)
+        event = Event(
+            id=event_id,
+            department_id=self._departments[number],
+            **dict(zip(_FIELDS, values, strict=True)),
+        )
+        return Staged(row, place, SourceEvent(event, frozenset(assumed)))
+
+    # What the index shows
+
+    def note_written(self, rows: Iterable[int], revision: int) -> None:
+        self._db.executemany("UPDATE event SET revision = ? WHERE row = ?", ((revision, row) for row in rows))
+
+    def note_shown(self, found: Iterable[tuple[str, int]]) -> None:
+        """Note the ids and revisions that the index shows; an older state than was written is not it."""
+        self._db.executemany("UPDATE event SET shown = 1 WHERE id = ? AND revision <= ?", found)
+
+    def not_shown(self, department_id: str) -> list[Staged]:
+        """Return the events that the index has not shown yet."""
+        found = self._select("department = ? AND NOT dropped AND NOT shown", (self._numbers[department_id],))
+        return [self._staged(row) for row in found]

@@ -6,7 +6,7 @@ INFRA_BIN := .venv-infra/bin
 
 TEMPLATES := infrastructure/dynamodb-schema.yaml tests/infrastructure/sessions-results.yaml
 
-.PHONY: install infra-tools run test check lint lint-infra eb-bundle bench lock clean
+.PHONY: install infra-tools run test check lint lint-infra eb-bundle bench bench-migrate lock clean
 
 install: .venv/.installed node_modules/.installed
 
@@ -55,6 +55,10 @@ eb-bundle: install
 
 bench: install
 	$(BIN)/python benchmarks/bench.py
+
+# The migration beside a put_item loop, and its memory with a million events: about ten minutes.
+bench-migrate: install
+	$(BIN)/python benchmarks/bench_migrate.py
 
 # After editing a requirements*.in: pins with hashes, no registry host written down.
 lock: .venv/.installed

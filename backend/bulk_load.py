@@ -25,6 +25,8 @@ from staging import Staged, Staging
 CHUNK = 100
 """Events that one worker handles at a time: as many as one BatchGetItem reads."""
 PAGE = 1_000
+QUERIES_UP_TO = 1_000
+"""Events looked up one by one; for more, one scan of the table is cheaper."""
 INDEX_WAIT_S = 60.0
 """How long the index may take to show the last event; DynamoDB's usual lag is under a second."""
 INDEX_POLL_S = 0.5
@@ -79,34 +81,40 @@ class BulkLoad:
         staging: Staging,
         *,
         workers: int,
-        settle_s: float = INDEX_SETTLE_S,
         index_wait_s: float = INDEX_WAIT_S,
     ) -> None:
         self._db = db
         self._staging = staging
         self._workers = workers
-        self._settle_s = settle_s
         self._index_wait_s = index_wait_s
         self._name = new_id()
         self._lock = threading.Lock()
         self._begun: dict[str, int] = {}
         self._unfinished: dict[str, frozenset[str]] = {}
 
-    def find_misplaced(self) -> Iterator[Staged]:
-        """Yield the staged events whose id belongs to an event of another department already.
+    def survey(self) -> set[int]:
+        """Find out which staged events are stored already, so that only those are read and compared.
 
-        What is left of departments that are gone stands in nobody's way.
+        Returns the rows whose id belongs to an event of another department; what is left of departments
+        that are gone stands in nobody's way.
         """
         living = {department.id for department in self._db.list_departments()}
-        for event_id, department_id in self._db.event_places():
+        misplaced: set[int] = set()
+        for event_id, department_id in self._stored_places():
             if department_id in living:
-                yield from self._staging.elsewhere(event_id, department_id)
+                misplaced.update(self._staging.note_stored(event_id, department_id))
+        return misplaced
 
-    def compare(self, tables: bool) -> Iterator[Outcome]:
-        """Tell what `load` would do, and write nothing; without tables, everything is new."""
-        if not tables:
-            return self._in_chunks(lambda chunk: [_judge(staged, None) for staged in chunk])
-        return self._in_chunks(lambda chunk: [_judge(s, stored) for s, stored in self._read(chunk)])
+    def _stored_places(self) -> Iterator[tuple[str, str]]:
+        if self._staging.count() > QUERIES_UP_TO:
+            return self._db.event_places()
+        return self._in_chunks(
+            lambda chunk: [place for s in chunk for place in self._db.event_places(s.source.entity.id)]
+        )
+
+    def compare(self) -> Iterator[Outcome]:
+        """Tell what `load` would do, and write nothing."""
+        return self._in_chunks(lambda chunk: [_judge(s, stored) for s, stored in self._read_known(chunk)])
 
     def load(self) -> Iterator[Outcome]:
         """Bring each staged event into the tables, in order; equal ones are left alone."""
@@ -116,7 +124,7 @@ class BulkLoad:
             if outcome.kind is Kind.REFUSED:
                 self._staging.refuse_event(outcome.staged.row, outcome.reason)
             elif outcome.revision:
-                self._staging.note_written([outcome.staged.row], outcome.revision)
+                self._staging.note_written(outcome.staged.row, outcome.revision)
             yield outcome
 
     def verify(self) -> Iterator[Difference | None]:
@@ -138,8 +146,8 @@ class BulkLoad:
         staged = [department for department in self._staging.departments() if department in touched]
         for department_id in staged:
             self._await_index(department_id)
-        if staged:
-            time.sleep(self._settle_s)
+        if staged and self._db.index_lags:
+            time.sleep(INDEX_SETTLE_S)
         for department_id in sorted(touched):
             loads = self._unfinished.get(department_id, frozenset()) | {self._name}
             try:
@@ -156,8 +164,13 @@ class BulkLoad:
         stored = self._db.get_events([_place(staged) for staged in chunk])
         return ((staged, stored.get(staged.source.entity.id)) for staged in chunk)
 
+    def _read_known(self, chunk: list[Staged]) -> Iterator[tuple[Staged, Event | None]]:
+        """The same, but read only what the survey found to be stored."""
+        stored = self._db.get_events([_place(staged) for staged in chunk if staged.stored])
+        return ((staged, stored.get(staged.source.entity.id)) for staged in chunk)
+
     def _load_chunk(self, chunk: list[Staged]) -> list[Outcome]:
-        pairs = list(self._read(chunk))
+        pairs = list(self._read_known(chunk))
         if all(_equals(staged, stored) for staged, stored in pairs):
             return [Outcome(staged, Kind.EQUAL) for staged in chunk]
         try:

@@ -56,11 +56,11 @@ class Migration:
         repeated = self._read_events() + departments.repeated
         load = BulkLoad(self._db, self._staging, workers=options.workers)
         if tables:
-            for row in {staged.row for staged in load.find_misplaced()}:
+            for row in load.survey():
                 self._staging.refuse_event(row, "같은 id의 이벤트가 다른 부서에 있습니다.")
         if not options.verify_only:
             self._load_departments(departments)
-            self._load_events(load, tables)
+            self._load_events(load)
         if not options.dry_run:
             self._verify(departments, load)
         return self._conclude(repeated)
@@ -135,10 +135,10 @@ class Migration:
                     report.row(self._row_line(f"부서 '{outcome.candidate.source.entity.name}'", outcome.kind))
         self._say_done("부서", counts)
 
-    def _load_events(self, load: BulkLoad, tables: bool) -> None:
+    def _load_events(self, load: BulkLoad) -> None:
         report = self._report
         report.line("📅 캘린더 이벤트 데이터 마이그레이션 시작...")
-        outcomes = load.compare(tables) if self._options.dry_run else load.load()
+        outcomes = load.compare() if self._options.dry_run else load.load()
         counts = dict.fromkeys(Kind, 0)
         with report.rows(self._staging.count()):
             for outcome in outcomes:

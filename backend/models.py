@@ -326,6 +326,11 @@ class DynamoDBDatabase:
 
     # Bulk load: events in batches, past the log; `bulk_load.py` tells how its steps make that safe
 
+    @property
+    def index_lags(self) -> bool:
+        """Whether the date index may show an event later than its table."""
+        return self._client.index_lags
+
     def unfinished_loads(self, department_ids: Sequence[str]) -> dict[str, frozenset[str]]:
         """Read strongly which departments have bulk loads that never finished, and their names."""
         keys = [items.head_key(department_id) for department_id in department_ids]
@@ -378,8 +383,14 @@ class DynamoDBDatabase:
         """Remove events past the log; only for a department that is gone."""
         self._client.delete_many(self._tables.events, [items.event_key(*place) for place in places])
 
-    def event_places(self) -> Iterator[tuple[str, str]]:
-        """Read strongly the id and department id of every event there is, in no order."""
+    def event_places(self, event_id: str | None = None) -> Iterator[tuple[str, str]]:
+        """Read strongly the id and department id of the events with an id, or of all there are."""
+        if event_id:
+            query = items.events_with_id(event_id)
+            found = self._client.all_items(
+                "query", TableName=self._tables.events, ConsistentRead=True, **query, **items.EVENT_PLACES
+            )
+            return map(items.event_place, found)
         found = self._client.all_items(
             "scan", TableName=self._tables.events, ConsistentRead=True, **items.EVENT_PLACES
         )

@@ -18,7 +18,7 @@ CACHE_KIB = 32_768
 _SCHEMA = """
 CREATE TABLE event (
     row INTEGER PRIMARY KEY, department INTEGER, id TEXT, last_modified TEXT, data BLOB, place TEXT,
-    dropped INTEGER DEFAULT 0, revision INTEGER DEFAULT 0, shown INTEGER DEFAULT 0
+    stored INTEGER DEFAULT 0, dropped INTEGER DEFAULT 0, revision INTEGER DEFAULT 0, shown INTEGER DEFAULT 0
 );
 CREATE TABLE refused (file TEXT, place TEXT, reason TEXT, content BLOB);
 """
@@ -32,6 +32,7 @@ class Staged:
     row: int
     place: str
     source: SourceEvent
+    stored: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,12 +131,14 @@ class Staging:
             yield [self._staged(row) for row in found]
             after = found[-1][2]
 
-    def elsewhere(self, event_id: str, department_id: str) -> list[Staged]:
-        """Return the event with this id if it is to go to another department."""
-        found = self._select(
-            "id = ? AND department <> ? AND NOT dropped", (event_id, self._numbers.get(department_id, -1))
+    def note_stored(self, event_id: str, department_id: str) -> list[int]:
+        """Note that an event is stored already; return the rows that would put it elsewhere as well."""
+        number = self._numbers.get(department_id, -1)
+        self._db.execute("UPDATE event SET stored = 1 WHERE id = ? AND department = ?", (event_id, number))
+        found = self._db.execute(
+            "SELECT row FROM event WHERE id = ? AND department <> ? AND NOT dropped", (event_id, number)
         )
-        return [self._staged(row) for row in found]
+        return [row for (row,) in found]
 
     def refused(self) -> Iterator[RefusedRow]:
         for file, place, reason, content in self._db.execute("SELECT * FROM refused"):
@@ -146,23 +149,23 @@ class Staging:
         return count
 
     def _select(self, condition: str, values: Sequence[Any]) -> list[Any]:
-        query = f"SELECT row, department, id, data, place FROM event WHERE {condition}"  # noqa: S608 - ours
+        query = f"SELECT row, department, id, data, place, stored FROM event WHERE {condition}"  # noqa: S608 - ours
         return self._db.execute(query, values).fetchall()
 
     def _staged(self, found: Sequence[Any]) -> Staged:
-        row, number, event_id, data, place = found
+        row, number, event_id, data, place, stored = found
         *values, assumed = orjson.loads(data)
         event = Event(
             id=event_id,
             department_id=self._departments[number],
             **dict(zip(_FIELDS, values, strict=True)),
         )
-        return Staged(row, place, SourceEvent(event, frozenset(assumed)))
+        return Staged(row, place, SourceEvent(event, frozenset(assumed)), bool(stored))
 
     # What the index shows
 
-    def note_written(self, rows: Iterable[int], revision: int) -> None:
-        self._db.executemany("UPDATE event SET revision = ? WHERE row = ?", ((revision, row) for row in rows))
+    def note_written(self, row: int, revision: int) -> None:
+        self._db.execute("UPDATE event SET revision = ? WHERE row = ?", (revision, row))
 
     def note_shown(self, found: Iterable[tuple[str, int]]) -> None:
         """Note the ids and revisions that the index shows; an older state than was written is not it."""

@@ -138,7 +138,7 @@ class LegacyFile:
             text = decoder.decode(block)
             whole += len(_HANGUL.findall(text))
             broken += text.count(_REPLACED)
-        return whole > broken
+        return whole >= broken
 
     def _place_of_byte(self, offset: int) -> tuple[int, int]:
         line, column = 1, 1

@@ -4,6 +4,9 @@ import re
 from datetime import UTC, date, datetime, timedelta
 
 import ftfy
+import ftfy.bad_codecs  # registers sloppy-windows-1252
+
+MISREAD_TIMES = 3
 
 _SUSPECT = re.compile("[\x80-\u052f\u2010-\u25ff]")
 """What mis-decoded bytes look like; Hangul, Hanja and ASCII alone are never looked at: ftfy is slow."""
@@ -29,10 +32,30 @@ def repair(text: str) -> str:
     """
     if not _SUSPECT.search(text):
         return text
-    if hangul := _from_cp949(text):
+    if hangul := _from_utf8(text) or _from_cp949(text):
         return hangul
     mended = ftfy.fix_encoding(text)
     return text if mended.count(_REPLACED) > text.count(_REPLACED) else mended
+
+
+def _from_utf8(text: str) -> str:
+    """Undo UTF-8 read as a Western code page until Hangul appears; `""` if none does.
+
+    ftfy judges by how bad text looks, and finds a third of all Hangul syllables not bad enough. Text
+    that is valid UTF-8 of Hangul from end to end is no accident.
+    """
+    for _ in range(MISREAD_TIMES):
+        for codec in ("latin-1", "sloppy-windows-1252"):
+            try:
+                text = text.encode(codec).decode()
+            except UnicodeError:
+                continue
+            break
+        else:
+            return ""
+        if _HANGUL.search(text):
+            return text
+    return ""
 
 
 def _from_cp949(text: str) -> str:

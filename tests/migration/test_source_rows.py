@@ -1,0 +1,218 @@
+"""What rows mean: dates, times, ids, departments, and text that was decoded wrongly."""
+
+import uuid
+
+import pytest
+
+from domain import Department, timestamp
+from legacy_files import Row
+from legacy_rows import Departments, Remarks, RowReader, RowRefused, stable_id
+from legacy_text import read_date, read_moment, repair
+
+DEV = Department(id=str(uuid.uuid4()), name="개발팀")
+
+
+def known() -> Departments:
+    departments = Departments()
+    departments.add(DEV, ("7",))
+    return departments
+
+
+def event_row(**fields: object) -> Row:
+    content = {"id": 1, "department_id": 7, "event_date": "2024-01-20", "title": "회의"} | fields
+    return Row("[0]", (), {name: value for name, value in content.items() if value is not ...})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "2024-01-20",
+            "2024/01/20",
+            "2024.1.20",
+            "2024. 1. 20.",
+            "2024년 1월 20일",
+            "20240120",
+            " 2024-1-20 ",
+        ),
+        *("2024-01-20T09:00:00", "2024-01-20T15:30:00.000Z", "2024-01-20 09:00", "2024-01-20T00:00:00+09:00"),
+    ],
+)
+def test_a_date_is_read_in_every_form(text: str) -> None:
+    assert read_date(text) == "2024-01-20"
+
+
+@pytest.mark.parametrize(
+    "text", ["2024-02-30", "20-1-2024", "내일", "", "2024-01", "2024-01-201", "2024-01-20x"]
+)
+def test_what_is_no_day_is_no_date(text: str) -> None:
+    assert read_date(text) is None
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("2024-01-15T10:30:00Z", "2024-01-15T19:30:00+09:00", "2024-01-15 10:30:00", "2024/01/15 10:30"),
+        *("2024-01-15T10:30:00.0000000", "/Date(1705314600000)/", 1705314600, 1705314600000),
+    ],
+)
+def test_a_timestamp_is_read_in_every_form(value: str | int) -> None:
+    moment = read_moment(value)
+    assert moment is not None
+    assert timestamp(moment) == "2024-01-15T10:30:00.000Z"
+
+
+@pytest.mark.parametrize("value", ["어제", "", "2024-13-01", 10**30, float("inf"), float("nan")])
+def test_what_is_no_time_is_no_timestamp(value: str | float) -> None:
+    assert read_moment(value) is None
+
+
+def misread(text: str, times: int) -> str:
+    for _ in range(times):
+        text = text.encode().decode("latin-1")
+    return text
+
+
+@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("text", ["캘린더", "팀 회의", "2024년 워크숍 (1박 2일)", "의"])
+def test_utf8_that_was_misread_once_or_twice_is_repaired(text: str, times: int) -> None:
+    assert repair(misread(text, times)) == text
+
+
+def as_windows(text: str, times: int) -> str:
+    for _ in range(times):
+        text = text.encode().decode("sloppy-windows-1252")
+    return text
+
+
+def test_every_hangul_syllable_is_repaired_whichever_code_page_it_was_taken_for() -> None:
+    syllables = [chr(code) for code in range(0xAC00, 0xD7A4)]
+    for garble in (misread, as_windows):
+        for times in (1, 2):
+            assert [s for s in syllables if repair(garble(s, times)) != s] == []
+
+
+def test_the_windows_form_of_misread_text_is_repaired() -> None:
+    assert repair("ìº˜ë¦°ë\x8d”") == "캘린더"
+
+
+@pytest.mark.parametrize("text", ["개발팀", "개발 회의 2차", "회의"])
+def test_cp949_that_was_misread_is_repaired(text: str) -> None:
+    assert repair(text.encode("cp949").decode("latin-1")) == text
+
+
+@pytest.mark.parametrize(
+    "text", ["점심 · 회의 – “x”", "café déjà vu", "Ærøskøbing", "25°C ± 3", "Ö-Team 회의", "★ 중요 ★", "①②③"]
+)
+def test_text_that_is_fine_stays_as_it_is(text: str) -> None:
+    assert repair(text) == text
+
+
+def test_a_repair_that_would_lose_characters_is_left_undone() -> None:
+    lost = "ìº˜ë¦°ë\N{REPLACEMENT CHARACTER}”x"
+    assert repair(lost).count("\N{REPLACEMENT CHARACTER}") <= 1
+
+
+def test_uuids_are_kept_in_canonical_form() -> None:
+    text = "6f9619ff-8b86-d011-b42d-00c04fc964ff"
+    for written in (
+        text,
+        text.upper(),
+        "{" + text + "}",
+        "(" + text + ")",
+        text.replace("-", ""),
+        f"urn:uuid:{text}",
+    ):
+        assert stable_id("event", written) == text
+
+
+def test_other_ids_become_the_same_uuid_every_time() -> None:
+    assert stable_id("department", "1") == "5d96e800-e7dc-54fa-aed3-241095c1ae5f"
+    assert stable_id("department", "1") != stable_id("event", "1")
+
+
+@pytest.mark.parametrize("reference", [7, "7", 7.0, DEV.id, DEV.id.upper(), "개발팀", " 개발팀 "])
+def test_a_department_is_found_by_id_old_id_and_name(reference: object) -> None:
+    reader = RowReader(Remarks())
+    assert reader.event(event_row(department_id=reference), known()).entity.department_id == DEV.id
+
+
+def test_an_event_keeps_its_id_however_its_department_is_named() -> None:
+    reader = RowReader(Remarks())
+    found = {reader.event(event_row(department_id=name), known()).entity.id for name in (7, DEV.id, "개발팀")}
+    assert len(found) == 1
+
+
+def test_ids_that_count_within_each_department_do_not_collide() -> None:
+    departments = known()
+    departments.add(Department(id=str(uuid.uuid4()), name="인사팀"), ("8",))
+    reader = RowReader(Remarks())
+    ids = [reader.event(event_row(department_id=i), departments).entity.id for i in (7, 8)]
+    assert ids[0] != ids[1]
+
+
+def test_the_row_itself_wins_over_the_keys_around_it_and_near_keys_over_far_ones() -> None:
+    reader = RowReader(Remarks())
+    content = {"id": 1, "title": "회의"}
+    event = reader.event(Row("", ("2020-01-01", "개발팀", "2024-01-20"), content), known()).entity
+    assert (event.event_date, event.department_id) == ("2024-01-20", DEV.id)
+    event = reader.event(Row("", ("개발팀", "2020-01-01"), content | {"date": "2024-01-20"}), known()).entity
+    assert event.event_date == "2024-01-20"
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"title": ...}, "title: 필수"),
+        ({"title": "  "}, "title: 비워"),
+        ({"title": "가" * 201}, "200자"),
+        ({"title": ["회의"]}, "title: 문자열"),
+        ({"title": True}, "title: 문자열"),
+        ({"event_date": "2024-02-30"}, "2024-02-30"),
+        ({"event_date": ...}, "event_date: 필수"),
+        ({"event_date": 20240120.5}, "event_date"),
+        ({"department_id": 99}, "부서 '99'"),
+        ({"department_id": ...}, "부서가 적혀 있지 않습니다"),
+        ({"department_id": [7]}, "department_id"),
+        ({"id": True}, "id:"),
+        ({"url": "javascript:alert(1)"}, "url:"),
+        ({"time": "가" * 51}, "time:"),
+    ],
+)
+def test_a_row_that_breaks_a_rule_is_refused_with_the_reason(fields: dict[str, object], reason: str) -> None:
+    with pytest.raises(RowRefused, match=reason):
+        RowReader(Remarks()).event(event_row(**fields), known())
+
+
+def test_fields_that_are_left_behind_are_counted() -> None:
+    remarks = Remarks()
+    reader = RowReader(remarks)
+    reader.event(event_row(color="red", name="다른 제목", created_at="어제"), known())
+    reader.event(event_row(color="blue"), known())
+    assert remarks.left_behind == {
+        "이벤트 'color'": 2,
+        "이벤트 'name'": 1,
+        "이벤트 'created_at: 읽을 수 없는 시각'": 1,
+    }
+
+
+def test_a_title_that_is_a_number_becomes_text() -> None:
+    assert RowReader(Remarks()).event(event_row(title=119), known()).entity.title == "119"
+
+
+def test_a_row_without_an_id_has_the_id_of_its_content() -> None:
+    reader = RowReader(Remarks())
+    first, same, other = (
+        reader.event(event_row(id=..., title=title), known()).entity.id for title in ("a", "a", "b")
+    )
+    assert first == same != other
+
+
+def test_every_repair_is_told_with_its_place() -> None:
+    told: list[tuple[str, str, str]] = []
+    remarks = Remarks(on_repair=lambda *repair: told.append(repair))
+    garbled = misread("회의", 1)
+    RowReader(remarks).event(event_row(title=garbled), known())
+    assert told == [("[0].title", garbled, "회의")]
+    assert RowReader(remarks, mend=False).event(event_row(description="é"), known()).entity.description == "é"
+    assert len(told) == remarks.repairs == 1

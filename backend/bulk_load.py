@@ -25,7 +25,7 @@ from staging import Staged, Staging
 CHUNK = 100
 """Events that one worker handles at a time: as many as one BatchGetItem reads."""
 PAGE = 1_000
-QUERIES_UP_TO = 1_000
+QUERIES_UP_TO = 250
 """Events looked up one by one; for more, one scan of the table is cheaper."""
 INDEX_WAIT_S = 60.0
 """How long the index may take to show the last event; DynamoDB's usual lag is under a second."""

@@ -26,7 +26,7 @@ from snapshots import Snapshots
 from staging import Staging
 
 KILLS = 20
-EVENTS = 1_100
+EVENTS = 330
 """Enough that a run scans the table instead of looking up each event."""
 AT = "2024-01-15T10:30:00.000Z"
 Forward = Callable[[dict[str, Any]], Answer]
@@ -188,7 +188,7 @@ def test_a_store_that_goes_away_ends_the_run_with_one_sentence(
     write_files(tmp_path)
 
     def hook(number: int, _operation: str, body: dict[str, Any], forward: Forward) -> Answer:
-        if number > 40:
+        if number > 30:
             raise ConnectionError
         return forward(body)
 

@@ -1,0 +1,135 @@
+"""A server that runs during a migration shows the migrated events to a connected client, without restart."""
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import requests
+import socketio
+
+from migration_store import BACKEND, SAMPLES, Store, command
+
+
+def wait_for(condition: Callable[[], Any], what: str, seconds: float = 20.0) -> Any:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if value := condition():
+            return value
+        time.sleep(0.02)
+    raise AssertionError(f"waited {seconds} s in vain for {what}")
+
+
+@contextlib.contextmanager
+def server(environment: dict[str, str], log: Path) -> Iterator[str]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "FLASK_", "DYNAMODB_"))}
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "flask", "run", "--host=127.0.0.1", f"--port={port}"],
+            cwd=BACKEND,
+            env=inherited | environment,
+            stdout=output,
+            stderr=output,
+        )
+    url = f"http://127.0.0.1:{port}"
+
+    def ready() -> bool:
+        assert process.poll() is None, log.read_text()
+        with contextlib.suppress(requests.ConnectionError):
+            return requests.get(f"{url}/readyz", timeout=5).ok
+        return False
+
+    try:
+        wait_for(ready, "the server")
+        yield url
+    finally:
+        process.terminate()
+        process.wait(15)
+
+
+@contextlib.contextmanager
+def client(url: str) -> Iterator[tuple[socketio.Client, list[tuple[str, Any]]]]:
+    connected, received = socketio.Client(), []
+
+    def note(name: str, *payload: Any) -> None:
+        received.append((name, payload[0] if payload else None))
+
+    connected.on("*", note)
+    connected.connect(url)
+    try:
+        yield connected, received
+    finally:
+        connected.disconnect()
+
+
+def test_a_connected_client_is_given_the_migrated_events(store: Store, tmp_path: Path) -> None:
+    environment = store.embedded()
+    with server(environment, tmp_path / "server.log") as url, client(url) as (connected, received):
+        answer = requests.post(f"{url}/api/departments", json={"name": "개발팀"}, timeout=10)
+        department_id = answer.json()["department"]["id"]
+        before = requests.get(f"{url}/api/events/{department_id}", timeout=10).json()
+        assert before["events"] == []
+        joined = connected.call("join_department", {"department_id": department_id})
+        assert joined["success"]
+
+        (tmp_path / "departments.json").write_text(
+            f'[{{"id": "{department_id}", "name": "개발팀"}}, {{"name": "인사팀"}}]'
+        )
+        source = (SAMPLES / "shape_by_department_name" / "calendar_events.json").read_text()
+        (tmp_path / "calendar_events.json").write_text(source)
+        run = command(tmp_path, environment)
+        out, err = run.communicate(timeout=60)
+        assert (run.returncode, err) == (0, ""), out
+
+        def pushed() -> Any:
+            full = [p for name, p in received if name == "sync_response" and p["full"]]
+            return full and {e["title"] for e in full[-1]["events"]} == {"팀 회의", "제품 발표"} and full[-1]
+
+        push = wait_for(pushed, "the events to be pushed")
+        assert push["department_id"] == department_id
+        now = requests.get(f"{url}/api/events/{department_id}", timeout=10).json()
+        assert now["events"] == push["events"]
+        assert (now["revision"], now["sync_token"]) == (push["revision"], push["sync_token"])
+
+        stale = requests.get(
+            f"{url}/api/events/{department_id}/changes", {"since": before["sync_token"]}, timeout=10
+        )
+        assert (stale.status_code, stale.json()["error"]) == (410, "sync_token_expired")
+        wait_for(
+            lambda: "인사팀" in [p["name"] for name, p in received if name == "department_created"],
+            "the new department",
+        )
+
+
+def test_writes_go_on_after_a_migration_and_follow_its_revision(store: Store, tmp_path: Path) -> None:
+    environment = store.embedded()
+    with server(environment, tmp_path / "server.log") as url, client(url) as (connected, received):
+        made = requests.post(f"{url}/api/departments", json={"name": "개발팀"}, timeout=10).json()
+        department_id = made["department"]["id"]
+        event = {"title": "먼저", "event_date": "2024-01-01"}
+        requests.post(f"{url}/api/events/{department_id}", json=event, timeout=10)
+        connected.call("join_department", {"department_id": department_id})
+        (tmp_path / "departments.json").write_text("[]")
+        (tmp_path / "calendar_events.json").write_text(
+            '{"개발팀": [{"id": 1, "title": "옮긴 일", "date": "2024-01-20"}]}'
+        )
+        run = command(tmp_path, environment)
+        assert run.communicate(timeout=60)[1] == ""
+        later = requests.post(f"{url}/api/events/{department_id}", json=event | {"title": "나중"}, timeout=10)
+        assert later.status_code == 201
+        revision = later.json()["event"]["revision"]
+        listed = requests.get(f"{url}/api/events/{department_id}", timeout=10).json()
+        assert [e["title"] for e in listed["events"]] == ["먼저", "나중", "옮긴 일"]
+        assert [e["revision"] for e in listed["events"]] == [1, revision, revision - 1]
+        full = wait_for(
+            lambda: [p for n, p in received if n == "sync_response" and len(p["events"]) >= 2], "a full sync"
+        )
+        assert full[0]["full"]

@@ -6,6 +6,7 @@ not go on.
 """
 
 import argparse
+import io
 import logging
 import sys
 from collections.abc import Iterable, Sequence
@@ -23,6 +24,8 @@ from migration_report import DIFFERENCES_SHOWN, RULE, Report, say_problem, write
 from models import DynamoDBDatabase
 from staging import Staging
 from table_export import export_tables
+
+log = logging.getLogger(__name__)
 
 DEPARTMENTS_FILE = "departments.json"
 EVENTS_FILE = "calendar_events.json"
@@ -305,8 +308,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         say_problem("중단했습니다. 같은 명령을 다시 실행하면 이어집니다.")
         return INTERRUPTED
+    except Exception:
+        log.exception("the migration failed")
+        say_problem("예상하지 못한 오류로 멈췄습니다(위 기록 참고). 같은 명령을 다시 실행하면 이어집니다.")
     return 2
 
 
 if __name__ == "__main__":
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a CP949 terminal has no emoji
     sys.exit(main())

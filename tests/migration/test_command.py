@@ -1,13 +1,19 @@
 """The command from files to tables: shapes, encodings, what is said, what is refused, what is left alone."""
 
+import contextlib
 import json
+import os
+import pty
+import subprocess
+import sys
+import termios
 from pathlib import Path
 
 import pytest
 
 import items
 from domain import ChangeType, Department, Event, new_id
-from migration_store import SAMPLES, Desk
+from migration_store import COMMAND, SAMPLES, Desk
 
 RULE = "=" * 50
 SAME = sorted(
@@ -444,3 +450,52 @@ def test_departments_that_are_created_reach_connected_clients_through_the_log(de
     desk.migrate()
     changes = desk.store.database().changes_after("departments", 0)
     assert [change.type for change in changes] == [ChangeType.DEPARTMENT_CREATED] * 2
+
+
+# Terminals
+
+
+def test_a_terminal_gets_a_progress_bar_and_no_row_lines(desk: Desk) -> None:
+    desk.write(*many(60))
+    screen, terminal = pty.openpty()
+    termios.tcsetwinsize(terminal, (24, 80))
+    run = subprocess.Popen(
+        [sys.executable, COMMAND],
+        cwd=desk.place,
+        env=dict(os.environ),
+        stdout=subprocess.PIPE,
+        stderr=terminal,
+        text=True,
+    )
+    os.close(terminal)
+    shown = b""
+    with contextlib.suppress(OSError):  # the terminal closes with the process
+        while part := os.read(screen, 1_000):
+            shown += part
+    os.close(screen)
+    out, _ = run.communicate(timeout=60)
+    assert run.returncode == 0
+    assert "60/60" in shown.decode()
+    assert "이벤트 '회의" not in out
+
+
+def test_a_terminal_of_another_encoding_still_shows_the_korean_lines(desk: Desk) -> None:
+    desk.copy("shape_list")
+    run = subprocess.run(
+        [sys.executable, COMMAND],
+        cwd=desk.place,
+        env=os.environ | {"PYTHONIOENCODING": "cp949"},
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert (run.returncode, run.stderr) == (0, b"")
+    assert "이벤트 데이터 마이그레이션 완료: 3개" in run.stdout.decode("cp949")
+
+
+def test_an_unexpected_failure_is_no_bare_traceback(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.copy("shape_list")
+    monkeypatch.setenv("DYNAMODB_ENDPOINT_URL", "no address")
+    run = desk.migrate()
+    assert run.status == 2
+    assert run.err.splitlines()[-1].startswith("예상하지 못한 오류로 멈췄습니다")

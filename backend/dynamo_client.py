@@ -221,37 +221,37 @@ class DynamoClient:
     def all_items(self, operation: str, **parameters: Any) -> Iterator[dict[str, Any]]:
         """Yield every item of a query or scan as `items` does; patient as `put_all`."""
         while True:
-            answer = self._call_patiently(operation, BULK_PATIENCE_S, **parameters)
+            answer = self.insist(operation, **parameters)
             yield from answer["Items"]
             if not (cursor := answer.get("LastEvaluatedKey")):
                 return
             parameters["ExclusiveStartKey"] = cursor
 
-    def _until_taken(self, operation: str, pending: Mapping[str, Any], rest: str) -> Iterator[dict[str, Any]]:
-        attempt, waits_until = 0, time.monotonic() + BULK_PATIENCE_S
-        while pending:
-            answer = self._call_patiently(operation, waits_until - time.monotonic(), RequestItems=pending)
-            yield answer
-            left = answer.get(rest, {})
-            if left == pending:
-                if time.monotonic() > waits_until:
-                    raise StoreUnavailable()
-                attempt += 1
-            else:
-                attempt, waits_until = 0, time.monotonic() + BULK_PATIENCE_S
-            pending = left
-            if pending:
-                time.sleep(_backoff(attempt))
-
-    def _call_patiently(self, operation: str, patience: float, **parameters: Any) -> dict[str, Any]:
-        """Send a request, through throttling for some seconds; a store that is down is not waited for."""
-        waits_until = time.monotonic() + patience
+    def insist(self, operation: str, **parameters: Any) -> dict[str, Any]:
+        """Send one request as `call` does; wait out a throttled table, but not a store that is down."""
+        waits_until = time.monotonic() + BULK_PATIENCE_S
         while True:
             try:
                 return self.call(operation, **parameters)
             except StoreUnavailable as error:
                 if not isinstance(error.__cause__, ClientError) or time.monotonic() > waits_until:
                     raise
+
+    def _until_taken(self, operation: str, pending: Mapping[str, Any], rest: str) -> Iterator[dict[str, Any]]:
+        """Send a batch again for what is handed back, until a table takes nothing for too long."""
+        attempt, waits_until = 0, time.monotonic() + BULK_PATIENCE_S
+        while pending:
+            answer = self.insist(operation, RequestItems=pending)
+            yield answer
+            left = answer.get(rest, {})
+            if left != pending:
+                attempt, waits_until = 0, time.monotonic() + BULK_PATIENCE_S
+            elif time.monotonic() > waits_until:
+                raise StoreUnavailable()
+            pending = left
+            if pending:
+                time.sleep(_backoff(attempt))
+                attempt += 1
 
     def wait_until_active(self, table: str) -> None:
         """Wait until a table and its indexes can be used."""

@@ -352,7 +352,7 @@ class DynamoDBDatabase:
 
     def _move_epoch(self, update: Mapping[str, Any]) -> dict[str, Any]:
         try:
-            return self._client.call("update_item", **update)
+            return self._client.insist("update_item", **update)
         except ClientError as error:
             if _is_failed_condition(error):
                 raise DepartmentNotFound() from error
@@ -371,7 +371,7 @@ class DynamoDBDatabase:
     def replace_event(self, event: Event, seen_revision: int) -> bool:
         """Put an event over its older state; tell whether that stood there as it was seen."""
         try:
-            self._client.call("put_item", **items.replace_event(self._tables.events, event, seen_revision))
+            self._client.insist("put_item", **items.replace_event(self._tables.events, event, seen_revision))
         except ClientError as error:
             if not _is_failed_condition(error):
                 raise

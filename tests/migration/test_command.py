@@ -335,6 +335,7 @@ def test_an_export_migrates_into_empty_tables_to_the_same_export(
         first = (desk.place / "first" / name).read_bytes()
         assert first == (desk.place / "second" / name).read_bytes()
         assert json.loads(first)
+        assert b'"revision"' not in first
 
 
 def test_an_export_of_empty_tables_can_be_migrated_too(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

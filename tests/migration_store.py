@@ -40,6 +40,7 @@ class Store:
         self.url = engine.url
         self._data_dir = engine._data_dir
         self.prefix = new_id()
+        self._databases: dict[str | None, DynamoDBDatabase] = {}
 
     def environment(self, url: str | None = None) -> dict[str, str]:
         names = {f"{kind}_TABLE": f"{self.prefix}-{kind.lower()}" for kind in TABLES}
@@ -53,8 +54,10 @@ class Store:
         return {name: value for name, value in names.items() if name not in CREDENTIALS}
 
     def database(self, url: str | None = None) -> DynamoDBDatabase:
-        """Connect to the tables; credentials must stand in the environment."""
-        return DynamoDBDatabase(Settings.from_env(self.environment(url)))
+        """Connect to the tables, once for each address; credentials must stand in the environment."""
+        if url not in self._databases:
+            self._databases[url] = DynamoDBDatabase(Settings.from_env(self.environment(url)))
+        return self._databases[url]
 
     def created(self) -> DynamoDBDatabase:
         database = self.database()

@@ -442,3 +442,16 @@ def test_an_event_that_a_user_deletes_meanwhile_does_not_hold_up_the_finish(stor
     load.finish()
     assert time.monotonic() - started < 5
     assert deleted.id not in service.department(department.id).events
+
+
+def test_events_too_large_for_one_transaction_are_loaded_on_the_embedded_engine_too(
+    store: Store, tmp_path: Path
+) -> None:
+    large = {"description": "🗓" * 10_000, "url": "https://example.com/" + "🗓" * 2_000}
+    rows = [
+        {"id": n, "department": "개발팀", "date": "2024-01-20", "title": "회의", **large} for n in range(110)
+    ]
+    (tmp_path / "departments.json").write_text('[{"name": "개발팀"}]')
+    (tmp_path / "calendar_events.json").write_text(json.dumps(rows, ensure_ascii=False))
+    finish(tmp_path, store)
+    assert [event.description for event in store.events().values()] == [large["description"]] * 110

@@ -156,33 +156,14 @@ class DynamoClient:
                 return
             parameters["ExclusiveStartKey"] = cursor
 
-    def get_many(self, table: str, keys: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
-        """Yield the items that exist among keys, read strongly, in no order."""
-        for start in range(0, len(keys), BATCH_GET_LIMIT):
-            request = {table: {"Keys": keys[start : start + BATCH_GET_LIMIT], "ConsistentRead": True}}
-            for answer in self._until_processed("batch_get_item", request, "UnprocessedKeys"):
-                yield from answer["Responses"].get(table, [])
-
     def delete_many(self, table: str, keys: Sequence[Mapping[str, Any]]) -> None:
-        """Delete items in batches; a key that names nothing is no error."""
+        """Delete items in batches; a key that names nothing is no error. Patient as `put_all`."""
         for start in range(0, len(keys), BATCH_WRITE_LIMIT):
             request = {
                 table: [{"DeleteRequest": {"Key": key}} for key in keys[start : start + BATCH_WRITE_LIMIT]]
             }
-            for _ in self._until_processed("batch_write_item", request, "UnprocessedItems"):
+            for _ in self._until_taken("batch_write_item", request, "UnprocessedItems"):
                 pass
-
-    def _until_processed(
-        self, operation: str, pending: Mapping[str, Any], rest: str
-    ) -> Iterator[dict[str, Any]]:
-        """Send a batch again for what DynamoDB handed back unprocessed, while it makes progress."""
-        for attempt in range(MAX_ATTEMPTS):
-            answer = self.call(operation, RequestItems=pending)
-            yield answer
-            if not (pending := answer.get(rest, {})):
-                return
-            time.sleep(_backoff(attempt))
-        raise StoreUnavailable()
 
     # Bulk: patient with a throttled table, where a server's request would give up
 

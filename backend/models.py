@@ -311,7 +311,7 @@ class DynamoDBDatabase:
         """
         departments = self.list_departments()
         keys = [items.head_key(department.id) for department in departments]
-        known = {items.partition_of(item) for item in self._client.get_many(self._tables.changes, keys)}
+        known = {items.partition_of(item) for item in self._client.get_all(self._tables.changes, keys)}
         strangers = [department for department in departments if department.id not in known]
         for department in strangers:
             for part in (

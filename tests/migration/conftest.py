@@ -1,6 +1,5 @@
 """A store of its own for each test, on one embedded engine."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,12 +10,8 @@ from migration_store import Desk, Store
 
 
 @pytest.fixture(scope="session")
-def migration_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[local_engine.Engine]:
-    engine = local_engine.acquire(tmp_path_factory.mktemp("engine"))
-    yield engine
-    engine._clients.close()
-    if engine._keeper:
-        engine._keeper.wait(10)
+def migration_engine(tmp_path_factory: pytest.TempPathFactory) -> local_engine.Engine:
+    return local_engine.acquire(tmp_path_factory.mktemp("engine"))
 
 
 @pytest.fixture

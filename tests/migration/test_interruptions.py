@@ -60,7 +60,7 @@ class Witness:
 
     def __init__(self, store: Store) -> None:
         self._db = store.database()
-        self._snapshots = Snapshots(self._db)
+        self._snapshots = Snapshots(self._db, 50_000_000)
 
     def look(self) -> set[str]:
         found: set[str] = set()
@@ -270,9 +270,9 @@ def _no_settling(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_tokens_and_editors_of_before_a_load_do_not_hold_after_it(store: Store) -> None:
     db, department = store.created(), new_department(store)
-    log, snapshots = ChangeLog(db), Snapshots(db)
+    log, snapshots = ChangeLog(db), Snapshots(db, 50_000_000)
     service = EventService(db, log, snapshots)
-    kept = service.create_event(department.id, {"title": "전", "event_date": "2024-01-19"})
+    kept = service.create_event(department.id, {"title": "전", "event_date": "2024-01-19"}).entity
     token = service.department(department.id).sync_token
     load = BulkLoad(db, staged(department.id, "가", "나"), workers=2)
     load.survey()
@@ -297,8 +297,8 @@ def test_tokens_and_editors_of_before_a_load_do_not_hold_after_it(store: Store) 
 
 def test_an_edit_that_overtakes_the_load_stays_and_is_reported(store: Store) -> None:
     db, department = store.created(), new_department(store)
-    service = EventService(db, ChangeLog(db), Snapshots(db))
-    event = service.create_event(department.id, {"title": "표", "event_date": "2024-01-19"})
+    service = EventService(db, ChangeLog(db), Snapshots(db, 50_000_000))
+    event = service.create_event(department.id, {"title": "표", "event_date": "2024-01-19"}).entity
 
     class Overtaken(type(db)):  # type: ignore[misc]
         def replace_event(self, wanted: Event, seen_revision: int) -> bool:
@@ -339,7 +339,7 @@ def test_a_department_that_is_deleted_meanwhile_is_reported_and_not_resurrected(
     assert len(desk.errors()) == 10
     assert "  • 이벤트: 20개" in run.lines
     with pytest.raises(DepartmentNotFound):
-        Snapshots(desk.store.database()).current(removed[0])
+        Snapshots(desk.store.database(), 50_000_000).current(removed[0])
     assert desk.migrate().status == 0  # running again creates it, with the id it has in the file
     assert len(desk.store.events()) == 30
 
@@ -372,7 +372,7 @@ def test_the_last_epoch_waits_for_the_index(store: Store, monkeypatch: pytest.Mo
         list(load.load())
         before = db.read_head(department.id)
         load.finish()
-        snapshot = Snapshots(db).current(department.id)
+        snapshot = Snapshots(db, 50_000_000).current(department.id)
     assert before is not None
     assert snapshot.epoch != before.epoch
     assert len(snapshot.events) == 4
@@ -385,8 +385,10 @@ def test_the_last_epoch_waits_for_the_new_state_of_an_event_that_changed(
     monkeypatch.setattr(bulk_load, "INDEX_POLL_S", 0.02)
     department = new_department(store)
     db = store.database()
-    event = EventService(db, ChangeLog(db), Snapshots(db)).create_event(
-        department.id, {"title": "전", "event_date": "2024-01-20"}
+    event = (
+        EventService(db, ChangeLog(db), Snapshots(db, 50_000_000))
+        .create_event(department.id, {"title": "전", "event_date": "2024-01-20"})
+        .entity
     )
     asked = 0
 
@@ -433,7 +435,7 @@ def test_an_index_that_never_follows_is_reported_and_the_next_run_finishes(
 
 def test_an_event_that_a_user_deletes_meanwhile_does_not_hold_up_the_finish(store: Store) -> None:
     db, department = store.created(), new_department(store)
-    service = EventService(db, ChangeLog(db), Snapshots(db))
+    service = EventService(db, ChangeLog(db), Snapshots(db, 50_000_000))
     load = BulkLoad(db, staged(department.id, "가", "나"), workers=1)
     load.survey()
     deleted, _ = [outcome.staged.source.entity for outcome in load.load()]

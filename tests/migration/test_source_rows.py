@@ -9,7 +9,7 @@ from legacy_files import Row
 from legacy_rows import Departments, Remarks, RowReader, RowRefused, stable_id
 from legacy_text import read_date, read_moment, repair
 
-DEV = Department(id=str(uuid.uuid4()), name="개발팀")
+DEV = Department(id="3d6f1c52-8a0b-4e1d-9c37-52b1f0a64e18", name="개발팀")
 
 
 def known() -> Departments:

@@ -1,0 +1,638 @@
+/**
+ * Keeps departments' events in the browser equal to the server's, live, over one Socket.IO connection.
+ *
+ * No dependencies: the caller hands in socket.io-client's `io`, so that a page loads it from its own
+ * origin.
+ *
+ *     import { CalendarSync } from "/static/calendar-sync.js";
+ *
+ *     const calendar = new CalendarSync(io);
+ *     const department = calendar.department("0b7c…");
+ *     department.on("change", () => render([...department.events.values()]));
+ *     department.on("state", ({ state }) => showBanner(state));
+ *     department.close();   // leaves this department
+ *     calendar.close();     // ends the connection and everything else
+ *
+ * ## CalendarSync(io, options)
+ *
+ * `department(id)` starts to keep a department, or returns the one that is being kept. `wake()` checks at
+ * once instead of waiting for a timeout; pages rarely need it, see "Sleep". `socket` is the connection, for
+ * broadcasts that are no business of this module (`department_created`, `department_updated`). `state` is
+ * `connecting`, `online`, `offline` or `closed`. Events: `state` `{state, previous}`; `error`, see below.
+ *
+ * ## DepartmentSync, what `department(id)` returns
+ *
+ * `id`; `events`, a Map of events by id in no particular order, to be read only; `revision`, what it stands
+ * at, -1 before the first load; `loaded`; `error`, the last failure until something succeeds, or null;
+ * `state`:
+ *
+ * | state     | means                                                                                     |
+ * |-----------|-------------------------------------------------------------------------------------------|
+ * | `loading` | nothing is held yet                                                                       |
+ * | `live`    | equal to the server's, as far as anybody can tell                                         |
+ * | `syncing` | what is held may be behind, and the server is being asked                                 |
+ * | `offline` | no connection; what is held may be behind                                                 |
+ * | `deleted` | the department does not exist, or no longer. Final; `events` keeps what was last known    |
+ * | `refused` | the server refuses in a way that asking again would not mend, see `error`. Final          |
+ * | `closed`  | `close()` was called. Final                                                               |
+ *
+ * After a final state `calendar.department(id)` starts anew. Events, each also seen by the fields above:
+ * - `change` `{department_id, revision, full, changes: [{type, revision, event, previous}]}` after `events`
+ *   changed. `type` is `event_created`, `event_updated` or `event_deleted`; `event` is the whole event,
+ *   after a deletion only `{id, department_id, revision}`; `previous` is what was held, or null. `full:
+ *   true` says that everything was replaced, and `changes` is empty: draw it all anew.
+ * - `state` `{state, previous, error}`.
+ * - `error`, the server's failure envelope `{error, message, details}` with `department_id`, `during` (the
+ *   message that failed) and `retryInMs` (null: not tried again). Codes of our own: `timeout` (no answer:
+ *   the connection is taken for dead and replaced), and on CalendarSync `connect_failed`. A CalendarSync
+ *   also tells the errors of its departments.
+ *
+ * `on(name, listener)` returns a function that ends the subscription. A listener that throws harms nobody
+ * else.
+ *
+ * ## The rules
+ *
+ * Revisions of a department have no holes. A broadcast of `last + 1` is applied, `<= last` dropped, and
+ * more is a hole: `sync_request` with the token. While an answer is awaited broadcasts are held, then put
+ * to the same rule. What arrived before a request was sent needs no holding: reads are strong, so the
+ * answer contains it.
+ *
+ * *The token* is the place of the last `sync_response`; broadcasts carry none. So it may stand behind what
+ * is held, and a sync then repeats changes that the revision rule drops. It must never stand ahead: that is
+ * why the token of `joined_department` is not used, which is sent before the changes that lead up to it, or
+ * instead of them. A token that has expired, or is too far back, costs a full answer, nothing else.
+ *
+ * *The first load* is a full sync over the socket, not REST: it is asked for after joining, so that nothing
+ * falls between, and it is the same path as every later sync: one connection, one order, one set of
+ * failures.
+ *
+ * *Lost last broadcasts*: `department_heartbeat` with a higher revision is a hole. When a department has
+ * been silent for `silenceMs`, heartbeats included, it is asked after.
+ *
+ * *Sleep*: timers of a machine that slept fire late, and a dead connection looks alive for most of a
+ * minute. When the page becomes visible, is thawed or restored or comes online, or when the wall clock
+ * jumps, every department is asked after at once; no answer within `wakeMs` replaces the connection.
+ *
+ * *Retries*: `store_unavailable` and `internal_error`, after `retryMs`, doubling up to `retryMaxMs`, with
+ * jitter. The connection itself is retried by socket.io-client, and by us where it does not: a server that
+ * hung up.
+ */
+
+/** Defaults of `options.timing`, in milliseconds. */
+export const TIMING = Object.freeze({
+  /** The server answers or refuses within 10 s; a connection that is silent for longer is dead. */
+  answerMs: 15_000,
+  wakeMs: 4_000,
+  retryMs: 1_000,
+  retryMaxMs: 30_000,
+  tickMs: 5_000,
+  /** By how much a tick must be late to mean sleep; browsers run a hidden page's timers once a minute. */
+  gapMs: 20_000,
+  hiddenGapMs: 90_000,
+  /** Two and a half heartbeats. */
+  silenceMs: 75_000,
+});
+
+const BROADCASTS = ["event_created", "event_updated", "event_deleted"];
+const RETRIED = new Set(["store_unavailable", "internal_error"]);
+const FINAL = new Set(["deleted", "refused", "closed"]);
+
+class Emitter {
+  #listeners = new Map();
+
+  /**
+   * @param {string} name
+   * @param {(payload: any) => void} listener
+   * @returns {() => void} ends the subscription
+   */
+  on(name, listener) {
+    const listeners = this.#listeners.get(name) ?? new Set();
+    this.#listeners.set(name, listeners.add(listener));
+    return () => listeners.delete(listener);
+  }
+
+  _emit(name, payload) {
+    for (const listener of [...(this.#listeners.get(name) ?? [])]) {
+      try {
+        listener(payload);
+      } catch (error) {
+        queueMicrotask(() => {
+          throw error; // reported as uncaught; the replica goes on
+        });
+      }
+    }
+  }
+}
+
+/**
+ * What is held of one department, and the revision rule. Pure: no socket, no clock.
+ *
+ * Every method returns `{changes, full, hole}`: what it changed, whether by replacing everything, and whether
+ * the server must be asked.
+ */
+export class Replica {
+  events = new Map();
+  revision = -1;
+  /** Never ahead of `revision`; empty: only a full answer helps. */
+  token = "";
+  #held = null;
+
+  get loaded() {
+    return this.revision >= 0;
+  }
+
+  /** Hold broadcasts from now on; earlier ones are in the answer that is about to be asked for. */
+  beginSync() {
+    this.#held = [];
+  }
+
+  /** Put what was held to the rule. */
+  endSync() {
+    const held = this.#held ?? [];
+    this.#held = null;
+    return this.#applyAll(held);
+  }
+
+  /** Take a broadcast, or hold it. */
+  broadcast(type, event) {
+    const change = { type, revision: event?.revision, event };
+    if (this.#held) {
+      this.#held.push(change);
+      return { changes: [], full: false, hole: false };
+    }
+    return this.#applyAll([change]);
+  }
+
+  /** Take a `sync_response`, asked for or not. */
+  answer({ full, events, changes, revision, sync_token: token }) {
+    if (full) {
+      const wentBack = revision < this.revision; // ours may have been the newer: ask
+      this.events.clear();
+      for (const event of events) this.events.set(event.id, event);
+      this.revision = revision;
+      this.token = token;
+      return { changes: [], full: true, hole: wentBack };
+    }
+    const outcome = this.#applyAll(changes);
+    if (outcome.hole || this.revision < revision) {
+      this.forget();
+      return { ...outcome, hole: true };
+    }
+    this.token = token;
+    return outcome;
+  }
+
+  /** Give up the token, so that the next answer is a full one. */
+  forget() {
+    this.token = "";
+  }
+
+  /** Tell whether a revision the server has told of is missing here. */
+  lacks(revision) {
+    return revision > this.revision;
+  }
+
+  #applyAll(candidates) {
+    const changes = [];
+    for (const { type, revision, event } of candidates) {
+      if (revision <= this.revision) continue;
+      if (!this.loaded || revision !== this.revision + 1) return { changes, full: false, hole: true };
+      const previous = this.events.get(event.id) ?? null;
+      if (type === "event_deleted") this.events.delete(event.id);
+      else this.events.set(event.id, event);
+      this.revision = revision;
+      changes.push({ type, revision, event, previous });
+    }
+    return { changes, full: false, hole: false };
+  }
+}
+
+/** One department's conversation with the server. Made by `CalendarSync.department`; see the top. */
+export class DepartmentSync extends Emitter {
+  #calendar;
+  #replica = new Replica();
+  #state = "loading";
+  #joined = false;
+  /** The message that is not answered in full yet; at most one. */
+  #request = null;
+  #retryTimer = null;
+  #failures = 0;
+  #heardAt;
+
+  constructor(calendar, id) {
+    super();
+    this.#calendar = calendar;
+    this.id = id;
+    this.error = null;
+    this.#heardAt = calendar._clock.now();
+  }
+
+  get events() {
+    return this.#replica.events;
+  }
+
+  get revision() {
+    return this.#replica.revision;
+  }
+
+  get loaded() {
+    return this.#replica.loaded;
+  }
+
+  get state() {
+    return this.#state;
+  }
+
+  /** Leave the department. */
+  close() {
+    if (!FINAL.has(this.#state)) this.#calendar._leave(this.id);
+    this._finish("closed");
+  }
+
+  // Called by CalendarSync
+
+  _connected() {
+    this.#letGo();
+    this.#ask();
+  }
+
+  _disconnected() {
+    this.#letGo();
+    this.#enter("offline");
+  }
+
+  _broadcast(type, event) {
+    this.#heard();
+    this.#askIf(this.#take(this.#replica.broadcast(type, event)));
+  }
+
+  _heartbeat(revision) {
+    this.#heard();
+    if (this.#request) this.#request.wanted = Math.max(this.#request.wanted, revision);
+    else this.#askIf(this.#replica.lacks(revision));
+  }
+
+  _answer(response) {
+    this.#heard();
+    const hole = this.#take(this.#replica.answer(response));
+    if (!this.#request) return this.#askIf(hole);
+    this.#request.answered = true;
+    this.#request.hole = hole;
+    this.#settle();
+  }
+
+  /** Find out soon whether anything was missed, and whether anybody is there. */
+  _check(withinMs) {
+    if (this.#request) this.#expect(withinMs);
+    else this.#ask(withinMs);
+  }
+
+  _checkIfSilent(now) {
+    this.#askIf(now - this.#heardAt >= this.#calendar._timing.silenceMs);
+  }
+
+  /** Enter a final state. */
+  _finish(state, error = null) {
+    if (FINAL.has(this.#state)) return;
+    this.#endRequest();
+    this.#stopRetry();
+    this.error = error;
+    this.#enter(state);
+    this.#calendar._forget(this);
+  }
+
+  // Asking
+
+  #askIf(needed) {
+    if (needed && !this.#request && !this.#retryTimer) this.#ask();
+  }
+
+  /** Join if need be, and catch up from the token. */
+  #ask(withinMs = this.#calendar._timing.answerMs) {
+    if (FINAL.has(this.#state) || !this.#calendar._online) return;
+    this.#stopRetry();
+    const name = this.#joined ? "sync_request" : "join_department";
+    const token = this.#replica.token;
+    // Joining without a token brings no events: they are asked for when it is done.
+    const bare = !this.#joined && !token;
+    const request = { name, acknowledged: false, answered: bare, hole: bare, wanted: -1 };
+    this.#request = request;
+    this.#replica.beginSync();
+    this.#expect(withinMs);
+    this.#enter(this.loaded ? "syncing" : "loading");
+    const payload = token ? { department_id: this.id, sync_token: token } : { department_id: this.id };
+    this.#calendar._send(name, payload, (acknowledgement) => {
+      if (this.#request !== request) return;
+      this.#heard();
+      if (!acknowledgement?.success) return this.#failed(acknowledgement);
+      request.acknowledged = true;
+      this.#settle();
+    });
+  }
+
+  #expect(withinMs) {
+    const { _clock: clock } = this.#calendar;
+    clock.clearTimeout(this.#request.timer);
+    this.#request.timer = clock.setTimeout(() => {
+      this.#report({ error: "timeout", message: `no answer in ${withinMs} ms`, details: null }, 0);
+      this.#calendar._restart();
+    }, withinMs);
+  }
+
+  /** Go on once the acknowledgement and what was asked for are both here, in whichever order. */
+  #settle() {
+    const request = this.#request;
+    if (!request.acknowledged || !request.answered) return;
+    this.#endRequest();
+    this.#joined = true;
+    this.#failures = 0;
+    this.error = null;
+    const hole = this.#take(this.#replica.endSync());
+    if (hole || request.hole || this.#replica.lacks(request.wanted)) this.#ask();
+    else this.#enter("live");
+  }
+
+  #failed(envelope) {
+    const { error = "internal_error", message = "", details = null } = envelope ?? {};
+    const failure = { error, message, details };
+    if (error === "sync_token_expired" && this.#replica.token) {
+      this.#endRequest();
+      this.#replica.forget();
+      return this.#ask();
+    }
+    const { name } = this.#request;
+    if (!RETRIED.has(error)) {
+      this.#report(failure, null, name);
+      return this._finish(error === "department_not_found" ? "deleted" : "refused", failure);
+    }
+    const { retryMs, retryMaxMs } = this.#calendar._timing;
+    const longest = Math.min(retryMs * 2 ** this.#failures++, retryMaxMs);
+    const delay = Math.round(longest * (0.5 + Math.random() / 2)); // so that clients do not retry in step
+    this.#endRequest();
+    this.#retryTimer = this.#calendar._clock.setTimeout(() => this.#ask(), delay);
+    this.#take(this.#replica.endSync());
+    this.#report(failure, delay, name);
+  }
+
+  /** Nothing that was asked on an earlier connection will be answered on this one. */
+  #letGo() {
+    this.#joined = false;
+    this.#endRequest();
+    this.#stopRetry();
+    this.#take(this.#replica.endSync()); // held broadcasts that fit are as good as any others
+  }
+
+  #endRequest() {
+    if (this.#request) this.#calendar._clock.clearTimeout(this.#request.timer);
+    this.#request = null;
+  }
+
+  #stopRetry() {
+    this.#calendar._clock.clearTimeout(this.#retryTimer);
+    this.#retryTimer = null;
+  }
+
+  // Telling
+
+  #heard() {
+    this.#heardAt = this.#calendar._clock.now();
+  }
+
+  /** Tell of what a step changed; return whether it met a hole. */
+  #take({ changes, full, hole }) {
+    if (full || changes.length) {
+      this._emit("change", { department_id: this.id, revision: this.revision, full, changes });
+    }
+    return hole;
+  }
+
+  #enter(state) {
+    if (state === this.#state || FINAL.has(this.#state)) return;
+    const previous = this.#state;
+    this.#state = state;
+    this._emit("state", { state, previous, error: this.error });
+  }
+
+  #report(failure, retryInMs, during = this.#request.name) {
+    this.error = failure;
+    const told = { ...failure, department_id: this.id, during, retryInMs };
+    this._emit("error", told);
+    this.#calendar._emit("error", told);
+  }
+}
+
+/** The connection, and the departments kept over it; see the top. */
+export class CalendarSync extends Emitter {
+  #departments = new Map();
+  #state = "connecting";
+  #reconnectTimer = null;
+  #refusals = 0;
+  #restarting = false;
+  /** When the connection attempt under way began; null while none is. */
+  #tryingSince;
+  #tickTimer;
+  #tickedAt;
+  #unlisten = [];
+  #page;
+
+  /**
+   * @param {Function} io socket.io-client's `io`, version 4
+   * @param {object} [options]
+   * @param {string} [options.url] the server; without it, the page's own origin
+   * @param {object} [options.socketOptions] handed to `io`
+   * @param {Partial<typeof TIMING>} [options.timing]
+   * @param {{now, setTimeout, clearTimeout, setInterval, clearInterval}} [options.clock] for tests
+   * @param {{window?: EventTarget, document?: EventTarget}} [options.page] for tests
+   */
+  constructor(io, { url, socketOptions = {}, timing = {}, clock = realClock(), page = globalThis } = {}) {
+    super();
+    this._timing = { ...TIMING, ...timing };
+    this._clock = clock;
+    this.#page = page;
+    this.#tryingSince = clock.now();
+    this.socket = io(url, socketOptions);
+    this.#listen();
+    this.#tickedAt = clock.now();
+    this.#tickTimer = clock.setInterval(() => this.#tick(), this._timing.tickMs);
+    this.#watch(page.document, "visibilitychange", () => this.#hidden || this.wake());
+    this.#watch(page.document, "resume", () => this.wake());
+    this.#watch(page.window, "online", () => this.wake());
+    this.#watch(page.window, "pageshow", (event) => event.persisted && this.wake());
+  }
+
+  get state() {
+    return this.#state;
+  }
+
+  /**
+   * Keep a department from now on. Errors, `invalid_id` included, come as its `error` and state.
+   *
+   * @param {string} id
+   * @returns {DepartmentSync}
+   */
+  department(id) {
+    const key = String(id).toLowerCase(); // as the server writes it
+    if (this.#state === "closed") throw new Error("this CalendarSync is closed");
+    let department = this.#departments.get(key);
+    if (!department) {
+      department = new DepartmentSync(this, key);
+      this.#departments.set(key, department);
+      if (this._online) department._connected();
+      else if (this.#state === "offline") department._disconnected();
+    }
+    return department;
+  }
+
+  /** Check at once whether the connection lives and nothing was missed. */
+  wake() {
+    if (this.#state === "closed") return;
+    const { wakeMs } = this._timing;
+    if (this._online) {
+      this.#each((department) => department._check(wakeMs));
+    } else if (this.#tryingSince === null || this._clock.now() - this.#tryingSince > wakeMs) {
+      this._restart(); // socket.io's next attempt may be seconds away
+    }
+  }
+
+  /** End the connection, every department, all timers and listeners. */
+  close() {
+    if (this.#state === "closed") return;
+    this.#each((department) => department._finish("closed"));
+    this.#enter("closed");
+    this._clock.clearInterval(this.#tickTimer);
+    this._clock.clearTimeout(this.#reconnectTimer);
+    for (const stop of this.#unlisten) stop();
+    this.socket.disconnect();
+  }
+
+  // Called by DepartmentSync
+
+  get _online() {
+    return this.#state === "online" && this.socket.connected;
+  }
+
+  _send(name, payload, acknowledge) {
+    this.socket.emit(name, payload, acknowledge);
+  }
+
+  _leave(id) {
+    if (this._online) this._send("leave_department", { department_id: id }, () => {});
+  }
+
+  _forget(department) {
+    if (this.#departments.get(department.id) === department) this.#departments.delete(department.id);
+  }
+
+  /** Replace the connection now, whatever it or its library is waiting for. */
+  _restart() {
+    if (this.#state === "closed") return; // by a listener that was just told of the reason
+    this.#restarting = true;
+    this.socket.disconnect();
+    this.#restarting = false;
+    this.#connect();
+  }
+
+  // The connection
+
+  #listen() {
+    const { socket } = this;
+    socket.on("connect", () => this.#connected());
+    socket.on("disconnect", () => this.#disconnected());
+    socket.on("connect_error", (error) => {
+      this.#tryingSince = null;
+      this._emit("error", { error: "connect_failed", message: error.message, details: null });
+      this.#enter("offline");
+      this.#each((department) => department._disconnected());
+      this.#reconnectIfNobodyElseDoes();
+    });
+    socket.io?.on("reconnect_attempt", () => {
+      this.#tryingSince = this._clock.now();
+    });
+    for (const type of BROADCASTS) {
+      socket.on(type, (event) => this.#of(event?.department_id)?._broadcast(type, event));
+    }
+    socket.on("sync_response", (response) => this.#of(response?.department_id)?._answer(response));
+    socket.on("department_heartbeat", (beat) => this.#of(beat?.department_id)?._heartbeat(beat.revision));
+    socket.on("department_deleted", (department) => this.#of(department?.id)?._finish("deleted"));
+  }
+
+  #connected() {
+    if (this.#state === "closed") return;
+    this.#refusals = 0;
+    this.#enter("online");
+    this.#each((department) => department._connected());
+  }
+
+  #disconnected() {
+    if (this.#state === "closed") return;
+    this.#tryingSince = null;
+    this.#enter("offline");
+    this.#each((department) => department._disconnected());
+    this.#reconnectIfNobodyElseDoes();
+  }
+
+  /** socket.io-client does not return to a server that hung up or refused; everything else it retries. */
+  #reconnectIfNobodyElseDoes() {
+    if (this.socket.active || this.#restarting || this.#state === "closed") return;
+    const { retryMs, retryMaxMs } = this._timing;
+    const longest = Math.min(retryMs * 2 ** this.#refusals++, retryMaxMs);
+    this._clock.clearTimeout(this.#reconnectTimer);
+    this.#reconnectTimer = this._clock.setTimeout(() => this.#connect(), longest * (0.5 + Math.random() / 2));
+  }
+
+  #connect() {
+    this._clock.clearTimeout(this.#reconnectTimer);
+    this.#tryingSince = this._clock.now();
+    this.socket.connect();
+  }
+
+  // The page and the clock
+
+  get #hidden() {
+    return this.#page.document?.visibilityState === "hidden";
+  }
+
+  #watch(target, name, listener) {
+    if (!target?.addEventListener) return;
+    target.addEventListener(name, listener);
+    this.#unlisten.push(() => target.removeEventListener(name, listener));
+  }
+
+  #tick() {
+    const now = this._clock.now();
+    const late = now - this.#tickedAt - this._timing.tickMs;
+    this.#tickedAt = now;
+    const jumped = late < -this._timing.tickMs || late > this._timing[this.#hidden ? "hiddenGapMs" : "gapMs"];
+    if (jumped) this.wake();
+    else if (this._online) this.#each((department) => department._checkIfSilent(now));
+  }
+
+  // Small things
+
+  #of(id) {
+    return this.#departments.get(id);
+  }
+
+  /** A department may end, and leave the map, in the middle. */
+  #each(action) {
+    for (const department of [...this.#departments.values()]) action(department);
+  }
+
+  #enter(state) {
+    if (state === this.#state || this.#state === "closed") return;
+    const previous = this.#state;
+    this.#state = state;
+    this._emit("state", { state, previous });
+  }
+}
+
+/** The functions of a page must be called as the page's own, hence the wrapping. */
+function realClock() {
+  return {
+    now: () => Date.now(),
+    setTimeout: (action, ms) => setTimeout(action, ms),
+    clearTimeout: (timer) => clearTimeout(timer),
+    setInterval: (action, ms) => setInterval(action, ms),
+    clearInterval: (timer) => clearInterval(timer),
+  };
+}

@@ -1,0 +1,396 @@
+// Failures and waiting, with a server that answers on command and a clock that is wound by hand.
+
+import assert from "node:assert/strict";
+import { beforeEach, test } from "node:test";
+
+import { CalendarSync, TIMING } from "./harness.mjs";
+
+const ID = "0b7c0f2e-3f0a-4d6f-9a43-0d8a4c3f4f10";
+
+class HandClock {
+  #now = 1_000_000;
+  #timers = new Map();
+  #last = 0;
+
+  now = () => this.#now;
+  setTimeout = (action, ms) => this.#add(action, ms);
+  setInterval = (action, ms) => this.#add(action, ms, ms);
+  clearTimeout = (timer) => this.#timers.delete(timer);
+  clearInterval = (timer) => this.#timers.delete(timer);
+
+  #add(action, ms, every = null) {
+    this.#timers.set(++this.#last, { action, at: this.#now + ms, every });
+    return this.#last;
+  }
+
+  /** Let time pass, every timer at its moment. */
+  pass(ms) {
+    const end = this.#now + ms;
+    for (;;) {
+      const due = [...this.#timers].filter(([, { at }]) => at <= end).sort((a, b) => a[1].at - b[1].at)[0];
+      if (!due) break;
+      const [timer, { action, at, every }] = due;
+      this.#now = at;
+      if (every) this.#timers.set(timer, { action, at: at + every, every });
+      else this.#timers.delete(timer);
+      action();
+    }
+    this.#now = end;
+  }
+
+  /** Let the wall clock go on while no timer runs, as in sleep. */
+  sleep(ms) {
+    this.#now += ms;
+    for (const timer of this.#timers.values()) timer.at += ms;
+  }
+
+  get waiting() {
+    return this.#timers.size;
+  }
+}
+
+/** What the module uses of a socket.io-client socket. */
+class HandSocket {
+  connected = false;
+  active = true;
+  connects = 0;
+  sent = [];
+  #listeners = new Map();
+
+  on(name, listener) {
+    this.#listeners.set(name, listener);
+  }
+
+  emit(name, payload, acknowledge) {
+    this.sent.push({ name, payload, acknowledge });
+  }
+
+  connect() {
+    this.connects += 1;
+    this.active = true;
+  }
+
+  disconnect() {
+    this.active = false;
+    if (this.connected) this.lose();
+  }
+
+  // The test's side
+
+  tell(name, payload) {
+    this.#listeners.get(name)(payload);
+  }
+
+  open() {
+    this.connected = true;
+    this.tell("connect");
+  }
+
+  lose({ hungUp = false } = {}) {
+    this.connected = false;
+    if (hungUp) this.active = false;
+    this.tell("disconnect", "reason");
+  }
+
+  get last() {
+    return this.sent.at(-1);
+  }
+
+  get names() {
+    return this.sent.map(({ name }) => name);
+  }
+
+  refuse(error) {
+    this.last.acknowledge({ success: false, error, message: "…", details: null });
+  }
+
+  join() {
+    assert.equal(this.last.name, "join_department");
+    this.last.acknowledge({ success: true, department_id: ID, revision: 99, sync_token: "not ours" });
+  }
+
+  /** Answer the last message in full, in the server's order. */
+  answer(revision, changes = null) {
+    const { acknowledge } = this.last;
+    const what = changes ? { full: false, changes } : { full: true, events: [] };
+    this.tell("sync_response", { department_id: ID, ...what, revision, sync_token: `t${revision}` });
+    acknowledge({ success: true });
+  }
+}
+
+let clock, socket, calendar, department, errors;
+
+beforeEach(() => {
+  clock = new HandClock();
+  socket = new HandSocket();
+  calendar = new CalendarSync(() => socket, { clock, page: {} });
+  department = calendar.department(ID);
+  errors = [];
+  calendar.on("error", (error) => errors.push(error));
+});
+
+function goLive(revision = 5) {
+  socket.open();
+  socket.join();
+  socket.answer(revision);
+  assert.equal(department.state, "live");
+  socket.sent.length = 0;
+}
+
+const created = (revision) => ({ id: `e${revision}`, department_id: ID, revision });
+const change = (revision) => ({ type: "event_created", revision, event: created(revision) });
+
+test("nothing is sent before the connection stands", () => {
+  assert.deepEqual([socket.sent, department.state, calendar.state], [[], "loading", "connecting"]);
+  goLive();
+});
+
+test("an unavailable store is asked again, ever more slowly, up to a limit", () => {
+  socket.open();
+  const delays = [];
+  for (let n = 0; n < 12; n += 1) {
+    assert.equal(socket.sent.length, n + 1);
+    socket.refuse("store_unavailable");
+    const { retryInMs } = errors.at(-1);
+    delays.push(retryInMs);
+    const longest = Math.min(TIMING.retryMs * 2 ** n, TIMING.retryMaxMs);
+    assert.ok(longest / 2 <= retryInMs && retryInMs <= longest, `${n}: ${retryInMs}`);
+    clock.pass(retryInMs - 1);
+    assert.equal(socket.sent.length, n + 1);
+    clock.pass(1);
+  }
+  assert.ok(new Set(delays.slice(6)).size > 1, "clients must not retry in step");
+  assert.deepEqual([department.state, department.error.error], ["loading", "store_unavailable"]);
+  socket.join();
+  socket.answer(3);
+  assert.deepEqual([department.state, department.error], ["live", null]);
+  socket.tell("department_heartbeat", { department_id: ID, revision: 4 });
+  socket.refuse("internal_error");
+  assert.ok(errors.at(-1).retryInMs <= TIMING.retryMs, "success begins the series anew");
+});
+
+test("while a retry waits, broadcasts that fit are applied and holes do not hurry it", () => {
+  goLive(5);
+  socket.tell("event_created", created(8));
+  assert.deepEqual(socket.names, ["sync_request"]);
+  socket.tell("event_created", created(6));
+  assert.equal(department.revision, 5);
+  socket.refuse("store_unavailable");
+  assert.equal(department.revision, 6);
+  socket.tell("event_created", created(9));
+  socket.tell("department_heartbeat", { department_id: ID, revision: 9 });
+  assert.deepEqual([socket.names, department.state], [["sync_request"], "syncing"]);
+  clock.pass(TIMING.retryMs);
+  assert.equal(socket.sent.length, 2);
+  socket.answer(9, [6, 7, 8, 9].map(change));
+  assert.deepEqual([department.state, department.revision], ["live", 9]);
+});
+
+test("a refusal that asking again would not mend is final, and starts anew on demand", () => {
+  socket.open();
+  socket.refuse("validation_failed");
+  assert.deepEqual([department.state, department.error.error], ["refused", "validation_failed"]);
+  assert.equal(errors[0].retryInMs, null);
+  clock.pass(3_600_000);
+  assert.equal(socket.sent.length, 1);
+  department = calendar.department(ID);
+  assert.equal(socket.sent.length, 2);
+  socket.join();
+  socket.answer(1);
+  assert.equal(department.state, "live");
+});
+
+test("a token that the server calls expired is given up", () => {
+  goLive(5);
+  socket.tell("event_created", created(7));
+  assert.deepEqual(socket.last.payload, { department_id: ID, sync_token: "t5" });
+  socket.refuse("sync_token_expired");
+  assert.deepEqual(socket.last.payload, { department_id: ID });
+  socket.answer(7);
+  assert.deepEqual([department.state, department.revision, errors], ["live", 7, []]);
+});
+
+test("a delta that does not fit leads to a full answer", () => {
+  goLive(5);
+  socket.tell("event_created", created(7));
+  socket.answer(8, [change(8)]);
+  assert.deepEqual([socket.last.payload, department.state], [{ department_id: ID }, "syncing"]);
+  socket.answer(8);
+  assert.deepEqual([department.state, department.revision, socket.sent.length], ["live", 8, 2]);
+});
+
+test("the acknowledgement may overtake the answer", () => {
+  socket.open();
+  socket.join();
+  socket.last.acknowledge({ success: true });
+  assert.equal(department.state, "loading");
+  socket.tell("sync_response", { department_id: ID, full: true, events: [], revision: 2, sync_token: "t2" });
+  assert.equal(department.state, "live");
+});
+
+test("an answer alone does not end a sync: the server may be pushing what it had not read", () => {
+  goLive(5);
+  socket.tell("event_created", created(7));
+  const answer = { department_id: ID, full: true, events: [], revision: 7, sync_token: "t7" };
+  socket.tell("event_created", created(8));
+  socket.tell("sync_response", answer);
+  assert.deepEqual([department.state, department.revision], ["syncing", 7]);
+  socket.last.acknowledge({ success: true });
+  assert.deepEqual([department.state, department.revision], ["live", 8]);
+});
+
+test("a heartbeat during a sync that is beyond its answer is asked about", () => {
+  goLive(5);
+  socket.tell("event_created", created(7));
+  socket.tell("department_heartbeat", { department_id: ID, revision: 8 });
+  assert.equal(socket.sent.length, 1);
+  socket.answer(7, [6, 7].map(change));
+  assert.equal(socket.sent.length, 2);
+  socket.answer(8, [8].map(change));
+  assert.deepEqual([department.state, department.revision], ["live", 8]);
+});
+
+test("one hole is asked about once, however many broadcasts show it", () => {
+  goLive(5);
+  for (let revision = 7; revision < 20; revision += 1) socket.tell("event_created", created(revision));
+  assert.equal(socket.sent.length, 1);
+  socket.answer(19, Array.from({ length: 14 }, (_, n) => change(n + 6)));
+  assert.deepEqual([department.state, department.revision, socket.sent.length], ["live", 19, 1]);
+});
+
+test("no answer at all means a dead connection, which is replaced", () => {
+  goLive(5);
+  socket.tell("event_created", created(7));
+  const { acknowledge } = socket.last;
+  clock.pass(TIMING.answerMs - 1);
+  assert.equal(socket.connects, 0);
+  clock.pass(1);
+  assert.deepEqual([socket.connects, department.state, calendar.state], [1, "offline", "offline"]);
+  assert.deepEqual(errors.map((e) => [e.error, e.during]), [["timeout", "sync_request"]]);
+  socket.open();
+  assert.deepEqual(socket.last.payload, { department_id: ID, sync_token: "t5" });
+  acknowledge({ success: false, error: "validation_failed" }); // of the old connection
+  assert.equal(department.state, "syncing");
+  socket.answer(7, [6, 7].map(change));
+  assert.equal(department.state, "live");
+});
+
+test("a question from before a sleep has only a moment left after it", () => {
+  goLive(5);
+  socket.tell("event_created", created(7));
+  clock.sleep(3_600_000);
+  clock.pass(TIMING.tickMs);
+  assert.equal(socket.sent.length, 1);
+  clock.pass(TIMING.wakeMs);
+  assert.equal(socket.connects, 1);
+});
+
+test("a short delay of timers is no sleep; a clock set back is one", () => {
+  goLive();
+  clock.sleep(TIMING.gapMs - 1);
+  clock.pass(TIMING.tickMs);
+  assert.deepEqual(socket.sent, []);
+  clock.sleep(-60_000);
+  clock.pass(TIMING.tickMs);
+  assert.deepEqual(socket.names, ["sync_request"]);
+});
+
+test("a hidden page's slow timers are no sleep", () => {
+  const document = Object.assign(new EventTarget(), { visibilityState: "hidden" });
+  calendar.close();
+  socket = new HandSocket();
+  calendar = new CalendarSync(() => socket, { clock, page: { document } });
+  department = calendar.department(ID);
+  goLive();
+  clock.sleep(60_000);
+  clock.pass(TIMING.tickMs);
+  assert.deepEqual(socket.sent, []);
+  clock.sleep(TIMING.hiddenGapMs + 1);
+  clock.pass(TIMING.tickMs);
+  assert.deepEqual(socket.names, ["sync_request"]);
+});
+
+test("a department that says nothing is asked after; heartbeats are enough to say", () => {
+  goLive();
+  for (let n = 0; n < 10; n += 1) {
+    clock.pass(30_000);
+    socket.tell("department_heartbeat", { department_id: ID, revision: 5 });
+  }
+  assert.deepEqual(socket.sent, []);
+  clock.pass(TIMING.silenceMs + TIMING.tickMs);
+  assert.deepEqual(socket.names, ["sync_request"]);
+  socket.answer(5, []);
+  assert.equal(department.state, "live");
+});
+
+test("a server that hung up is returned to, ever more slowly", () => {
+  goLive();
+  socket.lose({ hungUp: true });
+  assert.equal(department.state, "offline");
+  clock.pass(TIMING.retryMs);
+  assert.equal(socket.connects, 1);
+  socket.active = false;
+  socket.tell("connect_error", new Error("refused"));
+  assert.equal(errors.at(-1).error, "connect_failed");
+  clock.pass(TIMING.retryMs - 1);
+  assert.equal(socket.connects, 1);
+  clock.pass(TIMING.retryMs + 1);
+  assert.equal(socket.connects, 2);
+  socket.open();
+  assert.deepEqual(socket.last.payload, { department_id: ID, sync_token: "t5" });
+});
+
+test("what socket.io-client retries by itself is left to it", () => {
+  goLive();
+  socket.lose();
+  clock.pass(3_600_000);
+  assert.equal(socket.connects, 0);
+});
+
+test("waking leaves a young connection attempt alone, and replaces an old one", () => {
+  calendar.wake();
+  assert.equal(socket.connects, 0);
+  clock.pass(TIMING.wakeMs + 1);
+  calendar.wake();
+  assert.equal(socket.connects, 1);
+  calendar.wake();
+  assert.equal(socket.connects, 1);
+});
+
+test("a department opened while offline says so", () => {
+  goLive();
+  socket.lose();
+  assert.equal(calendar.department("another").state, "offline");
+});
+
+test("closed by a listener in the middle of anything, it stays closed", () => {
+  for (const moment of ["change", "state", "error"]) {
+    socket = new HandSocket();
+    calendar = new CalendarSync(() => socket, { clock, page: {} });
+    department = calendar.department(ID);
+    goLive(5);
+    department.on(moment, () => calendar.close());
+    socket.tell("event_created", created(6));
+    if (moment !== "change") socket.tell("event_created", created(8));
+    if (moment === "error") clock.pass(TIMING.answerMs);
+    assert.deepEqual([moment, department.state, calendar.state], [moment, "closed", "closed"]);
+    const { connects, sent } = socket;
+    const count = sent.length;
+    clock.pass(3_600_000);
+    assert.deepEqual([socket.connects, sent.length], [connects, count]);
+  }
+});
+
+test("closing with everything under way leaves no timer", () => {
+  goLive();
+  socket.tell("event_created", created(9));
+  calendar.close();
+  assert.equal(clock.waiting, 0);
+  calendar = new CalendarSync(() => (socket = new HandSocket()), { clock, page: {} });
+  calendar.department(ID);
+  socket.open();
+  socket.refuse("store_unavailable");
+  socket.lose({ hungUp: true });
+  calendar.close();
+  assert.equal(clock.waiting, 0);
+});

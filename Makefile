@@ -6,7 +6,7 @@ INFRA_BIN := .venv-infra/bin
 
 TEMPLATES := infrastructure/dynamodb-schema.yaml tests/infrastructure/sessions-results.yaml
 
-.PHONY: install infra-tools run test check lint lint-infra eb-bundle bench bench-migrate lock clean
+.PHONY: install infra-tools run test histories check lint lint-infra eb-bundle bench bench-migrate lock clean
 
 install: .venv/.installed node_modules/.installed
 
@@ -34,6 +34,10 @@ run: install
 
 test: install infra-tools dynamodb-local
 	$(BIN)/pytest
+
+# Hundreds of randomised histories; `make test` plays two dozen.
+histories: install
+	HISTORIES=$${HISTORIES:-400} $(BIN)/pytest tests/storage/test_histories.py
 
 lint: install
 	$(BIN)/ruff check .

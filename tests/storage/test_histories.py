@@ -1,0 +1,278 @@
+"""Randomised histories: several servers, writers and readers on one store whose index lags, kills included.
+
+After each history: no acknowledged write is lost, no read was older than a write acknowledged before it
+began, revisions are dense, and each client's state equals the store's. And the checker is checked: with
+any one of the mechanisms switched off, it finds a fault.
+
+`HISTORIES` in the environment sets the number of seeds; `make histories` runs hundreds.
+"""
+
+import os
+import random
+import threading
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+import items
+from broadcasts import Broadcasts
+from change_log import ChangeLog
+from config import Settings
+from department_service import DepartmentService
+from domain import DELETIONS, Event, new_id
+from errors import CalendarError, EventNotFound
+from event_service import EventService
+from models import DynamoDBDatabase, HeadMoved
+from snapshots import Snapshot, Snapshots
+
+SEEDS = int(os.environ.get("HISTORIES", "24"))
+PARTS = 4
+STEPS = 14
+SERVERS = 3
+USERS = 4
+
+
+class Troubled(DynamoDBDatabase):
+    """The real store, but its index shows a department as it was some reads ago, and answers get lost."""
+
+    lag = 3
+
+    def __init__(self, settings: Settings, dice: random.Random) -> None:
+        super().__init__(settings)
+        self.dice = dice
+        self._shown: dict[str, deque[list[Event]]] = {}
+
+    def indexed_events(self, department_id, first=None, last=None):
+        now = list(super().indexed_events(department_id, None, None))
+        states = self._shown.setdefault(department_id, deque([[]], maxlen=self.lag))
+        states.append(now)
+        return iter(states[0])
+
+    def commit(self, partition, head, writes):
+        changes = super().commit(partition, head, writes)
+        if self.dice.random() < 0.05:  # the answer is lost, and the resend loses the race with itself
+            raise HeadMoved(self.read_head(partition))
+        return changes
+
+
+class Room:
+    """A transport whose one client applies what it is sent by the revision rule, and syncs over holes."""
+
+    def __init__(self) -> None:
+        self.client: Client | None = None
+
+    def emit(self, name, payload, to=None):
+        if self.client:
+            self.client.receive(name, payload)
+
+    def start_background_task(self, target, *args):
+        pass  # the history itself says when the poll runs
+
+    def sleep(self, seconds):
+        pass
+
+    def enter_room(self, *_, **__):
+        pass
+
+    def leave_room(self, *_, **__):
+        pass
+
+    def close_room(self, *_, **__):
+        pass
+
+
+class Client:
+    """What a browser holds of one department: by the revision rule alone, without asking again."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.revision = snapshot.revision
+        self.events = dict(snapshot.events)
+        self.faults: list[str] = []
+
+    def receive(self, name: str, payload: dict) -> None:
+        if name == "sync_response":
+            self.revision = payload["revision"]
+            self.events = {e["id"]: Event(**e) for e in payload["events"]}
+        elif name.startswith("event_") and payload["revision"] > self.revision:
+            if payload["revision"] != self.revision + 1:
+                self.faults.append(f"hole: {self.revision} then {payload['revision']}")
+            self.revision = payload["revision"]
+            if name == "event_deleted":
+                self.events.pop(payload["id"], None)
+            else:
+                self.events[payload["id"]] = Event(**payload)
+
+
+class Server:
+    """The parts of one server process; killing it forgets all that it kept."""
+
+    def __init__(self, db: DynamoDBDatabase, department_id: str) -> None:
+        self.log = ChangeLog(db)
+        self.snapshots = Snapshots(db, 10_000_000)
+        self.events = EventService(db, self.log, self.snapshots)
+        self.room = Room()
+        self.broadcasts = Broadcasts(self.room, db, self.snapshots)
+        self.log.on_commit(self.snapshots.on_commit)
+        self.log.on_commit(self.broadcasts.on_commit)
+        self.broadcasts.join(self.room, "member", department_id)
+        self.room.client = self.client = Client(self.snapshots.whole(self.snapshots.current(department_id)))
+
+    def poll(self, department_id: str) -> None:
+        cursor = self.broadcasts._cursors[department_id]
+        with cursor.lock:
+            self.broadcasts._catch_up(department_id, cursor, cursor.place)
+
+
+@dataclass
+class History:
+    """One run: what was acknowledged, what was read, and what was found wrong."""
+
+    department: str
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    acknowledged: dict[int, str] = field(default_factory=dict)
+    """Revision to event id."""
+    edits: dict[int, dict[str, str]] = field(default_factory=dict)
+    """Revision to the fields that were changed at it, and no others."""
+    reads: list[tuple[int, int, dict[str, Event]]] = field(default_factory=list)
+    """The last revision acknowledged before it began, the revision it was of, and what it saw."""
+    faults: list[str] = field(default_factory=list)
+
+    def acknowledge(self, event: Event) -> None:
+        with self.lock:
+            self.acknowledged[event.revision] = event.id
+
+
+def step(history: History, server: Server, dice: random.Random) -> None:
+    """Let one user do one thing on one server."""
+    with history.lock:
+        known = sorted(set(history.acknowledged.values()))
+        before = max(history.acknowledged, default=0)
+    kind = dice.choice(["create", "create", "edit", "edit", "delete", "read", "read", "read"])
+    fields = {"title": str(dice.random())}
+    try:
+        if kind == "read":
+            place = server.events.department(history.department)
+            history.reads.append((before, place.revision, dict(server.events.whole(place).events)))
+        elif kind == "create" or not known:
+            fields["event_date"] = f"2024-01-{dice.randint(10, 28)}"
+            history.acknowledge(server.events.create_event(history.department, fields).entity)
+        elif kind == "edit":
+            fields = {dice.choice(["title", "description", "time"]): str(dice.random())}
+            event = server.events.update_event(dice.choice(known), fields)
+            history.edits[event.revision] = fields
+            history.acknowledge(event)
+        else:
+            server.events.delete_event(dice.choice(known))
+    except EventNotFound:
+        pass  # somebody else deleted it
+    except CalendarError as error:
+        history.faults.append(f"{kind}: {error}")
+
+
+def run(settings: Settings, seed: int) -> list[str]:
+    """Play one history; return what was found wrong with it."""
+    db = Troubled(settings, random.Random(seed))
+    founder = DepartmentService(db, ChangeLog(db), lambda *_: None)
+    department = founder.create_department(new_id()).entity.id
+    history = History(department)
+    servers = [Server(db, department) for _ in range(SERVERS)]
+
+    def user(number: int) -> None:
+        dice = random.Random(seed * 100 + number)
+        for _ in range(STEPS):
+            step(history, servers[dice.randrange(SERVERS)], dice)
+            if dice.random() < 0.1:
+                servers[dice.randrange(SERVERS)].poll(department)
+            if dice.random() < 0.05:  # killed and started again; its client reconnects
+                servers[dice.randrange(SERVERS)] = Server(db, department)
+
+    with ThreadPoolExecutor(USERS) as pool:
+        for done in [pool.submit(user, number) for number in range(USERS)]:
+            done.result()
+    judge(history, db, servers)
+    return history.faults
+
+
+def judge(history: History, db: DynamoDBDatabase, servers: list[Server]) -> None:
+    """After quiet, replay the log: every read and every client must be what it says, no more, no less."""
+    changes = db.changes_after(history.department, 0)
+    head = db.read_head(history.department)
+    assert head is not None
+    if [change.revision for change in changes] != list(range(1, head.revision + 1)):
+        history.faults.append("revisions are not dense")
+    states: list[dict[str, Event]] = [{}]
+    for change in changes:
+        state = {id: event for id, event in states[-1].items() if id != change.entity.id}
+        states.append(state if change.type in DELETIONS else state | {change.entity.id: change.entity})
+    for revision, event_id in history.acknowledged.items():
+        if revision > head.revision or changes[revision - 1].entity.id != event_id:
+            history.faults.append(f"acknowledged and lost: revision {revision}")
+    for before, revision, seen in history.reads:
+        if revision < before:
+            history.faults.append(f"read revision {revision} after {before} was acknowledged")
+        if seen != states[revision]:
+            history.faults.append(f"read of revision {revision} differs from the log")
+    for revision, fields in history.edits.items():
+        after = states[revision][history.acknowledged[revision]]
+        before_it = states[revision - 1].get(after.id)
+        if before_it is None:
+            history.faults.append(f"the edit at revision {revision} brought back what was deleted")
+        elif after != replace(before_it, **fields, revision=revision, last_modified=after.last_modified):
+            history.faults.append(f"the edit at revision {revision} undid another")
+    for event in states[-1].values():
+        if db.find_event(event.id) != event:
+            history.faults.append(f"the table differs from the log: {event.id}")
+    for server in servers:
+        server.poll(history.department)
+        history.faults += server.client.faults
+        if server.client.events != states[-1]:
+            history.faults.append(f"a client stands at {server.client.revision} and differs from the log")
+
+
+@pytest.fixture
+def engine_settings(engine, monkeypatch) -> Settings:
+    settings = Settings(dynamodb_endpoint_url=engine.url)
+    DynamoDBDatabase(settings).create_tables(report=lambda line: None)
+    return settings
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("part", range(PARTS))
+def test_no_history_loses_a_write_or_shows_an_older_state(engine_settings, part):
+    for seed in range(part, SEEDS, PARTS):
+        assert run(engine_settings, seed) == [], f"seed {seed}"
+
+
+def kept_without_asking(self, department_id):
+    return self._kept.get(department_id) or self._keep(
+        self._load(self._db.read_head(department_id), department_id)
+    )
+
+
+def pushed_without_looking(self, partition, head, changes):
+    if cursor := self._cursors.get(partition):
+        with cursor.lock:
+            self._push(partition, cursor, head, changes)
+
+
+SWITCHED_OFF = {
+    "the log laid over the index": (DynamoDBDatabase, "recent_changes", lambda *_: []),
+    "asking the head before a read": (Snapshots, "_refresh", kept_without_asking),
+    "looking for holes before a push": (Broadcasts, "on_commit", pushed_without_looking),
+    "pushing what others committed": (Broadcasts, "_catch_up", lambda *_: None),
+    "recognising an own commit": (ChangeLog, "_recognise", lambda *_: None),
+    "the condition on the state that was edited": (
+        items,
+        "_unchanged",
+        lambda revision: ("attribute_exists(id) OR :seen = :seen", {":seen": {"N": str(revision)}}),
+    ),
+}
+
+
+@pytest.mark.parametrize("mechanism", SWITCHED_OFF)
+def test_the_checker_notices_when_a_mechanism_is_switched_off(engine_settings, monkeypatch, mechanism):
+    owner, name, broken = SWITCHED_OFF[mechanism]
+    monkeypatch.setattr(owner, name, broken)
+    assert any(run(engine_settings, seed) for seed in range(20))

@@ -2,7 +2,7 @@
 
 import logging
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import orjson
@@ -28,12 +28,14 @@ from department_service import DepartmentService
 from domain import REGISTRY
 from errors import SetupError, StoreUnavailable
 from event_service import EventService
-from hints import Hints
 from models import DynamoDBDatabase
 from schemas import BODY_MAX
 from snapshots import Snapshots
 from sockets import Messages
 from wire import engine_logger
+
+if TYPE_CHECKING:
+    from hints import Hints
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +73,7 @@ class Calendar:
     departments: DepartmentService
     events: EventService
     broadcasts: Broadcasts
-    hints: Hints | None
+    hints: "Hints | None"
     leaving: bool = False
 
     def require_ready(self) -> None:
@@ -128,8 +130,11 @@ def create_app(settings: Settings, db: DynamoDBDatabase | None = None) -> APIFla
     broadcasts = Broadcasts(socketio, db, snapshots)
     change_log.on_commit(snapshots.on_commit)
     change_log.on_commit(broadcasts.on_commit)
-    hints = Hints(settings.redis_url, socketio) if settings.redis_url else None
-    if hints:
+    hints = None
+    if settings.redis_url:
+        from hints import Hints  # the Redis library costs 6 MB that most servers need not pay
+
+        hints = Hints(settings.redis_url, socketio)
         change_log.on_commit(hints.on_commit)
     departments = DepartmentService(db, change_log, socketio.start_background_task)
     events = EventService(db, change_log, snapshots)

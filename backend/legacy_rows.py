@@ -14,7 +14,7 @@ from typing import Any
 from domain import Department, Event, fold_text, timestamp
 from errors import ValidationFailed
 from legacy_files import Row
-from legacy_text import read_date, read_moment, repair
+from legacy_text import names_a_day, read_date, read_moment, repair
 from schemas import DepartmentNew, EventNew
 
 NAMESPACE = uuid.UUID("6f1c64f0-2f0e-5d1b-9c52-0d7d3a4f8e21")
@@ -144,8 +144,8 @@ class RowReader:
         fields, left = self._fields(row, _EVENT_FIELDS, _EVENT_ALIASES)
         for key in reversed(row.keys):  # nearer keys win, the row's own fields over all
             key = self._key(row, key)
-            if day := read_date(key):
-                fields.setdefault("event_date", day)
+            if names_a_day(key):
+                fields.setdefault("event_date", key)
             else:
                 fields.setdefault("department_id", key)
         reference = _reference(fields.pop("department_id", None), "department_id")

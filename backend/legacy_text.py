@@ -86,6 +86,11 @@ def read_date(text: str) -> str | None:
         return None
 
 
+def names_a_day(text: str) -> bool:
+    """Tell whether text is written as a date, be there such a day or not."""
+    return bool(_DATE.fullmatch(text.strip()) or read_date(text))
+
+
 def read_moment(value: str | float) -> datetime | None:
     """Read a timestamp: ISO with or without zone, `/Date(ms)/` of .NET, or seconds or ms since 1970.
 

@@ -1,0 +1,22 @@
+"""The benchmark runs and prints every row; how fast anything is, no test says."""
+
+import subprocess
+import sys
+
+from running import ROOT, hermetic_env
+
+
+def test_a_quick_run_prints_every_row():
+    done = subprocess.run(
+        [sys.executable, "benchmarks/bench.py", "--quick"],
+        cwd=ROOT,
+        env=hermetic_env(),
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    for name in ("list of 200 events", "create", "clients connect and sync", "idle memory"):
+        assert sum(line.startswith((name, f"20 {name}")) for line in done.stdout.splitlines()) == 1, (
+            done.stdout
+        )

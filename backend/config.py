@@ -54,7 +54,7 @@ class Settings:
             departments_table=text("DEPARTMENTS_TABLE", cls.departments_table),
             events_table=text("EVENTS_TABLE", cls.events_table),
             changes_table=text("CHANGES_TABLE", cls.changes_table),
-            dynamodb_endpoint_url=text("DYNAMODB_ENDPOINT_URL"),
+            dynamodb_endpoint_url=_endpoint(text("DYNAMODB_ENDPOINT_URL")),
             embedded_data_dir=Path(data_dir).resolve() if data_dir else cls.embedded_data_dir,
             production=_choice("FLASK_ENV", text("FLASK_ENV", "development"), "development", "production")
             == "production",
@@ -85,6 +85,15 @@ class Settings:
                 "FLASK_ENV=production에서는 CORS_ORIGINS=* 를 쓸 수 없습니다. "
                 "허용할 주소를 쉼표로 나열하세요. 예: CORS_ORIGINS=https://calendar.example.com"
             )
+
+
+def _endpoint(value: str) -> str:
+    if value and value != EMBEDDED and not value.startswith(("http://", "https://")):
+        raise SetupError(
+            f"DYNAMODB_ENDPOINT_URL={value} 값을 쓸 수 없습니다. 비우거나(AWS), embedded 또는 "
+            "http://, https://로 시작하는 주소를 쓰세요."
+        )
+    return value
 
 
 def _number(name: str, value: str, default: int) -> int:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -311,3 +312,24 @@ class Doorway:
 def test_the_engine_file_tells_what_serves(engine_dir, engine):
     assert json.loads((engine_dir / "engine.json").read_text())["keeps_nothing"] is False
     assert engine.url.startswith("http://127.0.0.1:")
+
+
+def test_where_no_engine_is_to_be_had_moto_stands_in_and_says_loudly_that_it_keeps_nothing(
+    tmp_path, settings
+):
+    """A checkout without node_modules, as on a platform that the engine has no binary for."""
+    backend = tmp_path / "checkout" / "backend"
+    shutil.copytree(BACKEND, backend, ignore=shutil.ignore_patterns("__pycache__", ".env"))
+    script = "from models import DynamoDBDatabase; DynamoDBDatabase().create_tables()"
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=backend,
+        env=hermetic_env(**settings),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "✓ departments 테이블이 생성되었습니다." in done.stdout
+    assert "종료하면 데이터가 모두 사라집니다!" in done.stderr
+    wait_for(lambda: engine_pids(settings) == [])

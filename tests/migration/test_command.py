@@ -496,7 +496,7 @@ def test_a_terminal_of_another_encoding_still_shows_the_korean_lines(desk: Desk)
 
 def test_an_unexpected_failure_is_no_bare_traceback(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     desk.copy("shape_list")
-    monkeypatch.setenv("DYNAMODB_ENDPOINT_URL", "no address")
+    monkeypatch.setenv("AWS_REGION", "no region")
     run = desk.migrate()
     assert run.status == 2
     assert run.err.splitlines()[-1].startswith("예상하지 못한 오류로 멈췄습니다")

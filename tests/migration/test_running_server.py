@@ -1,58 +1,15 @@
 """A server that runs during a migration shows the migrated events to a connected client, without restart."""
 
 import contextlib
-import os
-import socket
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import requests
 import socketio
 
-from migration_store import BACKEND, SAMPLES, Store, command
-
-
-def wait_for(condition: Callable[[], Any], what: str, seconds: float = 20.0) -> Any:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if value := condition():
-            return value
-        time.sleep(0.02)
-    raise AssertionError(f"waited {seconds} s in vain for {what}")
-
-
-@contextlib.contextmanager
-def server(environment: dict[str, str], log: Path) -> Iterator[str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "FLASK_", "DYNAMODB_"))}
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "flask", "run", "--host=127.0.0.1", f"--port={port}"],
-            cwd=BACKEND,
-            env=inherited | environment,
-            stdout=output,
-            stderr=output,
-        )
-    url = f"http://127.0.0.1:{port}"
-
-    def ready() -> bool:
-        assert process.poll() is None, log.read_text()
-        with contextlib.suppress(requests.ConnectionError):
-            return requests.get(f"{url}/readyz", timeout=5).ok
-        return False
-
-    try:
-        wait_for(ready, "the server")
-        yield url
-    finally:
-        process.terminate()
-        process.wait(15)
+from migration_store import SAMPLES, Store, command
+from running import running_server, wait_for
 
 
 @contextlib.contextmanager
@@ -72,7 +29,11 @@ def client(url: str) -> Iterator[tuple[socketio.Client, list[tuple[str, Any]]]]:
 
 def test_a_connected_client_is_given_the_migrated_events(store: Store, tmp_path: Path) -> None:
     environment = store.embedded()
-    with server(environment, tmp_path / "server.log") as url, client(url) as (connected, received):
+    with (
+        running_server(tmp_path, "flask", environment) as server,
+        client(server.url) as (connected, received),
+    ):
+        url = server.url
         answer = requests.post(f"{url}/api/departments", json={"name": "개발팀"}, timeout=10)
         department_id = answer.json()["department"]["id"]
         before = requests.get(f"{url}/api/events/{department_id}", timeout=10).json()
@@ -93,7 +54,7 @@ def test_a_connected_client_is_given_the_migrated_events(store: Store, tmp_path:
             full = [p for name, p in received if name == "sync_response" and p["full"]]
             return full and {e["title"] for e in full[-1]["events"]} == {"팀 회의", "제품 발표"} and full[-1]
 
-        push = wait_for(pushed, "the events to be pushed")
+        push = wait_for(pushed, what="the events to be pushed")
         assert push["department_id"] == department_id
         now = requests.get(f"{url}/api/events/{department_id}", timeout=10).json()
         assert now["events"] == push["events"]
@@ -105,13 +66,17 @@ def test_a_connected_client_is_given_the_migrated_events(store: Store, tmp_path:
         assert (stale.status_code, stale.json()["error"]) == (410, "sync_token_expired")
         wait_for(
             lambda: "인사팀" in [p["name"] for name, p in received if name == "department_created"],
-            "the new department",
+            what="the new department",
         )
 
 
 def test_writes_go_on_after_a_migration_and_follow_its_revision(store: Store, tmp_path: Path) -> None:
     environment = store.embedded()
-    with server(environment, tmp_path / "server.log") as url, client(url) as (connected, received):
+    with (
+        running_server(tmp_path, "flask", environment) as server,
+        client(server.url) as (connected, received),
+    ):
+        url = server.url
         made = requests.post(f"{url}/api/departments", json={"name": "개발팀"}, timeout=10).json()
         department_id = made["department"]["id"]
         event = {"title": "먼저", "event_date": "2024-01-01"}
@@ -130,6 +95,7 @@ def test_writes_go_on_after_a_migration_and_follow_its_revision(store: Store, tm
         assert [e["title"] for e in listed["events"]] == ["먼저", "나중", "옮긴 일"]
         assert [e["revision"] for e in listed["events"]] == [1, revision, revision - 1]
         full = wait_for(
-            lambda: [p for n, p in received if n == "sync_response" and len(p["events"]) >= 2], "a full sync"
+            lambda: [p for n, p in received if n == "sync_response" and len(p["events"]) >= 2],
+            what="a full sync",
         )
         assert full[0]["full"]

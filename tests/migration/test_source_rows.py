@@ -221,4 +221,4 @@ def test_every_repair_is_told_with_its_place() -> None:
 def test_a_key_that_is_an_impossible_date_is_refused_as_such():
     row = Row("2024-02-30[0]", ("2024-02-30",), {"department_id": 7, "title": "회의"})
     with pytest.raises(RowRefused, match="날짜 '2024-02-30'"):
-        RowReader(Remarks(), repairing=True).event(row, known())
+        RowReader(Remarks()).event(row, known())

@@ -68,7 +68,9 @@ def test_production_refuses_every_origin_and_says_what_to_set():
     assert Settings.from_env({"CORS_ORIGINS": "*"}).cors_origins == ("*",)
 
 
-@pytest.mark.parametrize("name", ["FLASK_ENV", "LOG_LEVEL", "AUTH", "SNAPSHOT_CACHE_MB"])
+@pytest.mark.parametrize(
+    "name", ["FLASK_ENV", "LOG_LEVEL", "AUTH", "SNAPSHOT_CACHE_MB", "DYNAMODB_ENDPOINT_URL"]
+)
 def test_a_value_that_does_not_exist_is_refused_by_name(name):
     with pytest.raises(SetupError, match=f"(?i){name}=nonsense"):
         Settings.from_env({name: "nonsense"})

@@ -12,9 +12,9 @@ from errors import (
     EventNotFound,
     SyncTokenExpired,
 )
-from event_service import EventService
+from event_service import EventService, ListQuery
 from models import DynamoDBDatabase
-from snapshots import Snapshots
+from snapshots import Snapshot, Snapshots
 
 
 class Calendar:
@@ -239,6 +239,46 @@ def test_readers_on_other_servers_see_acknowledged_writes_though_the_index_lags(
     assert reader.titles(department.id) == ["둘"]
     calendar.events.delete_event(event.id)
     assert reader.titles(department.id) == []
+
+
+def test_a_department_beyond_its_share_is_read_by_range_and_is_as_current(calendar):
+    department = calendar.departments.create_department("개발팀").entity.id
+    small = Calendar(calendar.db, budget_bytes=20_000)
+    for day in range(10, 20):
+        calendar.add(department, f"{day}", date=f"2024-01-{day}")
+    small.events.department(department)  # found too large to be kept
+    place = small.events.department(department)
+    assert not isinstance(place, Snapshot)
+    assert place.revision == 10
+    moved = calendar.add(department, "옮길 것", date="2024-01-12")
+    calendar.events.update_event(moved.id, {"event_date": "2024-02-01"})
+
+    def titles(**query) -> list[str]:
+        here = small.events.department(department)
+        return [event.title for event in small.events.page(here, ListQuery(**query)).events]
+
+    assert titles(first="2024-01-12", last="2024-01-13") == ["12", "13"]
+    assert titles(first="2024-01-19") == ["19", "옮길 것"]
+    assert len(titles()) == 11
+    assert small.events.get_event(department, moved.id).event_date == "2024-02-01"
+    delta = small.events.changes_since(department, place.sync_token, 10)
+    assert [change.revision for change in delta.changes] == [11, 12]
+    calendar.departments.delete_department(department)
+    with pytest.raises(DepartmentNotFound):
+        small.events.department(department)
+
+
+def test_kept_departments_stay_within_the_budget_the_least_used_going_first(calendar):
+    departments = [calendar.departments.create_department(f"{n}").entity.id for n in range(6)]
+    for department in departments:
+        calendar.add(department)
+    small = Calendar(calendar.db, budget_bytes=5_000)
+    for department in [*departments[:4], departments[0], *departments[4:]]:
+        small.events.department(department)
+    kept = list(small.snapshots._kept)
+    assert departments[0] in kept
+    assert departments[1] not in kept
+    assert sum(s.size for s in small.snapshots._kept.values()) == small.snapshots._kept_bytes <= 5_000
 
 
 def test_deltas_tell_exactly_what_followed_a_token(calendar):

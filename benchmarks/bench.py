@@ -13,7 +13,9 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import requests
 
@@ -21,8 +23,15 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "backend")]
 
 import local_engine  # noqa: E402 - found by the line above
+from change_log import ChangeLog  # noqa: E402
+from config import Settings  # noqa: E402
+from domain import ChangeType, Event, Write, new_id  # noqa: E402
 from doors_client import Api  # noqa: E402
+from dynamo_client import DynamoClient  # noqa: E402
+from event_service import EventService  # noqa: E402
+from models import DynamoDBDatabase  # noqa: E402
 from running import free_port, running_server, wait_for  # noqa: E402
+from snapshots import Snapshots  # noqa: E402
 
 EVENT = {
     "event_date": "2024-01-20",
@@ -58,6 +67,49 @@ def storm(url: str, department: str, clients: int, token: str = "") -> float:
     command = ["node", "benchmarks/storm.mjs", url, department, str(clients), token]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, check=True, timeout=60)
     return float(done.stdout)
+
+
+class Counting(DynamoClient):
+    """Counts requests and the capacity units that the store says they took."""
+
+    requests, units = 0, 0.0
+
+    def call(self, operation: str, **parameters: Any) -> dict[str, Any]:
+        answer = super().call(operation, ReturnConsumedCapacity="TOTAL", **parameters)
+        taken = answer["ConsumedCapacity"]
+        self.requests += 1
+        self.units += sum(c["CapacityUnits"] for c in (taken if isinstance(taken, list) else [taken]))
+        return answer
+
+
+def count_capacity(settings: Settings, department: str) -> None:
+    """Print what one operation of each kind asks of DynamoDB, ours on a warm department of 200 events."""
+    client = Counting(settings)
+    db = DynamoDBDatabase(settings, client)
+    snapshots, log = Snapshots(db, 100_000_000), ChangeLog(db)
+    log.on_commit(snapshots.on_commit)
+    events = EventService(db, log, snapshots)
+    token = events.department(department).sync_token
+
+    def commit(count: int) -> None:
+        draft = Event(id="", department_id=department, **EVENT)
+        drafts = [replace(draft, id=new_id()) for _ in range(count)]
+        if head := db.read_head(department):
+            db.commit(department, head, [Write(type=ChangeType.EVENT_CREATED, entity=d) for d in drafts])
+
+    operations: tuple[tuple[str, int, Callable[[], object]], ...] = (
+        ("create, alone", 1, lambda: events.create_event(department, EVENT)),
+        ("create, in a group of 32 (its own head read)", 32, lambda: commit(32)),
+        ("list, after another server's writes", 1, lambda: events.department(department)),
+        ("list, warm", 1, lambda: events.department(department)),
+        ("delta of a client that missed all this", 1, lambda: events.changes_since(department, token, 1_000)),
+        ("list as the peer does it: query the index", 1, lambda: list(db.indexed_events(department))),
+    )
+    print(f"\n{'DynamoDB per operation':<48}{'requests':>10}{'units':>10}")
+    for name, count, operation in operations:
+        client.requests, client.units = 0, 0.0
+        operation()
+        print(f"{name:<48}{client.requests / count:>10.2f}{client.units / count:>10.2f}")
 
 
 def resident_mb(pid: int) -> float:
@@ -145,6 +197,7 @@ def main() -> None:
                 less=True,
             )
             row("idle memory, MB resident", idle, peer_idle, "ours < 90 MB", less=True)
+            count_capacity(Settings(dynamodb_endpoint_url="embedded", embedded_data_dir=data), read)
 
 
 if __name__ == "__main__":

@@ -54,6 +54,8 @@ class Client:
         self._changed = threading.Condition()
         self.sio = socketio.Client(reconnection=False)
         self.sio.on("*", self._note)
+        # python-engineio hands each message to a thread of its own, which would shuffle what arrived.
+        self.sio.eio._trigger_event = functools.partial(_at_once, self.sio.eio._trigger_event)
         self.sio.connect(url, transports=[transport], **options)
 
     def _note(self, name: str, *payload: Any) -> None:
@@ -84,3 +86,7 @@ class Client:
             websocket = self.sio.eio.ws
             websocket.close = functools.partial(websocket.close, timeout=0.1)  # for the echo, else 3 s
         self.sio.disconnect()
+
+
+def _at_once(trigger: Any, event: str, *arguments: Any, **options: Any) -> Any:
+    return trigger(event, *arguments, **{**options, "run_async": False})

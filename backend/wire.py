@@ -124,6 +124,10 @@ class _Checked:
             return None
         return data
 
+    def close(self, *reason: Any) -> None:
+        with contextlib.suppress(OSError):  # its client may have reset the connection
+            self._websocket.close(*reason)
+
     def sever(self) -> None:
         """Shut the TCP connection under a writer that waits for its client."""
         inner = getattr(self._websocket, "ws", None)  # simple-websocket; eventlet's has its socket itself

@@ -1,10 +1,14 @@
 """Socket.IO on every kind of server and both transports: messages, acknowledgements, errors, joining."""
 
 import contextlib
+import socket
+import struct
 
 import pytest
 import requests
 import websocket
+
+from running import wait_for
 
 NOBODY = "805d0fbd-dd60-412e-a9e7-4097e872610f"
 UPGRADE = {
@@ -234,6 +238,19 @@ def test_a_frame_that_is_no_packet_ends_its_connection_at_once(server):
         wire.send("x")
         opcode, _ = wire.recv_data(control_frame=True)
         assert opcode == websocket.ABNF.OPCODE_CLOSE
+
+
+def test_clients_that_reset_their_connections_leave_no_traceback(server):
+    url = f"{server.url}/socket.io/?EIO=4&transport=websocket"
+    told = server.log.count("a frame that is no packet")
+    for _ in range(200):
+        with raw_websocket(url) as wire:
+            wire.recv()
+            wire.send("x")
+            wire.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    wait_for(lambda: server.log.count("a frame that is no packet") == told + 200)
+    assert requests.get(f"{server.url}/healthz", timeout=5).ok
+    assert "Traceback" not in server.log
 
 
 def test_a_second_upgrade_of_one_connection_is_refused(server):

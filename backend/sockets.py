@@ -8,7 +8,6 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from flask import request
 from flask_socketio import SocketIO
 
 import wire
@@ -35,54 +34,58 @@ class Messages:
     """The handlers of every message, registered on a Socket.IO server."""
 
     def __init__(self, socketio: SocketIO, broadcasts: Broadcasts, events: EventService) -> None:
-        self._rooms = socketio.server
+        self._rooms = server = socketio.server
         self._broadcasts = broadcasts
         self._events = events
-        wire.harden(socketio.server)
-        socketio.on_event("connect", self._connect)
-        socketio.on_event("disconnect", self._disconnect)
+        wire.harden(server)
+        # Past Flask-SocketIO, which would open a request context and a session for each message.
+        server.on("connect", self._connect)
+        server.on("disconnect", self._disconnect)
         for name, handler in (
             ("join_department", self._join_department),
             ("leave_department", self._leave_department),
             ("sync_request", self._sync_request),
-            ("*", self._unknown),
         ):
-            socketio.on_event(name, self._answering(handler))
+            server.on(name, self._answering(handler))
+        server.on("*", self._unknown)
 
-    def _connect(self, _auth: object = None) -> None:
-        self._broadcasts.connect(_sid())
+    def _connect(self, sid: str, _environ: object, _auth: object = None) -> None:
+        self._broadcasts.connect(sid)
 
-    def _disconnect(self, _reason: object = None) -> None:
-        self._broadcasts.disconnect(_sid())
+    def _disconnect(self, sid: str, _reason: object = None) -> None:
+        self._broadcasts.disconnect(sid)
 
-    def _join_department(self, *payload: Any) -> dict[str, Any]:
+    def _join_department(self, sid: str, *payload: Any) -> dict[str, Any]:
         message = SyncMessage.model_validate(_only(payload))
         department_id = parse_id(message.department_id)
-        self._broadcasts.join(self._rooms, _sid(), department_id)
+        self._broadcasts.join(self._rooms, sid, department_id)
         if message.sync_token:
             missed = self._sync(department_id, message.sync_token)
             place = {name: missed[name] for name in ("department_id", "revision", "sync_token")}
-            self._broadcasts.joined(_sid(), place)
-            self._broadcasts.sync_response(_sid(), missed)
+            self._broadcasts.joined(sid, place)
+            self._broadcasts.sync_response(sid, missed)
         else:
             place = place_in(self._events.department(department_id))
-            self._broadcasts.joined(_sid(), place)
+            self._broadcasts.joined(sid, place)
         return place
 
-    def _leave_department(self, *payload: Any) -> dict[str, Any]:
+    def _leave_department(self, sid: str, *payload: Any) -> dict[str, Any]:
         department_id = parse_id(LeaveMessage.model_validate(_only(payload)).department_id)
-        self._broadcasts.leave(self._rooms, _sid(), department_id)
-        self._broadcasts.left(_sid(), department_id)
+        self._broadcasts.leave(self._rooms, sid, department_id)
+        self._broadcasts.left(sid, department_id)
         return {"department_id": department_id}
 
-    def _sync_request(self, *payload: Any) -> dict[str, Any]:
+    def _sync_request(self, sid: str, *payload: Any) -> dict[str, Any]:
         message = SyncMessage.model_validate(_only(payload))
         answer = self._sync(parse_id(message.department_id), message.sync_token)
-        self._broadcasts.sync_response(_sid(), answer)
+        self._broadcasts.sync_response(sid, answer)
         return {name: answer[name] for name in ("department_id", "full", "revision", "sync_token")}
 
-    def _unknown(self, name: Any, *_payload: Any) -> dict[str, Any]:
-        raise UnknownMessage(f"서버가 모르는 메시지입니다: {str(name)[:100]}")
+    def _unknown(self, name: Any, sid: str, *payload: Any) -> dict[str, Any]:
+        def refuse(*_: Any) -> dict[str, Any]:
+            raise UnknownMessage(f"서버가 모르는 메시지입니다: {str(name)[:100]}")
+
+        return self._answering(refuse)(sid, *payload)
 
     def _sync(self, department_id: str, token: str) -> dict[str, Any]:
         """Return what was missed since a token; everything when it is empty, expired or too far back."""
@@ -101,9 +104,9 @@ class Messages:
         """Wrap a handler so that it answers every message with the envelope of REST."""
 
         @functools.wraps(handler)
-        def answer(*payload: Any) -> dict[str, Any]:
+        def answer(sid: str, *payload: Any) -> dict[str, Any]:
             try:
-                return {"success": True, **handler(*payload)}
+                return {"success": True, **handler(sid, *payload)}
             except CalendarError as error:
                 envelope = error.envelope()
             except SetupError:
@@ -113,7 +116,7 @@ class Messages:
                 log.exception("message handler failed")
                 envelope = failure_envelope("internal_error", "서버 오류가 발생했습니다.")
             if not wire.acknowledged.get():
-                self._broadcasts.error(_sid(), envelope)
+                self._broadcasts.error(sid, envelope)
             return envelope
 
         return answer
@@ -126,8 +129,3 @@ def _only(payload: tuple[Any, ...]) -> Any:
             [{"field": "body", "rule": "model_type", "message": "JSON 객체 하나여야 합니다."}]
         )
     return payload[0]
-
-
-def _sid() -> str:
-    sid: str = request.sid  # type: ignore[attr-defined] # Flask-SocketIO adds it
-    return sid

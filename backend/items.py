@@ -239,15 +239,17 @@ class Tables:
             },
         ]
 
-    def write_parts(self, partition: str, write: Write, revision: int, now: datetime) -> list[Part]:
-        """Build what one write adds to its transaction; the head's own update is `move_head`."""
+    def write_parts(self, partition: str, write: Write, change: Change, now: datetime) -> list[Part]:
+        """Build what one write, to become that change, adds to its transaction; the head's own update is
+        `move_head`.
+        """
         row = self._put(
             self.changes,
-            change_key(partition, revision),
-            change_to_item(partition, change_of(write, revision), now),
+            change_key(partition, change.revision),
+            change_to_item(partition, change, now),
             "attribute_not_exists(revision)",
         )
-        entity = write.entity.at_revision(revision)
+        entity = change.entity
         # A repetition fails several conditions; the first to be looked at says what it is.
         parts = [self._receipt_part(write.receipt, entity, now)] if write.receipt else []
         if isinstance(entity, Event):

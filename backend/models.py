@@ -140,24 +140,26 @@ class DynamoDBDatabase:
         now = utc_now()
         parts: list[items.Part] = []
         owners: list[int] = []
+        changes: list[Change] = []
         touched: set[str] = set()
         size = 0
         for position, write in enumerate(writes):
-            more = self._tables.write_parts(partition, write, head.revision + position + 1, now)
+            change = items.change_of(write, head.revision + position + 1)
+            more = self._tables.write_parts(partition, write, change, now)
             size += sum(part.size for part in more)
             keys = {part.key for part in more}
             full = len(parts) + len(more) >= TRANSACTION_LIMIT or size > TRANSACTION_BYTES
             if position and (full or touched & keys):
                 break
+            changes.append(change)
             parts += more
             owners += [position] * len(more)
             touched |= keys
-        count = owners[-1] + 1
-        move = self._tables.move_head(partition, head, head.revision + count, new_epoch())
+        move = self._tables.move_head(partition, head, changes[-1].revision, new_epoch())
         try:
             self._client.call("transact_write_items", TransactItems=[move, *(p.request for p in parts)])
         except RequestRejected as error:
-            if count > 1:  # one write alone says whose fault it is
+            if len(changes) > 1:  # one write alone says whose fault it is
                 return self.commit(partition, head, writes[:1])
             raise WritesRefused({0: Refusal.REJECTED}) from error
         except TransactionRefused as error:
@@ -168,10 +170,7 @@ class DynamoDBDatabase:
                 if reason == CONDITION_FAILED:
                     refusals.setdefault(owner, part.refusal)
             raise WritesRefused(refusals) from error
-        return [
-            items.change_of(write, head.revision + position + 1)
-            for position, write in enumerate(writes[:count])
-        ]
+        return changes
 
     def read_head(self, partition: str) -> Head | None:
         """Read a partition's head strongly; None when there is no such department, live or being deleted."""

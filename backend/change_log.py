@@ -111,12 +111,25 @@ class ChangeLog:
                 place.led = heir is not None
                 if not heir and place.head is None:
                     self._partitions.pop(partition, None)  # unknown ids must not pile up
+            if heir:
+                heir.wake.set()
             for waiting in group:
                 if not waiting.settled:
                     waiting.error = StoreUnavailable()  # this leader was killed on its way
+            self._wake(group)
+
+    @staticmethod
+    def _wake(group: list[_Waiting]) -> None:
+        """Wake writers one by one, so that among their answers the next group gets on its way: all of
+        them at once would be answered first, the store idle meanwhile (a third of the writes per second).
+        """
+        try:
+            for waiting in group:
                 waiting.wake.set()
-            if heir:
-                heir.wake.set()
+                time.sleep(0)
+        finally:
+            for waiting in group:
+                waiting.wake.set()
 
     def _settle(self, partition: str, place: _Partition, group: list[_Waiting]) -> None:
         """Give each write of the group its outcome, in as few transactions as its conditions allow."""

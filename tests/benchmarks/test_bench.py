@@ -18,7 +18,8 @@ def test_a_quick_run_prints_every_row():
     assert done.returncode == 0, done.stdout + done.stderr
     rows = (
         "list of 200 events, requests/s",
-        "create, requests/s",
+        "create, requests/s; the peer keeps no log",
+        "create, requests/s; the peer keeps a log",
         "20 clients connect and sync, ms",
         "idle memory, MB resident",
         "list, warm",

@@ -2,9 +2,11 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import pytest
 
+import snapshots
 from domain import Head
 from errors import DepartmentNotFound, StoreUnavailable
 from running import wait_for
@@ -41,12 +43,12 @@ def store() -> SlowStore:
 
 
 def test_readers_who_arrive_during_a_read_share_the_next_one(store):
-    snapshots = Snapshots(store, 1_000_000)
+    kept = Snapshots(store, 1_000_000)
     with ThreadPoolExecutor(50) as pool:
-        first = pool.submit(snapshots.current, "d")
+        first = pool.submit(kept.current, "d")
         wait_for(lambda: store.started == 1)
-        later = [pool.submit(snapshots.current, "d") for _ in range(49)]
-        wait_for(lambda: snapshots._lines["d"].following is not None)
+        later = [pool.submit(kept.current, "d") for _ in range(49)]
+        wait_for(lambda: kept._lines["d"].following is not None)
         store.gate.release()
         assert first.result(5).revision == 0
         wait_for(lambda: store.started == 2)
@@ -54,34 +56,55 @@ def test_readers_who_arrive_during_a_read_share_the_next_one(store):
         store.gate.release()
         assert len({id(reader.result(5)) for reader in later}) == 1
     assert store.started == 2
-    assert snapshots._lines == {}
+    assert kept._lines == {}
 
 
 def test_a_reader_never_uses_a_read_that_began_before_it_came(store):
-    snapshots = Snapshots(store, 1_000_000)
+    kept = Snapshots(store, 1_000_000)
     with ThreadPoolExecutor(2) as pool:
-        early = pool.submit(snapshots.current, "d")
+        early = pool.submit(kept.current, "d")
         wait_for(lambda: store.started == 1)
         store.head = Head(0, "new epoch")  # acknowledged to somebody before the late reader begins
-        late = pool.submit(snapshots.current, "d")
-        wait_for(lambda: snapshots._lines["d"].following is not None)
+        late = pool.submit(kept.current, "d")
+        wait_for(lambda: kept._lines["d"].following is not None)
         for _ in range(2):
             store.gate.release()
         assert early.result(5).epoch == "e"
         assert late.result(5).epoch == "new epoch"
 
 
+def test_a_read_that_follows_waits_for_those_who_come_but_not_for_ever(store, monkeypatch):
+    kept = Snapshots(store, 1_000_000)
+    with ThreadPoolExecutor(50) as pool:
+        readers = [pool.submit(kept.current, "d")]
+        wait_for(lambda: store.started == 1)
+
+        def another_comes(_seconds):
+            joined = kept._lines["d"].following.readers
+            readers.append(pool.submit(kept.current, "d"))
+            wait_for(lambda: kept._lines["d"].following.readers == joined + 1)
+
+        monkeypatch.setattr(snapshots, "time", SimpleNamespace(sleep=another_comes))
+        readers.append(pool.submit(kept.current, "d"))
+        wait_for(lambda: kept._lines["d"].following is not None)
+        for _ in range(2):
+            store.gate.release()
+        assert len({id(reader.result(5)) for reader in readers[1:]}) == 1
+    assert store.started == 2
+    assert len(readers) == 2 + snapshots.JOINING_TURNS
+
+
 @pytest.mark.parametrize("error", [StoreUnavailable(), None])
 def test_a_failure_is_told_to_all_who_shared_the_read_and_to_nobody_after(store, error):
-    snapshots = Snapshots(store, 1_000_000)
+    kept = Snapshots(store, 1_000_000)
     store.error = error
     if error is None:
         store.head = None
     with ThreadPoolExecutor(1) as pool:
-        reader = pool.submit(snapshots.current, "d")
+        reader = pool.submit(kept.current, "d")
         store.gate.release()
         with pytest.raises(type(error) if error else DepartmentNotFound):
             reader.result(5)
         store.head, store.error = Head(0, "e"), None
         store.gate.release()
-        assert pool.submit(snapshots.current, "d").result(5).revision == 0
+        assert pool.submit(kept.current, "d").result(5).revision == 0

@@ -3,7 +3,7 @@
 import gc
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 import orjson
@@ -30,14 +30,12 @@ from department_service import DepartmentService
 from domain import REGISTRY
 from errors import SetupError, StoreUnavailable
 from event_service import EventService
+from hints import Hints
 from models import DynamoDBDatabase
 from schemas import BODY_MAX
 from snapshots import Snapshots
 from sockets import Messages
 from wire import engine_logger
-
-if TYPE_CHECKING:
-    from hints import Hints
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +82,7 @@ class Calendar:
     departments: DepartmentService
     events: EventService
     broadcasts: Broadcasts
-    hints: "Hints | None"
+    hints: Hints | None
     leaving: bool = False
 
     def require_ready(self) -> None:
@@ -144,8 +142,6 @@ def create_app(settings: Settings, db: DynamoDBDatabase | None = None) -> APIFla
     change_log.on_commit(broadcasts.on_commit)
     hints = None
     if settings.redis_url:
-        from hints import Hints  # the Redis library costs 6 MB that most servers need not pay
-
         hints = Hints(settings.redis_url, socketio)
         change_log.on_commit(hints.on_commit)
     departments = DepartmentService(db, change_log, socketio.start_background_task)

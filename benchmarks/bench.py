@@ -207,7 +207,7 @@ def main() -> None:
                 aim=">= 5 x as fast",
                 less=True,
             )
-            row("idle memory, MB resident", idle, peer_idle, "ours < 90 MB", less=True)
+            row("idle memory, MB resident (dev packages too)", idle, peer_idle, "ours < 90 MB", less=True)
             count_capacity(Settings(dynamodb_endpoint_url="embedded", embedded_data_dir=data), read)
 
 

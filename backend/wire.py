@@ -5,6 +5,7 @@ they offer no setting; each hook is held by a test of tests/doors, for the day t
 """
 
 import contextlib
+import functools
 import logging
 import socket
 from collections.abc import Callable
@@ -154,6 +155,22 @@ class _WholeSends:
         return getattr(self._tcp, name)
 
 
+@functools.cache
+def _bounded_message(kind: Any, limit: int) -> Any:
+    """Bound eventlet's messages as a whole: it bounds each frame, and keeps fragments without end."""
+
+    class Bounded(kind):  # type: ignore[misc] # a class of eventlet's, which has no types
+        size = 0
+
+        def push(self, data: bytes, final: bool = False) -> None:
+            self.size += len(data)
+            if self.size > limit:
+                raise ValueError(f"over {limit} bytes")  # eventlet ends the connection
+            super().push(data, final)
+
+    return Bounded
+
+
 def _checking_frames(engine: Any) -> Callable[..., Any]:
     websocket_server = engine._async["websocket"]
     limit = int(engine.max_http_buffer_size)
@@ -161,8 +178,11 @@ def _checking_frames(engine: Any) -> Callable[..., Any]:
     def checking(handler: Any, server: Any) -> Any:
         def serve(websocket: Any) -> Any:
             connection = handler.__self__
-            if inner := getattr(websocket, "ws", None):
+            if inner := getattr(websocket, "ws", None):  # simple-websocket
                 inner.sock = _WholeSends(inner.sock)
+                inner.max_message_size = limit
+            else:
+                websocket.Message = _bounded_message(websocket.Message, limit)
             connection.checked_websocket = _Checked(websocket, limit)
             return handler(connection.checked_websocket)
 

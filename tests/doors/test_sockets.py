@@ -240,6 +240,20 @@ def test_a_frame_that_is_no_packet_ends_its_connection_at_once(server):
         assert opcode == websocket.ABNF.OPCODE_CLOSE
 
 
+def test_a_message_in_endless_fragments_is_cut_off(server):
+    """The limit of a message holds however it is sent: what is unfinished is kept in memory, too."""
+    url = f"{server.url}/socket.io/?EIO=4&transport=websocket"
+    with raw_websocket(url) as wire:
+        wire.recv()
+        part = "4" + "x" * 65_535
+        with contextlib.suppress(ConnectionError, websocket.WebSocketConnectionClosedException):
+            wire.send_frame(websocket.ABNF.create_frame(part, websocket.ABNF.OPCODE_TEXT, fin=0))
+            for _ in range(20):
+                wire.send_frame(websocket.ABNF.create_frame(part, websocket.ABNF.OPCODE_CONT, fin=0))
+            opcode, _ = wire.recv_data(control_frame=True)  # times out while the server waits for more
+            assert opcode == websocket.ABNF.OPCODE_CLOSE
+
+
 def test_clients_that_reset_their_connections_leave_no_traceback(server):
     url = f"{server.url}/socket.io/?EIO=4&transport=websocket"
     told = server.log.count("a frame that is no packet")

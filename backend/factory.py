@@ -195,8 +195,8 @@ def _spare_the_collector() -> None:
 def _repair(departments: DepartmentService) -> None:
     try:
         purged, adopted = departments.repair()
-    except (StoreUnavailable, SetupError):
-        log.exception("repair was cut off; the next start goes on")
+    except (StoreUnavailable, SetupError) as error:
+        log.warning("repair was cut off; the next start goes on: %s", error)
     else:
         log.info("repair: %d deletions finished, %d departments adopted", purged, adopted)
 

@@ -35,9 +35,9 @@ run: install
 test: install infra-tools dynamodb-local
 	$(BIN)/pytest
 
-# Hundreds of randomised histories; `make test` plays two dozen.
+# Hundreds of randomised histories, of the parts and of real servers; `make test` plays two dozen of each.
 histories: install
-	HISTORIES=$${HISTORIES:-400} $(BIN)/pytest tests/storage/test_histories.py
+	HISTORIES=$${HISTORIES:-400} $(BIN)/pytest tests/histories
 
 lint: install
 	$(BIN)/ruff check .

@@ -1,7 +1,8 @@
-"""Starts the real programs for tests: the server in each way it is run, and AWS's own DynamoDB Local."""
+"""Starts the real programs for tests: the server in each way it is run, Redis, AWS's own DynamoDB Local."""
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import redis
 import requests
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -82,12 +84,18 @@ class Server:
 
 @contextlib.contextmanager
 def running_server(
-    folder: Path, mode: str, settings: Mapping[str, str], *, ready: bool = True
+    folder: Path,
+    mode: str,
+    settings: Mapping[str, str],
+    *,
+    ready: bool = True,
+    port: int | None = None,
+    module: str = "app",
 ) -> Iterator[Server]:
-    port = free_port()
+    port = port or free_port()
     log_file = folder / f"server-{port}.log"
-    command = [part.format(port=port) for part in COMMANDS[mode]]
-    with log_file.open("wb") as log:
+    command = [part.format(port=port).replace("app:app", f"{module}:app") for part in COMMANDS[mode]]
+    with log_file.open("ab") as log:
         process = subprocess.Popen(
             command,
             cwd=BACKEND,
@@ -113,6 +121,56 @@ def is_ready(server: Server) -> bool:
         return requests.get(f"{server.url}/readyz", timeout=5).ok
     except requests.ConnectionError:
         return False
+
+
+class RedisServer:
+    """A real redis-server that can be stopped, frozen and started again on the same port."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self._folder = folder
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        program = shutil.which("redis-server")
+        assert program, "Debian's redis-server is needed, see .ci/debian-packages"
+        self.process = subprocess.Popen(
+            [
+                program,
+                "--port",
+                str(self.port),
+                "--bind",
+                "127.0.0.1",
+                "--save",
+                "",
+                "--dir",
+                str(self._folder),
+            ],
+            stdout=subprocess.DEVNULL,
+        )
+        with redis.Redis.from_url(self.url) as client:
+            wait_for(lambda: self._answers(client))
+
+    @staticmethod
+    def _answers(client: redis.Redis) -> bool:
+        with contextlib.suppress(redis.ConnectionError):
+            return bool(client.ping())
+        return False
+
+    def stop(self) -> None:
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def freeze(self) -> None:
+        assert self.process
+        self.process.send_signal(signal.SIGSTOP)  # connections stay open and nothing answers
+
+    def thaw(self) -> None:
+        assert self.process
+        self.process.send_signal(signal.SIGCONT)
 
 
 @contextlib.contextmanager

@@ -1,13 +1,9 @@
 """Servers side by side on the same tables, with and without Redis; and clients that do not read."""
 
-import contextlib
-import shutil
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 import redis
@@ -21,61 +17,8 @@ from doors_client import Api, Client
 from event_service import EventService
 from hints import Hints
 from models import DynamoDBDatabase
-from running import free_port, running_server, wait_for
+from running import RedisServer, free_port, running_server, wait_for
 from snapshots import Snapshots
-
-
-class RedisServer:
-    """A real redis-server that can be stopped, frozen and started again on the same port."""
-
-    def __init__(self, folder: Path) -> None:
-        self.port = free_port()
-        self.url = f"redis://127.0.0.1:{self.port}/0"
-        self._folder = folder
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        program = shutil.which("redis-server")
-        assert program, "Debian's redis-server is needed, see .ci/debian-packages"
-        self.process = subprocess.Popen(
-            [
-                program,
-                "--port",
-                str(self.port),
-                "--bind",
-                "127.0.0.1",
-                "--save",
-                "",
-                "--dir",
-                str(self._folder),
-            ],
-            stdout=subprocess.DEVNULL,
-        )
-        with redis.Redis.from_url(self.url) as client:
-            wait_for(lambda: self._answers(client))
-
-    @staticmethod
-    def _answers(client: redis.Redis) -> bool:
-        with contextlib.suppress(redis.ConnectionError):
-            return bool(client.ping())
-        return False
-
-    def work(self) -> None:
-        assert self.process
-
-    def stop(self) -> None:
-        if self.process:
-            self.process.kill()
-            self.process.wait()
-            self.process = None
-
-    def freeze(self) -> None:
-        assert self.process
-        self.process.send_signal(19)  # SIGSTOP: connections stay open and nothing answers
-
-    def thaw(self) -> None:
-        assert self.process
-        self.process.send_signal(18)
 
 
 @pytest.fixture

@@ -1,29 +1,28 @@
-"""Randomised histories: several servers, writers and readers on one store whose index lags, kills included.
+"""Randomised histories of the parts of several servers in one process, on one store whose index lags.
 
-After each history: no acknowledged write is lost, no read was older than a write acknowledged before it
-began, revisions are dense, and each client's state equals the store's. And the checker is checked: with
-any one of the mechanisms switched off, it finds a fault.
+Fast, and fine-grained: the poll runs when the history says, servers forget everything in the middle of it.
+And the judgement is judged: with any one of the mechanisms switched off, it finds a fault.
 
 `HISTORIES` in the environment sets the number of seeds; `make histories` runs hundreds.
 """
 
 import os
 import random
-import threading
+import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
 
 import pytest
 
-import items
 from broadcasts import Broadcasts
 from change_log import ChangeLog
 from config import Settings
 from department_service import DepartmentService
-from domain import DELETIONS, Event, new_id
+from domain import Event, new_id
 from errors import CalendarError, EventNotFound
 from event_service import EventService
+from histories.judging import History, judge
+from histories.switches import SWITCHED_OFF
 from models import DynamoDBDatabase, HeadMoved
 from snapshots import Snapshot, Snapshots
 
@@ -49,6 +48,12 @@ class Troubled(DynamoDBDatabase):
         states = self._shown.setdefault(department_id, deque([[]], maxlen=self.lag))
         states.append(now)
         return iter(states[0])
+
+    def read_head(self, partition):
+        head = super().read_head(partition)
+        if self.dice.random() < 0.3:  # the answer takes its time, and others write meanwhile
+            time.sleep(0.01)
+        return head
 
     def commit(self, partition, head, writes):
         changes = super().commit(partition, head, writes)
@@ -125,30 +130,9 @@ class Server:
             self.broadcasts._catch_up(department_id, cursor, cursor.place)
 
 
-@dataclass
-class History:
-    """One run: what was acknowledged, what was read, and what was found wrong."""
-
-    department: str
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    acknowledged: dict[int, str] = field(default_factory=dict)
-    """Revision to event id."""
-    edits: dict[int, dict[str, str]] = field(default_factory=dict)
-    """Revision to the fields that were changed at it, and no others."""
-    reads: list[tuple[int, int, dict[str, Event]]] = field(default_factory=list)
-    """The last revision acknowledged before it began, the revision it was of, and what it saw."""
-    faults: list[str] = field(default_factory=list)
-
-    def acknowledge(self, event: Event) -> None:
-        with self.lock:
-            self.acknowledged[event.revision] = event.id
-
-
 def step(history: History, server: Server, dice: random.Random) -> None:
     """Let one user do one thing on one server."""
-    with history.lock:
-        known = sorted(set(history.acknowledged.values()))
-        before = max(history.acknowledged, default=0)
+    before, known = history.so_far()
     kind = dice.choice(["create", "create", "edit", "edit", "delete", "read", "read", "read"])
     fields = {"title": str(dice.random())}
     try:
@@ -164,7 +148,9 @@ def step(history: History, server: Server, dice: random.Random) -> None:
             history.edits[event.revision] = fields
             history.acknowledge(event)
         else:
-            server.events.delete_event(dice.choice(known))
+            doomed = dice.choice(known)
+            server.events.delete_event(doomed)
+            history.deleted.add(doomed)
     except EventNotFound:
         pass  # somebody else deleted it
     except CalendarError as error:
@@ -191,51 +177,13 @@ def run(settings: Settings, seed: int) -> list[str]:
     with ThreadPoolExecutor(USERS) as pool:
         for done in [pool.submit(user, number) for number in range(USERS)]:
             done.result()
-    judge(history, db, servers)
-    return history.faults
-
-
-def judge(history: History, db: DynamoDBDatabase, servers: list[Server]) -> None:
-    """After quiet, replay the log: every read and every client must be what it says, no more, no less."""
-    changes = db.changes_after(history.department, 0)
-    head = db.read_head(history.department)
-    assert head is not None
-    if [change.revision for change in changes] != list(range(1, head.revision + 1)):
-        history.faults.append("revisions are not dense")
-    states: list[dict[str, Event]] = [{}]
-    for change in changes:
-        state = {id: event for id, event in states[-1].items() if id != change.entity.id}
-        states.append(state if change.type in DELETIONS else state | {change.entity.id: change.entity})
-    for revision, event_id in history.acknowledged.items():
-        if revision > head.revision or changes[revision - 1].entity.id != event_id:
-            history.faults.append(f"acknowledged and lost: revision {revision}")
-    for before, revision, seen in history.reads:
-        if revision < before:
-            history.faults.append(f"read revision {revision} after {before} was acknowledged")
-        if seen != states[revision]:
-            history.faults.append(f"read of revision {revision} differs from the log")
-    for revision, fields in history.edits.items():
-        after = states[revision][history.acknowledged[revision]]
-        before_it = states[revision - 1].get(after.id)
-        if before_it is None:
-            history.faults.append(f"the edit at revision {revision} brought back what was deleted")
-        elif after != replace(before_it, **fields, revision=revision, last_modified=after.last_modified):
-            history.faults.append(f"the edit at revision {revision} undid another")
-    for event in states[-1].values():
-        if db.find_event(event.id) != event:
-            history.faults.append(f"the table differs from the log: {event.id}")
+    events = judge(history, db)
     for server in servers:
-        server.poll(history.department)
+        server.poll(department)
         history.faults += server.client.faults
-        if server.client.events != states[-1]:
+        if server.client.events != events:
             history.faults.append(f"a client stands at {server.client.revision} and differs from the log")
-
-
-@pytest.fixture
-def engine_settings(engine, monkeypatch) -> Settings:
-    settings = Settings(dynamodb_endpoint_url=engine.url)
-    DynamoDBDatabase(settings).create_tables(report=lambda line: None)
-    return settings
+    return history.faults
 
 
 @pytest.mark.timeout(600)
@@ -245,34 +193,12 @@ def test_no_history_loses_a_write_or_shows_an_older_state(engine_settings, part)
         assert run(engine_settings, seed) == [], f"seed {seed}"
 
 
-def kept_without_asking(self, department_id):
-    return self._kept.get(department_id) or self._keep(
-        self._load(self._db.read_head(department_id), department_id)
-    )
+NOT_HERE = {"the receipt of a creation"}
+"""What only the histories of processes put to the test."""
 
 
-def pushed_without_looking(self, partition, head, changes):
-    if cursor := self._cursors.get(partition):
-        with cursor.lock:
-            self._push(partition, cursor, head, changes)
-
-
-SWITCHED_OFF = {
-    "the log laid over the index": (DynamoDBDatabase, "recent_changes", lambda *_: []),
-    "asking the head before a read": (Snapshots, "_refresh", kept_without_asking),
-    "looking for holes before a push": (Broadcasts, "on_commit", pushed_without_looking),
-    "pushing what others committed": (Broadcasts, "_catch_up", lambda *_: None),
-    "recognising an own commit": (ChangeLog, "_recognise", lambda *_: None),
-    "the condition on the state that was edited": (
-        items,
-        "_unchanged",
-        lambda revision: ("attribute_exists(id) OR :seen = :seen", {":seen": {"N": str(revision)}}),
-    ),
-}
-
-
-@pytest.mark.parametrize("mechanism", SWITCHED_OFF)
+@pytest.mark.parametrize("mechanism", [name for name in SWITCHED_OFF if name not in NOT_HERE])
 def test_the_checker_notices_when_a_mechanism_is_switched_off(engine_settings, monkeypatch, mechanism):
     owner, name, broken = SWITCHED_OFF[mechanism]
     monkeypatch.setattr(owner, name, broken)
-    assert any(run(engine_settings, seed) for seed in range(20))
+    assert any(run(engine_settings, seed) for seed in range(60))

@@ -1,0 +1,196 @@
+"""Randomised histories of real servers, one of each kind, on one store and one Redis, with real clients.
+
+While programs write and read through any of the servers, servers are killed and started again, Redis
+freezes and stops, the store is out of reach, its answers get lost and its index lags.
+
+`HISTORIES` in the environment sets the number of seeds; `make histories` runs hundreds.
+"""
+
+import os
+import random
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from domain import Event, new_id
+from histories.cluster import Caller, Cluster
+from histories.judging import History, judge
+from models import DynamoDBDatabase
+
+SEEDS = int(os.environ.get("HISTORIES", "24"))
+PARTS = 2
+AT_ONCE = 6
+"""Histories on one cluster at a time, so that what befalls it befalls many."""
+USERS = 3
+QUIET_S = 20.0
+"""How long clients may take to come to rest; the poll of another server's changes takes 2."""
+STEPS = 50
+
+
+class User:
+    """One program that does one thing after the other to one department, whichever server it asks."""
+
+    def __init__(self, history: History, cluster: Cluster, dice: random.Random) -> None:
+        self._history = history
+        self._dice = dice
+        self._ask = Caller(cluster, dice)
+        self._list = f"/api/events/{history.department}"
+        self._place: tuple[int, str] | None = None
+
+    def act(self) -> None:
+        for _ in range(STEPS):
+            self._dice.choice(
+                [self._create, self._create, self._edit, self._edit, self._delete, self._read, self._read]
+                + [self._catch_up] * 2
+            )()
+        self._ask.close()
+
+    def _fault(self, asked: str, answer: tuple[int, Any]) -> None:
+        self._history.faults.append(f"{asked}: {answer}")
+
+    def _create(self) -> None:
+        """Ask for one creation until it is answered, wherever: under a key it must happen once."""
+        title = new_id()
+        body = {"title": title, "event_date": f"2024-01-{self._dice.randint(10, 28)}"}
+        self._history.keyed.add(title)
+        answer = self._ask.until_answered("POST", self._list, body, **{"Idempotency-Key": title})
+        if answer[0] not in (200, 201):
+            self._fault("create", answer)
+        else:
+            self._history.acknowledge(Event(**answer[1]["event"]))
+
+    def _edit(self) -> None:
+        _, known = self._history.so_far()
+        if not known:
+            return
+        event_id = self._dice.choice(known)
+        fields = {self._dice.choice(["title", "description", "time"]): new_id()}
+        insists = {}
+        if self._dice.random() < 0.5:
+            found = self._ask("GET", f"{self._list}/{event_id}")
+            if found and found[0] == 200:
+                insists = {"If-Match": f'"{found[1]["event"]["revision"]}"'}
+        answer = self._ask("PUT", f"/api/events/{event_id}", fields, **insists)
+        if answer and answer[0] == 200:
+            event = Event(**answer[1]["event"])
+            self._history.edits[event.revision] = fields
+            if insists:
+                self._history.seen[event.revision] = int(insists["If-Match"].strip('"'))
+            self._history.acknowledge(event)
+        elif answer and answer[0] not in ((404, 412) if insists else (404,)):
+            self._fault("edit", answer)
+
+    def _delete(self) -> None:
+        _, known = self._history.so_far()
+        if not known:
+            return
+        event_id = self._dice.choice(known)
+        answer = self._ask("DELETE", f"/api/events/{event_id}")
+        if answer and answer[0] == 200:
+            self._history.deleted.add(event_id)
+        elif answer and answer[0] != 404:
+            self._fault("delete", answer)
+
+    def _read(self) -> None:
+        before, _ = self._history.so_far()
+        answer = self._ask("GET", self._list)
+        if answer and answer[0] == 200:
+            found = answer[1]
+            seen = {event["id"]: Event(**event) for event in found["events"]}
+            self._history.reads.append((before, found["revision"], seen))
+            self._place = found["revision"], found["sync_token"]
+        elif answer:
+            self._fault("read", answer)
+
+    def _catch_up(self) -> None:
+        if self._place is None:
+            return self._read()
+        before, _ = self._history.so_far()
+        begin, token = self._place
+        answer = self._ask("GET", f"{self._list}/changes?since={token}")
+        if answer and answer[0] == 200:
+            told = [(c["revision"], c["type"], c["event"]["id"]) for c in answer[1]["changes"]]
+            self._history.deltas.append((before, begin, told))
+            self._place = begin + len(told), answer[1]["sync_token"]
+        elif answer:
+            self._fault("catch up", answer)
+        return None
+
+
+def play(
+    cluster: Cluster, db: DynamoDBDatabase, seeds: list[int], quiet_s: float = QUIET_S
+) -> dict[int, list[str]]:
+    """Play histories at the same time; return what was found wrong, by seed."""
+    caller = Caller(cluster, random.Random(seeds[0]))
+    histories: dict[int, History] = {}
+    for seed in seeds:
+        _, answer = caller.until_answered("POST", "/api/departments", {"name": f"이력 {new_id()}"})
+        histories[seed] = History(answer["department"]["id"])
+        cluster.watchers.watch(histories[seed].department)
+    users = [
+        User(history, cluster, random.Random(seed * 100 + number))
+        for seed, history in histories.items()
+        for number in range(USERS)
+    ]
+    with cluster.trouble(), ThreadPoolExecutor(len(users)) as pool:
+        for done in [pool.submit(user.act) for user in users]:
+            done.result()
+    caller.close()
+    deadline = time.monotonic() + quiet_s
+    for history in histories.values():
+        events = judge(history, db)
+        head = db.read_head(history.department)
+        assert head is not None
+        _judge_clients(history, cluster, events, head.revision, deadline)
+    return {seed: history.faults for seed, history in histories.items() if history.faults}
+
+
+def _judge_clients(
+    history: History, cluster: Cluster, events: dict[str, Event], revision: int, deadline: float
+) -> None:
+    """After quiet, each client must hold what the store does, without anybody having asked it to look."""
+    while True:
+        clients = cluster.watchers.states(history.department)
+        if all(client["state"] == "live" and client["revision"] == revision for client in clients):
+            break
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.05)
+    for client in clients:
+        history.faults += client["faults"]
+        if {i: Event(**event) for i, event in client["events"].items()} != events:
+            stands = f"{client['state']} at {client['revision']} of {revision}"
+            history.faults.append(f"a client is {stands} and differs from the log")
+
+
+@pytest.mark.timeout(1_200)
+@pytest.mark.parametrize("part", range(PARTS))
+def test_no_history_of_real_servers_breaks_a_promise(tmp_path, engine, engine_settings, part):
+    db = DynamoDBDatabase(engine_settings)
+    seeds = list(range(part, SEEDS, PARTS))
+    with Cluster(tmp_path, engine.url, seed=part) as cluster:
+        for begin in range(0, len(seeds), AT_ONCE):
+            assert play(cluster, db, seeds[begin : begin + AT_ONCE]) == {}
+        assert "Traceback" not in cluster.logs(), cluster.logs()
+        happened = cluster.happened
+    assert "_kill" in happened
+
+
+NOTICED_BETWEEN_PROCESSES = (
+    "the log laid over the index",
+    "asking the head before a read",
+    "looking for holes before a push",
+    "pushing what others committed",
+    "the receipt of a creation",
+)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("mechanism", NOTICED_BETWEEN_PROCESSES)
+def test_the_judgement_notices_when_a_mechanism_is_switched_off(tmp_path, engine, engine_settings, mechanism):
+    db = DynamoDBDatabase(engine_settings)
+    with Cluster(tmp_path, engine.url, seed=2, sabotage=mechanism) as cluster:
+        rounds = (list(range(begin, begin + AT_ONCE)) for begin in range(0, 10 * AT_ONCE, AT_ONCE))
+        assert any(play(cluster, db, seeds, quiet_s=5) for seeds in rounds)

@@ -339,6 +339,16 @@ class Tables:
             self.changes, key, item, "attribute_not_exists(revision)", refusal=Refusal.NAME_TAKEN
         )
 
+    def require_department(self, department_id: str) -> TransactItem:
+        """Let a transaction fail when there is no such department."""
+        return {
+            "ConditionCheck": {
+                "TableName": self.departments,
+                "Key": department_key(department_id),
+                "ConditionExpression": "attribute_exists(id)",
+            }
+        }
+
     def new_head(self, department_id: str, epoch: str) -> Part:
         """Put the head of a department that has none."""
         key = head_key(department_id)

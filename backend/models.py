@@ -312,16 +312,21 @@ class DynamoDBDatabase:
         keys = [items.head_key(department.id) for department in departments]
         known = {items.partition_of(item) for item in self._client.get_all(self._tables.changes, keys)}
         strangers = [department for department in departments if department.id not in known]
-        for department in strangers:
-            for part in (
-                self._tables.new_head(department.id, new_epoch()),
-                self._tables.claim_name(department),
-            ):
-                try:
-                    self._client.call("transact_write_items", TransactItems=[part.request])
-                except TransactionRefused:
-                    log.info("%s: %s stood there already", department.id, part.key)
-        return len(strangers)
+        return sum(self._adopt(department) for department in strangers)
+
+    def _adopt(self, department: Department) -> bool:
+        """Tell whether a department got its head; one that was deleted since it was listed gets nothing."""
+        adopted = False
+        head = self._tables.new_head(department.id, new_epoch())
+        for part in (head, self._tables.claim_name(department)):
+            transaction = [self._tables.require_department(department.id), part.request]
+            try:
+                self._client.call("transact_write_items", TransactItems=transaction)
+            except TransactionRefused:
+                log.info("%s: not written, it stood there or the department is gone", part.key)
+            else:
+                adopted = adopted or part is head
+        return adopted
 
     # Bulk load: events in batches, past the log; `bulk_load.py` tells how its steps make that safe
 

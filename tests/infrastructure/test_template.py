@@ -13,6 +13,7 @@ import items
 from change_log import ChangeLog
 from config import Settings
 from department_service import DepartmentService
+from domain import new_id
 from dynamo_client import DynamoClient
 from event_service import EventService
 from infrastructure.tools import SECOND_TEMPLATE, TEMPLATE, engine, load_template, resources
@@ -244,7 +245,9 @@ def use_everything(db: DynamoDBDatabase) -> None:
     events.history(department.id, event.id)
     departments.delete_department(department.id)
     departments.create_department("운영팀")
-    departments.repair()
+    stranger = {"id": {"S": new_id()}, "name": {"S": "옛 부서"}}  # as another tool writes it
+    db._client.call("put_item", TableName="departments", Item=stranger)
+    assert departments.repair() == (0, 1)
 
 
 def test_the_server_may_do_what_it_does_and_nothing_else(

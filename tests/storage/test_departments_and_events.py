@@ -5,7 +5,7 @@ import pytest
 import items
 from change_log import ChangeLog
 from department_service import DepartmentService
-from domain import SyncToken, fold_text, new_id
+from domain import Department, SyncToken, fold_text, new_id
 from errors import (
     DepartmentNameTaken,
     DepartmentNotFound,
@@ -169,6 +169,14 @@ def test_departments_of_older_servers_are_adopted_with_their_events(calendar, se
     assert calendar.departments.update_department(taken, {"name": "개발 2팀"}).name == "개발 2팀"
     calendar.departments.delete_department(old)
     assert calendar.departments.create_department("총무팀").entity.name == "총무팀"
+
+
+def test_a_department_that_is_deleted_while_it_is_adopted_leaves_nothing(calendar, monkeypatch):
+    gone = Department(id=new_id(), name="없어진 부서")
+    monkeypatch.setattr(calendar.db, "list_departments", lambda: [gone])
+    assert calendar.departments.repair() == (0, 0)
+    assert calendar.db.read_head(gone.id) is None
+    assert not calendar.db.owns_name(gone)
 
 
 def test_edits_change_the_given_fields_alone_and_keep_the_rest(calendar):

@@ -41,6 +41,8 @@ ECHOED = frozenset({"id", "department_id", "created_at", "last_modified", "updat
 
 UUID_PATTERN = r"^[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$"
 _UUID = re.compile(UUID_PATTERN)
+_UNFIT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+"""Control characters that are no white space, and halves of surrogate pairs."""
 
 _MESSAGES = {
     "missing": "필수 항목입니다.",
@@ -96,7 +98,7 @@ def _clean(value: Any) -> Any:
     """Normalise text to NFC and trim it, before it is measured; refuse what no text field may hold."""
     if not isinstance(value, str):
         return value
-    if any(unicodedata.category(char) in ("Cs", "Cc") and char not in "\t\n\r" for char in value):
+    if _UNFIT.search(value):
         raise PydanticCustomError("invalid_character", "쓸 수 없는 제어 문자가 있습니다.")
     return unicodedata.normalize("NFC", value).strip()
 

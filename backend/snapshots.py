@@ -22,6 +22,8 @@ INDEX_LAG_WINDOW = timedelta(minutes=5)
 """How long the index may lag behind the log; DynamoDB's usual lag is under a second."""
 RECENT_CHANGES = 1_000
 """How many of the last changes are kept with a snapshot, so that deltas need no read of their own."""
+RECENT_BYTES = 2_000_000
+"""How much memory those may take; long texts make it fewer of them."""
 SHARE = 4
 """A department may take one part in so many of the budget; a larger one is read from the index by range."""
 JOINING_TURNS = 16
@@ -48,14 +50,37 @@ class Place:
         return f"{self.epoch}.{self.revision}"
 
 
+@dataclass(frozen=True, slots=True)
+class _Recent:
+    """The last changes up to a snapshot's revision, without a hole, and their rough memory in bytes."""
+
+    changes: Sequence[Change] = ()
+    size: int = 0
+
+    def then(self, more: Sequence[Change]) -> "_Recent":
+        """Return what is kept of these and of those that follow on them."""
+        changes = [*self.changes, *more]
+        size = self.size + sum(map(_change_size, more))
+        dropped = 0
+        while size > RECENT_BYTES or len(changes) - dropped > RECENT_CHANGES:
+            size -= _change_size(changes[dropped])
+            dropped += 1
+        return _Recent(changes[dropped:], size)
+
+
 @dataclass(frozen=True)
 class Snapshot(Place):
     """A department's events as they stood at one revision. Immutable; an update makes a new one."""
 
     events: Mapping[str, Event]
     size: int
-    recent: Sequence[Change] = ()
-    """The last changes, up to this revision, without a hole."""
+    """Rough memory of the events, in bytes."""
+    recent: "_Recent"
+
+    @property
+    def footprint(self) -> int:
+        """Rough memory of all that is kept, in bytes."""
+        return self.size + self.recent.size
 
     @cached_property
     def ordered(self) -> list[Event]:
@@ -71,13 +96,14 @@ class Snapshot(Place):
         """Return the snapshot with changes applied that follow its revision without a hole."""
         events = dict(self.events)
         size = self.size + sum(_apply(events, change) for change in changes)
-        recent = [*self.recent, *changes][-RECENT_CHANGES:]
+        recent = self.recent.then(changes)
         return Snapshot(self.department_id, self.epoch, self.revision + len(changes), events, size, recent)
 
     def changes_after(self, revision: int) -> Sequence[Change] | None:
         """Return what followed a revision; None when that is further back than is kept."""
+        changes = self.recent.changes
         missed = self.revision - revision
-        return self.recent[len(self.recent) - missed :] if 0 <= missed <= len(self.recent) else None
+        return changes[len(changes) - missed :] if 0 <= missed <= len(changes) else None
 
 
 @dataclass(slots=True, eq=False)
@@ -159,7 +185,8 @@ class Snapshots:
         """
         if isinstance(place, Snapshot):
             return place
-        return self._load(Head(place.revision, place.epoch), place.department_id, first, last)
+        loaded = self._load(Head(place.revision, place.epoch), place.department_id, first, last)
+        return loaded if first or last else self._keep(loaded)
 
     def _run(self, department_id: str, line: _Line, read: _Read) -> None:
         try:
@@ -205,7 +232,9 @@ class Snapshots:
         recent: list[Change] = []
         for change in self._db.recent_changes(department_id, INDEX_LAG_WINDOW):
             revision = max(revision, change.revision)
-            recent = [*recent, change] if recent and recent[-1].revision + 1 == change.revision else [change]
+            if recent and recent[-1].revision + 1 != change.revision:
+                recent.clear()
+            recent.append(change)
             stands = events.get(change.entity.id)
             if stands is None or stands.revision <= change.revision:
                 size += _apply(events, change)
@@ -213,9 +242,9 @@ class Snapshots:
             events = {
                 i: e for i, e in events.items() if (first or "") <= e.event_date <= (last or "9999-99-99")
             }
-        if not recent or recent[-1].revision != revision:
-            recent = []
-        return Snapshot(department_id, head.epoch, revision, events, size, recent)
+        if recent and recent[-1].revision != revision:
+            recent.clear()
+        return Snapshot(department_id, head.epoch, revision, events, size, _Recent().then(recent))
 
     def _keep(self, snapshot: Snapshot) -> Snapshot:
         """Keep the newer of two snapshots, and return it."""
@@ -224,12 +253,14 @@ class Snapshots:
             kept = self._kept.get(department_id)
             if kept and kept.epoch == snapshot.epoch and kept.revision >= snapshot.revision:
                 return kept
-            self._kept_bytes += snapshot.size - (kept.size if kept else 0)
+            self._kept_bytes += snapshot.footprint - (kept.footprint if kept else 0)
             self._kept[department_id] = snapshot
             self._kept.move_to_end(department_id)
             if snapshot.size > self._budget // SHARE:
                 self._oversized.add(department_id)
                 self._drop(department_id)
+            else:
+                self._oversized.discard(department_id)
             while self._kept_bytes > self._budget:
                 self._drop(next(iter(self._kept)))
         return snapshot
@@ -241,7 +272,7 @@ class Snapshots:
                 self._drop(department_id)
 
     def _drop(self, department_id: str) -> None:
-        self._kept_bytes -= self._kept.pop(department_id).size
+        self._kept_bytes -= self._kept.pop(department_id).footprint
 
 
 def _let_others_join(read: _Read) -> None:
@@ -258,6 +289,10 @@ def _let_others_join(read: _Read) -> None:
 def _size(event: Event) -> int:
     texts = len(event.title) + len(event.description) + len(event.url) + len(event.time)
     return EVENT_BYTES + CHARACTER_BYTES * texts
+
+
+def _change_size(change: Change) -> int:
+    return _size(change.entity) if isinstance(change.entity, Event) else EVENT_BYTES
 
 
 def _apply(events: dict[str, Event], change: Change) -> int:

@@ -3,6 +3,7 @@
 import pytest
 
 import items
+import snapshots
 from change_log import ChangeLog
 from department_service import DepartmentService
 from domain import Department, SyncToken, fold_text, new_id
@@ -280,13 +281,45 @@ def test_kept_departments_stay_within_the_budget_the_least_used_going_first(cale
     departments = [calendar.departments.create_department(f"{n}").entity.id for n in range(6)]
     for department in departments:
         calendar.add(department)
-    small = Calendar(calendar.db, budget_bytes=5_000)
+    small = Calendar(calendar.db, budget_bytes=10_000)
     for department in [*departments[:4], departments[0], *departments[4:]]:
         small.events.department(department)
     kept = list(small.snapshots._kept)
     assert departments[0] in kept
     assert departments[1] not in kept
-    assert sum(s.size for s in small.snapshots._kept.values()) == small.snapshots._kept_bytes <= 5_000
+    assert sum(s.footprint for s in small.snapshots._kept.values()) == small.snapshots._kept_bytes <= 10_000
+
+
+@pytest.mark.parametrize(("limit", "value"), [("RECENT_BYTES", 120_000), ("RECENT_CHANGES", 2)])
+def test_kept_changes_are_bounded_and_counted_and_deltas_reach_behind_them(
+    calendar, monkeypatch, limit, value
+):
+    monkeypatch.setattr(snapshots, limit, value)
+    department = calendar.departments.create_department("개발팀").entity.id
+    token = calendar.events.department(department).sync_token
+    for n in range(4):
+        calendar.add(department, f"{n}", description="가" * 10_000)
+    for server in (calendar, Calendar(calendar.db)):
+        place = server.events.department(department)
+        assert [change.revision for change in place.recent.changes] == [3, 4]
+        assert place.footprint > place.size + 2 * 10_000
+        assert server.snapshots._kept_bytes == place.footprint
+        delta = server.events.changes_since(department, token, 10)
+        assert [change.revision for change in delta.changes] == [1, 2, 3, 4]
+
+
+def test_a_department_that_fits_again_is_kept_again(calendar):
+    department = calendar.departments.create_department("개발팀").entity.id
+    events = [calendar.add(department, f"{n}") for n in range(10)]
+    small = Calendar(calendar.db, budget_bytes=20_000)
+    small.events.department(department)
+    assert not isinstance(small.events.department(department), Snapshot)
+    for event in events[2:]:
+        calendar.events.delete_event(event.id)
+    small.events.whole(small.events.department(department))
+    place = small.events.department(department)
+    assert isinstance(place, Snapshot)
+    assert sorted(place.events) == sorted(event.id for event in events[:2])
 
 
 def test_deltas_tell_exactly_what_followed_a_token(calendar):

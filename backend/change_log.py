@@ -9,7 +9,8 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from domain import Change, Head, Write
@@ -21,8 +22,10 @@ log = logging.getLogger(__name__)
 
 GROUP_LIMIT = 49
 """Events in one transaction: each takes two of DynamoDB's 100 items, the head one."""
-RACE_WINDOW_S = 4.0
-"""How long a group tries to win the head against other servers before its writers get a 503."""
+PATIENCE_S = 3.0
+"""How long a writer waits for its turn, and goes on when others were faster, before it gets a 503. What the
+store is asked by then it answers or refuses within 7 s, so that nobody waits for more than 10.
+"""
 RACE_PAUSE_S = 0.02
 WAKING_TURNS = 8
 """How many writers of a group are woken one by one; their leader answers after that."""
@@ -41,6 +44,7 @@ class _Waiting:
     """A write on its way, and its writer, who may be called on to lead the next group."""
 
     write: Write
+    until: float
     wake: threading.Event = field(default_factory=threading.Event)
     leads: bool = False
     change: Change | None = None
@@ -59,6 +63,14 @@ class _Partition:
     head: Head | None = None
 
 
+@dataclass(slots=True)
+class _Turns:
+    """Those who edit one entity, one after another."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    takers: int = 0
+
+
 Committed = Callable[[str, Head, Sequence[Change]], None]
 
 
@@ -69,40 +81,93 @@ class ChangeLog:
         self._db = db
         self._lock = threading.Lock()
         self._partitions: dict[str, _Partition] = {}
+        self._turns: dict[str, _Turns] = {}
         self._listeners: list[Committed] = []
 
     def on_commit(self, listener: Committed) -> None:
         """Call `listener(partition, head, changes)` after each transaction; it must not write itself."""
         self._listeners.append(listener)
 
-    def commit(self, partition: str, write: Write) -> Change:
-        """Commit one write and return its change.
+    def commit(self, partition: str, write: Write, until: float | None = None) -> Change:
+        """Commit one write and return its change. `until` is when the writer's patience ends.
 
         Raises `WriteRefused` when its own conditions fail, `DepartmentNotFound` when the partition is gone
         or marked deleted, `StoreUnavailable` when the store or the race for the head stays out of reach;
         only in that last case may the write have happened all the same.
         """
+        now = time.monotonic()
+        until = until or now + PATIENCE_S
+        if now > until:
+            raise StoreUnavailable()
         with self._lock:
             place = self._partitions.setdefault(partition, _Partition())
-        mine = _Waiting(write)
+        mine = _Waiting(write, until)
         with place.lock:
             place.queue.append(mine)
             mine.leads, place.led = not place.led, True
         if not mine.leads:
-            mine.wake.wait()
+            self._wait(place, mine)
         if not mine.settled:
-            self._lead(partition, place)
+            self._lead(partition, place, until)
         if mine.error:
             raise mine.error
         assert mine.change is not None  # noqa: S101 - settled without error
         return mine.change
 
-    def _lead(self, partition: str, place: _Partition) -> None:
+    def edit(self, entity_id: str, prepare: Callable[[], tuple[str, Write]]) -> Change:
+        """Commit the write that `prepare` makes of an entity as it stands, and its partition; it is made
+        again while writers on other servers are faster. The edits of one entity in this process take turns.
+
+        Raises what `commit` and `prepare` raise.
+        """
+        until = time.monotonic() + PATIENCE_S
+        with self._turn(entity_id, until):
+            while True:
+                partition, write = prepare()
+                try:
+                    return self.commit(partition, write, until)
+                except WriteRefused as error:
+                    if error.refusal is not Refusal.CHANGED:
+                        raise
+                    _pause_unless_late(until, error)
+
+    @contextmanager
+    def _turn(self, entity_id: str, until: float) -> Iterator[None]:
+        with self._lock:
+            turns = self._turns.setdefault(entity_id, _Turns())
+            turns.takers += 1
+        try:
+            if not turns.lock.acquire(timeout=max(0.0, until - time.monotonic())):
+                raise StoreUnavailable()
+            try:
+                yield
+            finally:
+                turns.lock.release()
+        finally:
+            with self._lock:
+                turns.takers -= 1
+                if not turns.takers:
+                    del self._turns[entity_id]
+
+    @staticmethod
+    def _wait(place: _Partition, mine: _Waiting) -> None:
+        """Wait until a write is settled or its writer is to lead. Raises `StoreUnavailable` when its patience
+        ends before it is on its way.
+        """
+        if mine.wake.wait(max(0.0, mine.until - time.monotonic())):
+            return
+        with place.lock:
+            if mine in place.queue and not mine.wake.is_set():
+                place.queue.remove(mine)
+                raise StoreUnavailable()
+        mine.wake.wait()
+
+    def _lead(self, partition: str, place: _Partition, until: float) -> None:
         """Commit one group, then hand the lead to the next writer who waits."""
         with place.lock:
             group = [place.queue.popleft() for _ in range(min(GROUP_LIMIT, len(place.queue)))]
         try:
-            self._settle(partition, place, group)
+            self._settle(partition, place, group, until)
         except Exception as error:  # noqa: BLE001 - handed to each writer, who raises it
             for waiting in group:
                 if not waiting.settled:
@@ -111,10 +176,10 @@ class ChangeLog:
             with self._lock, place.lock:
                 heir = place.queue[0] if place.queue else None
                 place.led = heir is not None
-                if not heir and place.head is None:
+                if heir:
+                    heir.wake.set()
+                elif place.head is None:
                     self._partitions.pop(partition, None)  # unknown ids must not pile up
-            if heir:
-                heir.wake.set()
             for waiting in group:
                 if not waiting.settled:
                     waiting.error = StoreUnavailable()  # this leader was killed on its way
@@ -135,9 +200,8 @@ class ChangeLog:
             for waiting in group:
                 waiting.wake.set()
 
-    def _settle(self, partition: str, place: _Partition, group: list[_Waiting]) -> None:
+    def _settle(self, partition: str, place: _Partition, group: list[_Waiting], until: float) -> None:
         """Give each write of the group its outcome, in as few transactions as its conditions allow."""
-        deadline = time.monotonic() + RACE_WINDOW_S
         if place.head is None:
             place.head = self._db.read_head(partition)
         while pending := [waiting for waiting in group if not waiting.settled]:
@@ -152,11 +216,10 @@ class ChangeLog:
                     pending[position].error = WriteRefused(refusal)
             except HeadMoved as error:
                 place.head = error.head
-                if error.head and error.head.epoch == head.epoch:
+                if error.head:
                     self._recognise(partition, head, pending)
-                if time.monotonic() > deadline and any(not waiting.settled for waiting in pending):
-                    raise StoreUnavailable() from error
-                time.sleep(random.uniform(0, RACE_PAUSE_S))  # noqa: S311 - jitter
+                if any(not waiting.settled for waiting in pending):
+                    _pause_unless_late(until, error)
             except CalendarError:
                 place.head = None  # the commit may have happened: look again
                 raise
@@ -182,3 +245,10 @@ class ChangeLog:
                 listener(partition, head, changes)
             except Exception:  # the write stands: its writer must not be told that it failed
                 log.exception("a listener failed after revision %d of %s", head.revision, partition)
+
+
+def _pause_unless_late(until: float, reason: Exception) -> None:
+    """Let those who were faster go ahead. Raises `StoreUnavailable` when patience has ended."""
+    if time.monotonic() > until:
+        raise StoreUnavailable() from reason
+    time.sleep(random.uniform(0, RACE_PAUSE_S))  # noqa: S311 - jitter

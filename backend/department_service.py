@@ -6,21 +6,28 @@ from dataclasses import replace
 from typing import Any
 
 from change_log import ChangeLog, WriteRefused
-from domain import REGISTRY, ChangeType, Created, Department, Receipt, Write, new_id, timestamp, utc_now
+from domain import (
+    REGISTRY,
+    Change,
+    ChangeType,
+    Created,
+    Department,
+    Receipt,
+    Write,
+    new_id,
+    timestamp,
+    utc_now,
+)
 from errors import (
     CalendarError,
     DepartmentNameTaken,
     DepartmentNotFound,
     IdempotencyKeyReused,
-    StoreUnavailable,
 )
 from items import Refusal
 from models import DynamoDBDatabase
 
 log = logging.getLogger(__name__)
-
-EDIT_ATTEMPTS = 10
-"""How often an edit is worked out again because others changed the same entity in between."""
 
 Spawn = Callable[..., object]
 
@@ -60,7 +67,7 @@ class DepartmentService:
         receipt = Receipt.of(REGISTRY, f"key {key}", fields) if key else None
         write = Write(type=ChangeType.DEPARTMENT_CREATED, entity=department, receipt=receipt, at=now)
         try:
-            return Created(self._commit(write))
+            return Created(_committed(lambda: self._log.commit(REGISTRY, write)))
         except WriteRefused as error:
             first = self._db.created_department(receipt) if receipt else None
             if receipt is None or first is None:
@@ -100,20 +107,14 @@ class DepartmentService:
     def _edit(
         self, department_id: str, kind: ChangeType, after: Callable[[Department], Department]
     ) -> Department:
-        """Commit a change of the department as it stands, worked out again when others were faster."""
-        for _ in range(EDIT_ATTEMPTS):
+        def prepare() -> tuple[str, Write]:
             before = self.get_department(department_id)
-            write = Write(
-                type=kind,
-                entity=after(before),
-                before=before,
-                releases_name=self._db.owns_name(before),
+            releases_name = self._db.owns_name(before)
+            return REGISTRY, Write(
+                type=kind, entity=after(before), before=before, releases_name=releases_name
             )
-            try:
-                return self._commit(write)
-            except WriteRefused:
-                continue
-        raise StoreUnavailable()
+
+        return _committed(lambda: self._log.edit(department_id, prepare))
 
     def _purge(self, revision: int, department_id: str) -> None:
         try:
@@ -121,12 +122,14 @@ class DepartmentService:
         except CalendarError:
             log.exception("events of %s are still there; the next start removes them", department_id)
 
-    def _commit(self, write: Write) -> Department:
-        try:
-            entity = self._log.commit(REGISTRY, write).entity
-        except WriteRefused as error:
-            if error.refusal is Refusal.NAME_TAKEN:
-                raise DepartmentNameTaken() from error
-            raise
-        assert isinstance(entity, Department)  # noqa: S101 - narrows the type for mypy
-        return entity
+
+def _committed(commit: Callable[[], Change]) -> Department:
+    """Raises `DepartmentNameTaken`."""
+    try:
+        entity = commit().entity
+    except WriteRefused as error:
+        if error.refusal is Refusal.NAME_TAKEN:
+            raise DepartmentNameTaken() from error
+        raise
+    assert isinstance(entity, Department)  # noqa: S101 - narrows the type for mypy
+    return entity

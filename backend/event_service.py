@@ -29,15 +29,10 @@ from errors import (
     EventIdTaken,
     EventNotFound,
     IdempotencyKeyReused,
-    StoreUnavailable,
     SyncTokenExpired,
 )
 from models import DynamoDBDatabase
 from snapshots import Place, Snapshot, Snapshots
-
-EDIT_ATTEMPTS = 10
-"""How often an edit is worked out again because others changed the same event in between."""
-
 
 EDITABLE = ("event_date", "title", "description", "time", "url")
 
@@ -146,7 +141,7 @@ class EventService:
         )
         try:
             write = Write(type=ChangeType.EVENT_CREATED, entity=event, receipt=receipt, at=now)
-            return Created(self._commit(department_id, write))
+            return Created(_event_of(self._log.commit(department_id, write)))
         except WriteRefused as error:
             first = self._db.created_event(receipt) if receipt else None
             if first is None:
@@ -161,9 +156,10 @@ class EventService:
         `expected` is the revision that the caller saw; `EventChanged` tells that it is not the last.
         """
 
-        def write(before: Event) -> Write | None:
-            if not fields:
-                return None
+        if not fields:
+            return self._seen(event_id, expected)
+
+        def write(before: Event) -> Write:
             now = timestamp(utc_now())
             after = replace(before, **fields, last_modified=now)
             return Write(type=ChangeType.EVENT_UPDATED, entity=after, before=before, at=now)
@@ -189,7 +185,7 @@ class EventService:
         now = timestamp(utc_now())
         write = Write(type=ChangeType.EVENT_CREATED, entity=replace(event, last_modified=now), at=now)
         try:
-            return self._commit(department_id, write)
+            return _event_of(self._log.commit(department_id, write))
         except WriteRefused as error:
             raise EventIdTaken() from error
 
@@ -229,28 +225,29 @@ class EventService:
         if head is None or head.deleted:
             raise DepartmentNotFound()
 
-    def _edit(self, event_id: str, write: Callable[[Event], Write | None], expected: str | None) -> Event:
-        """Commit what `write` makes of the event as it stands, worked out again when others were faster."""
-        for _ in range(EDIT_ATTEMPTS):
-            before = self._db.find_event(event_id)
-            if before is None:
-                raise EventNotFound()
-            if expected is not None and expected != str(before.revision):
-                raise EventChanged(details={"event": before.public()})
-            if (wanted := write(before)) is None:
-                return before
-            try:
-                return self._commit(before.department_id, wanted)
-            except WriteRefused:
-                continue
-            except DepartmentNotFound as error:
-                raise EventNotFound() from error
-        raise StoreUnavailable()
+    def _seen(self, event_id: str, expected: str | None) -> Event:
+        """Read an event that stands as its editor saw it. Raises `EventNotFound`, `EventChanged`."""
+        event = self._db.find_event(event_id)
+        if event is None:
+            raise EventNotFound()
+        if expected is not None and expected != str(event.revision):
+            raise EventChanged(details={"event": event.public()})
+        return event
 
-    def _commit(self, department_id: str, write: Write) -> Event:
-        entity = self._log.commit(department_id, write).entity
-        assert isinstance(entity, Event)  # noqa: S101 - narrows the type for mypy
-        return entity
+    def _edit(self, event_id: str, write: Callable[[Event], Write], expected: str | None) -> Event:
+        def prepare() -> tuple[str, Write]:
+            before = self._seen(event_id, expected)
+            return before.department_id, write(before)
+
+        try:
+            return _event_of(self._log.edit(event_id, prepare))
+        except DepartmentNotFound as error:
+            raise EventNotFound() from error
+
+
+def _event_of(change: Change) -> Event:
+    assert isinstance(change.entity, Event)  # noqa: S101 - narrows the type for mypy
+    return change.entity
 
 
 def _date(event: Event) -> str:

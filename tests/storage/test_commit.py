@@ -1,5 +1,6 @@
 """The commit: head, entities and log together or not at all, on every store."""
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -7,10 +8,11 @@ import pytest
 
 import items
 from change_log import ChangeLog, WriteRefused
-from domain import REGISTRY, ChangeType, Department, Event, Head, Write, new_id, utc_now
+from domain import REGISTRY, ChangeType, Department, Event, Head, Receipt, Write, new_id, utc_now
 from errors import DepartmentNotFound, StoreUnavailable
 from items import Refusal
 from models import DynamoDBDatabase, HeadMoved, WritesRefused
+from running import wait_for
 
 
 def department_write(name: str = "") -> Write:
@@ -182,8 +184,24 @@ class LosesFirstAnswer(DynamoDBDatabase):
         raise HeadMoved(self.read_head(partition))
 
 
+class LosesFirstAnswerWhileItsEpochMoves(LosesFirstAnswer):
+    def commit(self, partition, head, writes):
+        try:
+            return super().commit(partition, head, writes)
+        except HeadMoved:
+            self.begin_load(partition, "load")
+            raise HeadMoved(self.read_head(partition)) from None
+
+
+def test_a_lost_answer_is_recognised_though_the_epoch_has_moved_since(settings, db):
+    department = new_department(db)
+    write = creation(department)
+    change = ChangeLog(LosesFirstAnswerWhileItsEpochMoves(settings)).commit(department, write)
+    assert (change.revision, change.write_id) == (1, write.id)
+
+
 def test_a_head_that_never_holds_still_ends_in_a_503(settings, db, monkeypatch):
-    monkeypatch.setattr("change_log.RACE_WINDOW_S", 0.1)
+    monkeypatch.setattr("change_log.PATIENCE_S", 0.1)
     department = new_department(db)
 
     class AlwaysSlower(DynamoDBDatabase):
@@ -192,6 +210,106 @@ def test_a_head_that_never_holds_still_ends_in_a_503(settings, db, monkeypatch):
 
     with pytest.raises(StoreUnavailable):
         ChangeLog(AlwaysSlower(settings)).commit(department, creation(department))
+
+
+class Gated(DynamoDBDatabase):
+    """Counts commits, and holds back each until it is let through."""
+
+    def __init__(self, settings) -> None:
+        super().__init__(settings)
+        self.gate = threading.Semaphore(0)
+        self.commits = 0
+
+    def commit(self, partition, head, writes):
+        self.commits += 1
+        self.gate.acquire()
+        return super().commit(partition, head, writes)
+
+
+def test_writes_that_arrive_during_a_commit_share_the_next_one(settings, db):
+    department = new_department(db)
+    store = Gated(settings)
+    log = ChangeLog(store)
+    with ThreadPoolExecutor(41) as pool:
+        first = pool.submit(log.commit, department, creation(department))
+        wait_for(lambda: store.commits == 1)
+        later = [pool.submit(log.commit, department, creation(department)) for _ in range(40)]
+        wait_for(lambda: len(log._partitions[department].queue) == 40)
+        for _ in range(2):
+            store.gate.release()
+        assert first.result(10).revision == 1
+        assert sorted(writer.result(10).revision for writer in later) == list(range(2, 42))
+    assert store.commits == 2
+
+
+def test_writers_behind_a_commit_that_hangs_wait_no_longer_than_their_patience(settings, db, monkeypatch):
+    monkeypatch.setattr("change_log.PATIENCE_S", 0.2)
+    department = new_department(db)
+    store = Gated(settings)
+    log = ChangeLog(store)
+    with ThreadPoolExecutor(61) as pool:
+        first = pool.submit(log.commit, department, creation(department))
+        wait_for(lambda: store.commits == 1)
+        later = [pool.submit(log.commit, department, creation(department)) for _ in range(60)]
+        for writer in later:
+            assert isinstance(writer.exception(10), StoreUnavailable)
+        store.gate.release(2)
+        assert first.result(10).revision == 1
+        assert log.commit(department, creation(department)).revision == 2
+    assert store.commits == 2
+
+
+def test_editors_of_one_event_in_one_process_never_lose_to_each_other(settings, db):
+    department = new_department(db)
+    event = ChangeLog(db).commit(department, creation(department)).entity
+    store = Gated(settings)
+    store.gate.release(100)
+    log = ChangeLog(store)
+
+    def rename(title: str):
+        return log.edit(event.id, lambda: (department, edit(store.find_event(event.id), title=title)))
+
+    with ThreadPoolExecutor(12) as pool:
+        changes = list(pool.map(rename, "가나다라마바사아자차카타"))
+    assert sorted(change.revision for change in changes) == list(range(2, 14))
+    assert (store.commits, log._turns) == (12, {})
+
+
+def test_editors_behind_one_that_hangs_wait_no_longer_than_their_patience(settings, db, monkeypatch):
+    monkeypatch.setattr("change_log.PATIENCE_S", 0.2)
+    department = new_department(db)
+    event = ChangeLog(db).commit(department, creation(department)).entity
+    store = Gated(settings)
+    log = ChangeLog(store)
+    with ThreadPoolExecutor(11) as pool:
+        first = pool.submit(log.edit, event.id, lambda: (department, edit(event, title="하나")))
+        wait_for(lambda: store.commits == 1)
+        later = [pool.submit(log.edit, event.id, lambda: (department, deletion(event))) for _ in range(10)]
+        for editor in later:
+            assert isinstance(editor.exception(10), StoreUnavailable)
+        store.gate.release()
+        assert first.result(10).revision == 2
+    assert (store.commits, log._turns) == (1, {})
+
+
+def test_an_item_that_is_too_large_fails_its_own_writer_alone(settings, db):
+    department = new_department(db)
+    store = Gated(settings)
+    log = ChangeLog(store)
+    large = creation(department, description="x" * 410_000)
+    with ThreadPoolExecutor(8) as pool:
+        first = pool.submit(log.commit, department, creation(department))
+        wait_for(lambda: store.commits == 1)
+        later = []
+        for write in (creation(department), large, creation(department)):
+            later.append(pool.submit(attempt, log, department, write))
+            wait_for(lambda: len(log._partitions[department].queue) == len(later))
+        store.gate.release(100)
+        assert first.result(10).revision == 1
+        before, refused, after = (writer.result(10) for writer in later)
+    assert refused.refusal is Refusal.REJECTED
+    assert sorted([before.revision, after.revision]) == [2, 3]
+    assert head_of(db, department).revision == 3
 
 
 def test_the_log_is_told_in_commit_order(db):
@@ -210,5 +328,14 @@ def test_log_rows_expire_30_days_after_they_were_written(db, settings):
     answer = db._client.call(
         "get_item", TableName=settings.changes_table, Key=items.change_key(department, 1)
     )
+    kept = int(answer["Item"]["expires_at"]["N"])
+    assert abs(kept - utc_now().timestamp() - 30 * 86400) < 60
+
+
+def test_receipts_are_kept_for_30_days(db, settings):
+    department = new_department(db)
+    receipt = Receipt.of(department, "key 1", {"title": "회의"})
+    ChangeLog(db).commit(department, replace(creation(department), receipt=receipt))
+    answer = db._client.call("get_item", TableName=settings.changes_table, Key=items.receipt_key(receipt))
     kept = int(answer["Item"]["expires_at"]["N"])
     assert abs(kept - utc_now().timestamp() - 30 * 86400) < 60

@@ -1,5 +1,7 @@
 """The services on real stores: reading, deleting, crashing, adopting, paging."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 import items
@@ -237,6 +239,34 @@ def test_a_day_is_in_order_of_its_clock_times(calendar):
     assert calendar.titles(department.id) == [
         "종일", "오전 9:00", "오후 12:30", "오후 2:00", "15:00", "오후 10:00", "미정",
     ]  # fmt: skip
+
+
+def test_all_who_edit_one_event_at_once_succeed_and_the_last_of_them_stands(calendar):
+    department = calendar.departments.create_department("개발팀").entity.id
+    event = calendar.add(department)
+    servers = [calendar, Calendar(calendar.db)]
+    with ThreadPoolExecutor(24) as pool:
+        edits = [
+            pool.submit(servers[n % 2].events.update_event, event.id, {"title": f"{n}"}) for n in range(24)
+        ]
+        edited = [edit.result(30) for edit in edits]
+    assert sorted(after.revision for after in edited) == list(range(2, 26))
+    assert calendar.events.get_event(department, event.id) == max(edited, key=lambda e: e.revision)
+
+
+def test_all_who_rename_a_department_at_once_succeed(calendar):
+    department = calendar.departments.create_department("개발팀").entity
+    with ThreadPoolExecutor(12) as pool:
+        list(
+            pool.map(
+                lambda n: calendar.departments.update_department(department.id, {"name": n}), "가나다라마바"
+            )
+        )
+    names = {d.name for d in calendar.departments.list_departments()}
+    assert len(names) == 1
+    assert names <= set("가나다라마바")
+    for name in sorted(set("개가나다라마바") - names):
+        calendar.departments.create_department(name)
 
 
 def test_readers_on_other_servers_see_acknowledged_writes_though_the_index_lags(calendar):

@@ -51,6 +51,8 @@ class _Cursor:
     members: set[str] = field(default_factory=set)
     lock: threading.Lock = field(default_factory=threading.Lock)
     place: Head | None = None
+    failures: int = 0
+    """How often the store was asked in vain for the place."""
     last_beat: float = field(default_factory=time.monotonic)
 
 
@@ -109,9 +111,16 @@ class Broadcasts:
             start_poll, self._polling = not self._polling, True
         if start_poll:
             self._transport.start_background_task(self._poll)
+        failures = cursor.failures
         with cursor.lock:
             if cursor.place is None:
-                cursor.place = self._live_head(partition)
+                if cursor.failures != failures:  # asked meanwhile: who waited for that need not ask again
+                    raise StoreUnavailable()
+                try:
+                    cursor.place = self._live_head(partition)
+                except StoreUnavailable:
+                    cursor.failures += 1
+                    raise
 
     def _exit(self, sid: str, partition: str) -> None:
         with self._lock:

@@ -1,0 +1,98 @@
+"""Rooms: what entering one costs while the store is away, and what becomes of one whose department goes."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+from broadcasts import Broadcasts
+from domain import REGISTRY, Change, ChangeType, Department, Head
+from errors import StoreUnavailable
+from running import wait_for
+
+DEPARTMENT = "805d0fbd-dd60-412e-a9e7-4097e872610f"
+
+
+class Wire:
+    """A transport that keeps what is sent, and rooms that keep who is in them. Runs no background task."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, str | None]] = []
+        self.members: dict[str, set[str]] = {}
+
+    def emit(self, event, *_payload, to=None):
+        self.sent.append((event, to))
+
+    def sleep(self, _seconds):
+        raise AssertionError("no task runs here")
+
+    def start_background_task(self, _target, *_arguments):
+        pass
+
+    def enter_room(self, sid, room, namespace=None):
+        self.members.setdefault(room, set()).add(sid)
+
+    def leave_room(self, sid, room, namespace=None):
+        self.members[room].discard(sid)
+
+    def close_room(self, room, namespace=None):
+        self.members.pop(room, None)
+
+
+class Heads:
+    """A store of heads that answers, or fails, when it is let to."""
+
+    def __init__(self, *, away: bool = False) -> None:
+        self.away = away
+        self.asked = 0
+        self.gate = threading.Semaphore(0)
+
+    def read_head(self, _partition):
+        self.asked += 1
+        self.gate.acquire()
+        if self.away:
+            raise StoreUnavailable()
+        return Head(0, "e")
+
+
+def test_all_who_wait_to_enter_while_the_store_hangs_share_one_failure():
+    wire, store = Wire(), Heads(away=True)
+    broadcasts = Broadcasts(wire, store, None)
+    with ThreadPoolExecutor(20) as pool:
+        joins = [pool.submit(broadcasts.join, wire, f"{n}", DEPARTMENT) for n in range(20)]
+        wait_for(lambda: len(wire.members.get(f"department:{DEPARTMENT}", ())) == 20)
+        store.gate.release(100)
+        for join in joins:
+            assert isinstance(join.exception(10), StoreUnavailable)
+    assert store.asked < 5  # one, and whoever came a moment later
+    assert wire.members[f"department:{DEPARTMENT}"] == set()
+    store.away = False
+    broadcasts.join(wire, "later", DEPARTMENT)
+    assert wire.members[f"department:{DEPARTMENT}"] == {"later"}
+
+
+def test_the_room_of_a_deleted_department_is_emptied_after_everybody_was_told():
+    wire, store = Wire(), Heads()
+    store.gate.release(10)
+    broadcasts = Broadcasts(wire, store, None)
+    broadcasts.connect("sid")
+    broadcasts.join(wire, "sid", DEPARTMENT)
+    deletion = Change(
+        revision=1, type=ChangeType.DEPARTMENT_DELETED, entity=Department(id=DEPARTMENT, name="개발팀"), at=""
+    )
+    broadcasts.on_commit(REGISTRY, Head(1, "e"), [deletion])
+    assert wire.sent == [("connected", "sid"), ("department_deleted", None)]
+    assert wire.members == {}
+    asked = store.asked
+    broadcasts.on_hint(DEPARTMENT, 7)
+    assert store.asked == asked
+
+
+def test_who_leaves_is_told_nothing_more():
+    wire, store = Wire(), Heads()
+    store.gate.release(10)
+    broadcasts = Broadcasts(wire, store, None)
+    broadcasts.join(wire, "sid", DEPARTMENT)
+    broadcasts.leave(wire, "sid", DEPARTMENT)
+    assert wire.members[f"department:{DEPARTMENT}"] == set()
+    asked = store.asked
+    broadcasts.on_hint(DEPARTMENT, 7)
+    assert store.asked == asked

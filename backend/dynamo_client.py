@@ -141,9 +141,10 @@ class DynamoClient:
             except (ClientError, BotoCoreError) as error:
                 passing = _translate(error, parameters)
                 if self._engine and not isinstance(error, ClientError):
+                    revival = time.monotonic()
                     if self._engine.revive():
                         self._client = self._connect()
-                    started = time.monotonic()  # starting an engine takes its time
+                    started += time.monotonic() - revival  # starting an engine takes its time
                 pause = _backoff(attempt)
                 if attempt == MAX_ATTEMPTS or time.monotonic() - started + pause > RETRY_WINDOW_S:
                     log.warning("DynamoDB %s given up after %d attempts: %s", operation, attempt, error)

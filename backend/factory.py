@@ -14,7 +14,7 @@ from flask.json.provider import JSONProvider
 from flask.sessions import SessionInterface
 from flask_cors import CORS
 from flask_socketio import SocketIO
-from werkzeug.exceptions import UnsupportedMediaType
+from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
 import rest.answers
 import rest.departments
@@ -46,6 +46,7 @@ DOCS_CSP = (
     "connect-src 'self'; frame-ancestors 'none'"
 )
 """Swagger UI sets style attributes and shows its icons as data."""
+REPAIR_PAUSE_S = 10.0
 GC_THRESHOLD = (5_000, 20, 20)
 """Allocations before Python looks for cycles; its own 700 is spent on a handful of requests."""
 
@@ -156,6 +157,7 @@ def create_app(settings: Settings, db: DynamoDBDatabase | None = None) -> APIFla
     app.register_blueprint(rest.docs.blueprint())
     rest.failures.install(app)
     app.before_request(_refuse_other_media)
+    app.before_request(_bound_chunked_body)
     app.after_request(_secure)
     app.cli.add_command(_tables_commands(calendar))
     return app
@@ -179,8 +181,7 @@ def start(app: Flask, settings: Settings) -> None:
             calendar.db.check_tables()
     except StoreUnavailable:
         log.warning("DynamoDB에 아직 닿지 않습니다. 닿을 때까지 /readyz는 503입니다.")
-        return
-    calendar.socketio.start_background_task(_repair, calendar.departments)
+    calendar.socketio.start_background_task(_repair, calendar)
 
 
 def _spare_the_collector() -> None:
@@ -192,13 +193,20 @@ def _spare_the_collector() -> None:
     gc.set_threshold(*GC_THRESHOLD)
 
 
-def _repair(departments: DepartmentService) -> None:
-    try:
-        purged, adopted = departments.repair()
-    except (StoreUnavailable, SetupError) as error:
-        log.warning("repair was cut off; the next start goes on: %s", error)
-    else:
-        log.info("repair: %d deletions finished, %d departments adopted", purged, adopted)
+def _repair(calendar: Calendar) -> None:
+    """Finish what a crash left, as soon as the store can be reached."""
+    while True:
+        try:
+            purged, adopted = calendar.departments.repair()
+        except StoreUnavailable as error:
+            log.warning("repair was cut off and will go on: %s", error)
+            calendar.socketio.sleep(REPAIR_PAUSE_S)
+        except SetupError as error:
+            log.warning("repair was cut off; the next start goes on: %s", error)
+            return
+        else:
+            log.info("repair: %d deletions finished, %d departments adopted", purged, adopted)
+            return
 
 
 def _refuse_other_media() -> None:
@@ -206,6 +214,14 @@ def _refuse_other_media() -> None:
         return
     if request.content_length or request.content_type or request.headers.get("Transfer-Encoding"):
         raise UnsupportedMediaType()
+
+
+def _bound_chunked_body() -> None:
+    """Refuse a body without a length that is too large: Werkzeug would cut it off, and take what is left."""
+    if request.content_length is None and request.headers.get("Transfer-Encoding"):
+        request.max_content_length = BODY_MAX + 1
+        if len(request.get_data()) > BODY_MAX:
+            raise RequestEntityTooLarge()
 
 
 def _secure(response: Response) -> Response:

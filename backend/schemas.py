@@ -35,6 +35,10 @@ CHANGES_MAX = 1_000
 PAGE_MAX = 2_500
 KEY_MAX = 255
 BODY_MAX = 1024 * 1024
+MARKS_MAX = 30
+MARKED_MAX = 1_000
+"""Longer texts may hold no more combining marks in a row: sorting a run takes the square of its length."""
+DETAILS_MAX = 100
 
 ECHOED = frozenset({"id", "department_id", "created_at", "last_modified", "updated_at", "revision"})
 """Fields of answers that a client may send back; the server knows better and ignores them."""
@@ -79,7 +83,8 @@ class Shape(BaseModel):
         try:
             return super().model_validate(obj, **options)
         except ValidationError as error:
-            raise ValidationFailed([_detail(e) for e in error.errors(include_url=False)]) from error
+            details = [_detail(e) for e in error.errors(include_url=False)[:DETAILS_MAX]]
+            raise ValidationFailed(details) from error
 
     def given(self) -> dict[str, Any]:
         """Return the fields that the client sent."""
@@ -100,7 +105,16 @@ def _clean(value: Any) -> Any:
         return value
     if _UNFIT.search(value):
         raise PydanticCustomError("invalid_character", "쓸 수 없는 제어 문자가 있습니다.")
+    value = value.strip()
+    if len(value) > MARKED_MAX and _has_long_run_of_marks(value):
+        raise PydanticCustomError("invalid_character", "결합 문자가 너무 많이 이어져 있습니다.")
     return unicodedata.normalize("NFC", value).strip()
+
+
+def _has_long_run_of_marks(text: str) -> bool:
+    """Tell whether text exceeds what Unicode's Stream-Safe Text Format allows (UAX #15)."""
+    marks = bytes(unicodedata.combining(char) > 0 for char in text)
+    return bytes([True] * (MARKS_MAX + 1)) in marks
 
 
 def _clean_line(value: Any) -> Any:

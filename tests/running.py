@@ -41,6 +41,12 @@ def wait_for(condition: Callable[[], Any], seconds: float = 15.0, what: str = "t
     raise AssertionError(f"waited {seconds} s in vain for {what}")
 
 
+def resident_mb(pid: int) -> float:
+    """Return the memory that a process has in RAM."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.split("VmRSS:")[1].split()[0]) / 1024
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -69,6 +75,9 @@ class Server:
         """The process and its children, as gunicorn's workers."""
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
         return [self.process.pid, *map(int, children)]
+
+    def resident_mb(self) -> float:
+        return sum(map(resident_mb, self.pids()))
 
     def kill(self) -> None:
         """End at once, as by `kill -9` or loss of power."""
@@ -119,7 +128,7 @@ def is_ready(server: Server) -> bool:
         raise AssertionError(f"the server ended:\n{server.log}")
     try:
         return requests.get(f"{server.url}/readyz", timeout=5).ok
-    except requests.ConnectionError:
+    except (requests.ConnectionError, requests.Timeout):  # not up yet, or the machine is busy
         return False
 
 

@@ -9,6 +9,7 @@ from config import ROOT_DIR
 
 SWAGGER_UI = ROOT_DIR / "node_modules" / "swagger-ui-dist"
 PAGE_DIR = Path(__file__).resolve().parent.parent / "static" / "docs"
+OWN_FILES = frozenset(path.name for path in PAGE_DIR.iterdir())
 
 
 def blueprint() -> APIBlueprint:
@@ -20,7 +21,7 @@ def blueprint() -> APIBlueprint:
 
     @bp.get("/<path:name>")
     def file(name: str) -> Response:
-        folder = PAGE_DIR if (PAGE_DIR / name).is_file() else SWAGGER_UI
+        folder = PAGE_DIR if name in OWN_FILES else SWAGGER_UI
         return send_from_directory(folder, name)
 
     return bp

@@ -32,6 +32,7 @@ def fields_of(refusal) -> dict[str, str]:
         ({"description": "a\u009fb"}, "description"),
         ({"description": "가" * 10_001}, "description"),
         ({"description": None}, "description"),
+        ({"description": "a" + "\u0300\u0316" * 2_000}, "description"),
         ({"description": {}}, "description"),
         ({"time": "가" * 51}, "time"),
         ({"time": True}, "time"),
@@ -133,6 +134,35 @@ def test_a_body_over_1_mib_is_refused(api):
     assert (
         api("POST", "/api/departments", data=body, headers=JSON, status=413)["error"] == "payload_too_large"
     )
+
+
+def chunked(body: bytes):
+    """Yield a body in parts, so that it is sent without its length."""
+    for start in range(0, len(body), 65_536):
+        yield body[start : start + 65_536]
+
+
+def test_a_chunked_body_may_be_as_large_as_any_other(api):
+    body = json.dumps({"name": f"부서 {uuid.uuid4()}"}).encode()
+    padded = body + b" " * (1024 * 1024 - len(body))
+    api("POST", "/api/departments", data=chunked(padded), headers=JSON, status=201)
+    refusal = api("POST", "/api/departments", data=chunked(padded + b" "), headers=JSON, status=413)
+    assert refusal["error"] == "payload_too_large"
+
+
+def test_a_text_that_takes_the_square_of_its_length_to_normalise_holds_nobody_up(api):
+    """The marks of half of such a body took half a minute to sort, and gunicorn ended the worker."""
+    title = "a" + "\u0300\u0316" * 255_000
+    body = json.dumps({**EVENT, "title": title}, ensure_ascii=False).encode()
+    department = api.department()["id"]
+    assert fields_of(api("POST", f"/api/events/{department}", data=body, headers=JSON, status=400)) == {
+        "title": "invalid_character"
+    }
+
+
+def test_no_more_than_a_hundred_broken_rules_are_told(api):
+    refusal = api("POST", "/api/departments", {f"f{n}": 1 for n in range(1_000)}, status=400)
+    assert len(refusal["details"]) == 100
 
 
 @pytest.mark.parametrize(

@@ -247,12 +247,34 @@ def test_a_store_out_of_reach_is_a_503_within_ten_seconds_and_mends_itself(tmp_p
             assert api("GET", "/healthz")
             doorway.open()
             wait_for(lambda: is_ready(server), 30)
+            wait_for(lambda: "repair: 0 deletions finished" in server.log, 30)
+
+
+def test_an_embedded_engine_that_hangs_is_a_503_within_ten_seconds(tmp_path, settings):
+    with running_server(tmp_path, "eventlet", settings) as server:
+        department = Api(server.url).department()["id"]
+        engines = [
+            pid for pid in engine_pids(settings) if "dynoxide" in Path(f"/proc/{pid}/cmdline").read_text()
+        ]
+        for pid in engines:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            assert engines
+            begun = time.monotonic()
+            body = {"event_date": "2024-01-20", "title": "회의"}
+            refusal = Api(server.url)("POST", f"/api/events/{department}", body, status=503)
+            assert refusal["error"] == "store_unavailable"
+            assert time.monotonic() - begun < 10  # the promise of the contract
+        finally:
+            for pid in engines:
+                os.kill(pid, signal.SIGCONT)
+        wait_for(lambda: is_ready(server), 30)
 
 
 def alive(url: str) -> bool:
     try:
         return requests.get(f"{url}/healthz", timeout=5).ok
-    except requests.ConnectionError:
+    except (requests.ConnectionError, requests.Timeout):
         return False
 
 

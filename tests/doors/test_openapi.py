@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 import requests
 import schemathesis
 from hypothesis import HealthCheck, given, settings
@@ -77,3 +78,8 @@ def test_the_page_and_all_its_files_are_our_own(server):
         assert requests.get(f"{server.url}/docs/{name}", timeout=10).ok
     script = (ROOT / "backend/static/docs/docs.js").read_text()
     assert "validatorUrl: null" in script
+
+
+@pytest.mark.parametrize("name", ["nothing.js", "a" * 300, "..%2findex.html", "%00"])
+def test_what_the_page_does_not_have_is_not_found(api, name):
+    assert api("GET", f"/docs/{name}", status=404)["error"] == "not_found"

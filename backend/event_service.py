@@ -1,9 +1,9 @@
 """Use cases of events: list, read, create, change, delete, deltas. Knows no HTTP, no Socket.IO, no AWS."""
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import orjson
 
@@ -33,6 +33,8 @@ from errors import (
 )
 from models import DynamoDBDatabase
 from snapshots import Place, Snapshot, Snapshots
+
+Expected: TypeAlias = Collection[str] | None
 
 EDITABLE = ("event_date", "title", "description", "time", "url")
 
@@ -150,14 +152,18 @@ class EventService:
                 raise (IdempotencyKeyReused() if key else EventIdTaken()) from error
             return Created(first[1], repeated=True)
 
-    def update_event(self, event_id: str, fields: Mapping[str, Any], expected: str | None = None) -> Event:
+    def update_event(self, event_id: str, fields: Mapping[str, Any], expected: Expected = None) -> Event:
         """Change the given fields alone. Raises `EventNotFound`.
 
-        `expected` is the revision that the caller saw; `EventChanged` tells that it is not the last.
+        `expected` are the revisions that the caller would change; `EventChanged` tells that the last is none
+        of them.
         """
 
         if not fields:
-            return self._seen(event_id, expected)
+            event = self._seen(event_id, expected)
+            if not self._is_live(event.department_id):
+                raise EventNotFound()
+            return event
 
         def write(before: Event) -> Write:
             now = timestamp(utc_now())
@@ -166,7 +172,7 @@ class EventService:
 
         return self._edit(event_id, write, expected)
 
-    def delete_event(self, event_id: str, expected: str | None = None) -> None:
+    def delete_event(self, event_id: str, expected: Expected = None) -> None:
         """Raises `EventNotFound`, `EventChanged`."""
         self._edit(event_id, lambda e: Write(type=ChangeType.EVENT_DELETED, entity=e, before=e), expected)
 
@@ -221,20 +227,26 @@ class EventService:
         return Delta(changes, str(SyncToken(here.epoch, reached)), has_more=reached < here.revision)
 
     def _require_department(self, department_id: str) -> None:
-        head = self._db.read_head(department_id)
-        if head is None or head.deleted:
+        if not self._is_live(department_id):
             raise DepartmentNotFound()
 
-    def _seen(self, event_id: str, expected: str | None) -> Event:
+    def _is_live(self, department_id: str) -> bool:
+        """Tell whether a department exists; events of one that is being deleted may still be there."""
+        head = self._db.read_head(department_id)
+        return head is not None and not head.deleted
+
+    def _seen(self, event_id: str, expected: Expected) -> Event:
         """Read an event that stands as its editor saw it. Raises `EventNotFound`, `EventChanged`."""
         event = self._db.find_event(event_id)
         if event is None:
             raise EventNotFound()
-        if expected is not None and expected != str(event.revision):
+        if expected is not None and str(event.revision) not in expected:
+            if not self._is_live(event.department_id):
+                raise EventNotFound()
             raise EventChanged(details={"event": event.public()})
         return event
 
-    def _edit(self, event_id: str, write: Callable[[Event], Write], expected: str | None) -> Event:
+    def _edit(self, event_id: str, write: Callable[[Event], Write], expected: Expected) -> Event:
         def prepare() -> tuple[str, Write]:
             before = self._seen(event_id, expected)
             return before.department_id, write(before)

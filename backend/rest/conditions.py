@@ -7,19 +7,18 @@ from flask import Response, request
 from errors import ValidationFailed
 from schemas import KEY_MAX
 
-_REVISION = re.compile(r'\s*"([0-9]{1,15})"\s*', re.ASCII)
+_STRONG_REVISION = re.compile(r'(?<!W/)"([0-9]{1,15})"', re.ASCII)
 
 
-def expected_revision() -> str | None:
-    """Return the revision that `If-Match` names, as text; None when any will do.
+def expected_revisions() -> frozenset[str] | None:
+    """Return the revisions that `If-Match` names, as text; None when any will do.
 
-    What cannot be the ETag of an event is returned as it came, and matches none.
+    What cannot be the ETag of an event, a weak one included, matches none.
     """
     header = request.headers.get("If-Match")
     if header is None or header.strip() == "*":
         return None
-    match = _REVISION.fullmatch(header)
-    return match[1] if match else header
+    return frozenset(_STRONG_REVISION.findall(header))
 
 
 def idempotency_key() -> str | None:
@@ -33,7 +32,7 @@ def idempotency_key() -> str | None:
 
 def not_modified(etag: str) -> Response | None:
     """Return a 304 when the client holds this very state already."""
-    if not request.if_none_match.contains(etag):
+    if not request.if_none_match.contains_weak(etag):  # a proxy that compresses weakens it
         return None
     return tagged(Response(status=304), etag)
 

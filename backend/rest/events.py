@@ -16,7 +16,7 @@ from rest.answers import (
     MessageAnswer,
     documented,
 )
-from rest.conditions import expected_revision, idempotency_key, not_modified, tagged
+from rest.conditions import expected_revisions, idempotency_key, not_modified, tagged
 from schemas import ChangesQuery, EventChange, EventNew, HistoryQuery, ListQuery, parse_id
 from snapshots import Place, Snapshot
 
@@ -86,12 +86,12 @@ def blueprint(events: EventService) -> APIBlueprint:
     @bp.input(EventChange, arg_name="body")
     @documented("이벤트 고치기 (보낸 항목만)", EventAnswer, 200, 404, 412, headers=("If-Match",))
     def update_event(event_id: str, body: EventChange) -> Response:
-        return _one(events.update_event(parse_id(event_id), body.given(), expected_revision()))
+        return _one(events.update_event(parse_id(event_id), body.given(), expected_revisions()))
 
     @bp.delete("/<event_id>")
     @documented("이벤트 지우기", MessageAnswer, 200, 404, 412, headers=("If-Match",))
     def delete_event(event_id: str) -> dict[str, Any]:
-        events.delete_event(parse_id(event_id), expected_revision())
+        events.delete_event(parse_id(event_id), expected_revisions())
         return {"success": True, "message": "이벤트가 삭제되었습니다."}
 
     return bp

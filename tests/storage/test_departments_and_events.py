@@ -120,6 +120,8 @@ def test_a_deletion_cut_off_in_the_middle_is_refused_everywhere_and_finished_by_
     for edit in (
         lambda: calendar.events.update_event(event.id, {"title": "늦음"}),
         lambda: calendar.events.delete_event(event.id),
+        lambda: calendar.events.update_event(event.id, {}),
+        lambda: calendar.events.update_event(event.id, {"title": "늦음"}, expected={"9"}),
     ):
         with pytest.raises(EventNotFound):
             edit()

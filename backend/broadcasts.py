@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import orjson
+
 from domain import REGISTRY, Change, ChangeType, Head, SyncToken
 from errors import CalendarError, DepartmentNotFound, StoreUnavailable
 from models import DynamoDBDatabase
@@ -261,7 +263,7 @@ def full_sync(snapshot: Snapshot) -> dict[str, Any]:
     return {
         "department_id": snapshot.department_id,
         "full": True,
-        "events": [event.public() for event in snapshot.ordered],
+        "events": orjson.Fragment(snapshot.json),
         "revision": snapshot.revision,
         "sync_token": snapshot.sync_token,
     }

@@ -12,15 +12,32 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
+import orjson
 from engineio.packet import Packet
 
 log = logging.getLogger(__name__)
 
 QUEUE_LIMIT = 1_000
 """Packets that may wait for one client."""
+ANSWERING_LIMIT = 4
+"""Packets that may wait for a client when its next message is handled: answers can be megabytes each."""
+TURN_S = 0.01
+
+RESERVED = frozenset({"connect", "connect_error", "disconnect"})
+"""Names that no client library sends; the server library would call the handler of the real thing."""
 
 acknowledged: ContextVar[bool] = ContextVar("acknowledged", default=False)
 """Whether the message being handled asked for an acknowledgement."""
+
+
+class Json:
+    """What python-socketio needs of a JSON module. JSON that is made already goes as `orjson.Fragment`."""
+
+    loads = staticmethod(orjson.loads)
+
+    @staticmethod
+    def dumps(data: Any, **_separators: Any) -> str:
+        return orjson.dumps(data).decode()
 
 
 class OneLine(logging.Filter):
@@ -193,6 +210,7 @@ def _checking_frames(engine: Any) -> Callable[..., Any]:
 
 def _guarded_messages(engine: Any, handle: Callable[[str, Any], None]) -> Callable[[str, Any], None]:
     def guarded(eio_sid: str, data: Any) -> None:
+        _wait_until_read(engine, eio_sid)
         try:
             handle(eio_sid, data)
         except Exception as error:  # noqa: BLE001 - whatever a client sent; our handlers catch their own
@@ -202,10 +220,20 @@ def _guarded_messages(engine: Any, handle: Callable[[str, Any], None]) -> Callab
     return guarded
 
 
+def _wait_until_read(engine: Any, eio_sid: str) -> None:
+    """Answer a client no faster than it reads; one that never does goes with its ping timeout."""
+    pause = 0.0
+    while (connection := engine.sockets.get(eio_sid)) and connection.queue.qsize() > ANSWERING_LIMIT:
+        engine.sleep(pause)
+        pause = TURN_S
+
+
 def _noting_acknowledgements(handle: Callable[..., Any]) -> Callable[..., Any]:
     """No public interface tells a handler whether its message asked for an acknowledgement."""
 
     def noting(server: Any, sid: str, eio_sid: str, data: Any, namespace: str, number: Any) -> Any:
+        if data[0] in RESERVED:
+            raise ValueError(f"a message named {data[0]}")
         token = acknowledged.set(number is not None)
         try:
             return handle(server, sid, eio_sid, data, namespace, number)

@@ -20,7 +20,8 @@ def test_a_quick_run_prints_every_row():
         "list of 200 events, requests/s",
         "create, requests/s; the peer keeps no log",
         "create, requests/s; the peer keeps a log",
-        "20 clients connect and sync, ms",
+        "20 clients return, 5 changes behind, ms",
+        "20 clients come and get all events, ms",
         "idle memory, MB resident",
         "list, warm",
     )

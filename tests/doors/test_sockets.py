@@ -3,6 +3,8 @@
 import contextlib
 import socket
 import struct
+import time
+from typing import Any
 
 import pytest
 import requests
@@ -197,12 +199,14 @@ RUBBISH = [
     b"bAAA",
     b'43999["x"]',
     b"40" + b"x" * 1_100_000,
+    b'42["disconnect"]',
+    b'420["connect",{}]',
 ]
 
 
 @contextlib.contextmanager
-def raw_websocket(url: str):
-    wire = websocket.create_connection(url.replace("http", "ws"), timeout=5)
+def raw_websocket(url: str, **options: Any):
+    wire = websocket.create_connection(url.replace("http", "ws"), timeout=5, **options)
     try:
         yield wire
     finally:
@@ -231,6 +235,24 @@ def test_rubbish_hurts_nobody_but_its_sender(server, api, connect, transport, ru
     witness.wait("event_created")
 
 
+def test_a_client_is_answered_no_faster_than_it_reads(server, api):
+    """Each answer is 3 MB: those to a client that asks and asks would be kept until memory ends."""
+    department = api.department()["id"]
+    for _ in range(100):
+        api.event(department, description="가" * 10_000)
+    before = server.resident_mb()
+    url = f"{server.url}/socket.io/?EIO=4&transport=websocket".replace("http", "ws")
+    with raw_websocket(url, sockopt=((socket.SOL_SOCKET, socket.SO_RCVBUF, 4096),)) as wire:
+        wire.recv()
+        wire.send("40")
+        for _ in range(100):
+            wire.send(f'42["sync_request",{{"department_id":"{department}"}}]')
+        asked = time.monotonic()
+        while time.monotonic() < asked + 3:
+            assert server.resident_mb() - before < 150
+            api("GET", "/healthz")
+
+
 def test_a_frame_that_is_no_packet_ends_its_connection_at_once(server):
     url = f"{server.url}/socket.io/?EIO=4&transport=websocket"
     with raw_websocket(url) as wire:
@@ -238,6 +260,17 @@ def test_a_frame_that_is_no_packet_ends_its_connection_at_once(server):
         wire.send("x")
         opcode, _ = wire.recv_data(control_frame=True)
         assert opcode == websocket.ABNF.OPCODE_CLOSE
+
+
+@pytest.mark.parametrize("name", ["connect", "disconnect"])
+def test_a_message_named_as_what_the_library_tells_of_ends_its_connection(server, name):
+    url = f"{server.url}/socket.io/?EIO=4&transport=websocket"
+    with raw_websocket(url) as wire:
+        wire.recv()
+        wire.send("40")
+        wire.send(f'420["{name}"]')
+        while wire.recv_data(control_frame=True)[0] != websocket.ABNF.OPCODE_CLOSE:
+            pass
 
 
 def test_a_message_in_endless_fragments_is_cut_off(server):

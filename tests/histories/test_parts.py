@@ -25,6 +25,7 @@ from histories.judging import History, judge
 from histories.switches import SWITCHED_OFF
 from models import DynamoDBDatabase, HeadMoved
 from snapshots import Snapshot, Snapshots
+from wire import Json
 
 SEEDS = int(os.environ.get("HISTORIES", "24"))
 PARTS = 4
@@ -70,7 +71,7 @@ class Room:
 
     def emit(self, name, payload, to=None):
         if self.client:
-            self.client.receive(name, payload)
+            self.client.receive(name, Json.loads(Json.dumps(payload)))
 
     def start_background_task(self, target, *args):
         pass  # the history itself says when the poll runs

@@ -65,7 +65,12 @@ class DepartmentService:
         )
         fields = {"name": name, "description": description}
         receipt = Receipt.of(REGISTRY, f"key {key}", fields) if key else None
-        write = Write(type=ChangeType.DEPARTMENT_CREATED, entity=department, receipt=receipt, at=now)
+        write = Write(
+            type=ChangeType.DEPARTMENT_CREATED,
+            entity=department,
+            receipts=(receipt,) if receipt else (),
+            at=now,
+        )
         try:
             return Created(_committed(lambda: self._log.commit(REGISTRY, write)))
         except WriteRefused as error:

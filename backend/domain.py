@@ -131,7 +131,7 @@ class Write:
     before: Event | Department | None = None
     releases_name: bool = True
     """Whether a renamed or deleted department owns its name's row; one older than such rows may not."""
-    receipt: Receipt | None = None
+    receipts: tuple[Receipt, ...] = ()
     by: str = ""
     at: str = field(default_factory=lambda: timestamp(utc_now()))
     id: str = field(default_factory=new_id)

@@ -36,6 +36,8 @@ from snapshots import Place, Snapshot, Snapshots
 
 Expected: TypeAlias = Collection[str] | None
 
+CHOSEN_IDS = "events"
+"""The receipts of ids that clients chose."""
 EDITABLE = ("event_date", "title", "description", "time", "url")
 
 
@@ -133,24 +135,32 @@ class EventService:
         `EventIdTaken`, `IdempotencyKeyReused`.
         """
         chosen = fields.get("id")
+        by_key = Receipt.of(department_id, f"key {key}", fields) if key else None
+        # One scope for all departments: events are found by their id alone.
+        by_id = Receipt.of(CHOSEN_IDS, chosen, {**fields, "department_id": department_id}) if chosen else None
         if chosen and (there := self._db.find_event(chosen)) and there.department_id != department_id:
-            raise EventIdTaken()
-        name = f"key {key}" if key else f"id {chosen}"
-        receipt = Receipt.of(department_id, name, fields) if key or chosen else None
+            return self._first_answer(by_key, by_id)
         now = timestamp(utc_now())
         event = Event(
             **{"id": new_id(), **fields}, department_id=department_id, created_at=now, last_modified=now
         )
+        receipts = tuple(receipt for receipt in (by_key, by_id) if receipt)
+        write = Write(type=ChangeType.EVENT_CREATED, entity=event, receipts=receipts, at=now)
         try:
-            write = Write(type=ChangeType.EVENT_CREATED, entity=event, receipt=receipt, at=now)
             return Created(_event_of(self._log.commit(department_id, write)))
-        except WriteRefused as error:
-            first = self._db.created_event(receipt) if receipt else None
-            if first is None:
-                raise EventIdTaken() from error
-            if receipt and first[0] != receipt.request_hash:
-                raise (IdempotencyKeyReused() if key else EventIdTaken()) from error
-            return Created(first[1], repeated=True)
+        except WriteRefused:
+            return self._first_answer(by_key, by_id)
+
+    def _first_answer(self, by_key: Receipt | None, by_id: Receipt | None) -> Created[Event]:
+        """Answer a creation that has happened before. Raises `EventIdTaken`, `IdempotencyKeyReused`."""
+        receipt = by_key or by_id
+        first = self._db.created_event(receipt) if receipt else None
+        if receipt is None or first is None:
+            raise EventIdTaken()
+        request_hash, event = first
+        if request_hash != receipt.request_hash:
+            raise IdempotencyKeyReused() if by_key else EventIdTaken()
+        return Created(event, repeated=True)
 
     def update_event(self, event_id: str, fields: Mapping[str, Any], expected: Expected = None) -> Event:
         """Change the given fields alone. Raises `EventNotFound`.

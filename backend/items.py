@@ -251,7 +251,7 @@ class Tables:
         )
         entity = change.entity
         # A repetition fails several conditions; the first to be looked at says what it is.
-        parts = [self._receipt_part(write.receipt, entity, now)] if write.receipt else []
+        parts = [self._receipt_part(receipt, entity, now) for receipt in write.receipts]
         if isinstance(entity, Event):
             return [*parts, self._event_part(write, entity), row]
         return [*parts, *self._department_parts(write, entity), row]

@@ -5,6 +5,7 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import requests
 
 from doors_client import Api
 from running import wait_for
@@ -334,6 +335,34 @@ def test_a_client_may_choose_the_id(api):
     assert api("POST", f"/api/events/{other}", body, status=409)["error"] == "event_id_taken"
     refusal = api("POST", f"/api/events/{department}", {**body, "id": "x"}, status=400)
     assert refusal["details"][0]["field"] == "id"
+
+
+def test_an_id_chosen_in_two_departments_at_once_is_one_events(server):
+    api = Api(server.url)
+    departments = [api.department()["id"] for _ in range(2)]
+    body = {"event_date": "2024-01-20", "title": "하나뿐"}
+
+    def create(department: str, chosen: str) -> int:
+        url = f"{server.url}/api/events/{department}"
+        return requests.post(url, json={**body, "id": chosen}, timeout=20).status_code
+
+    with ThreadPoolExecutor(2) as pool:
+        for _ in range(20):
+            answers = [pool.submit(create, department, str(uuid.uuid4())) for department in departments]
+            assert [answer.result() for answer in answers] == [201, 201]
+            chosen = str(uuid.uuid4())
+            answers = [pool.submit(create, department, chosen) for department in departments]
+            assert sorted(answer.result() for answer in answers) == [201, 409]
+
+
+def test_a_key_gives_the_first_answer_though_its_id_is_asked_for_elsewhere(api):
+    one, two = (api.department()["id"] for _ in range(2))
+    body = {"event_date": "2024-01-20", "title": "한 번만", "id": str(uuid.uuid4())}
+    headers = {"Idempotency-Key": str(uuid.uuid4())}
+    first = api("POST", f"/api/events/{one}", body, status=201, headers=headers)
+    api("DELETE", f"/api/events/{body['id']}")
+    assert api("POST", f"/api/events/{two}", body, status=409)["error"] == "event_id_taken"
+    assert api("POST", f"/api/events/{one}", body, status=201, headers=headers) == first
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256])

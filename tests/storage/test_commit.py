@@ -335,7 +335,7 @@ def test_log_rows_expire_30_days_after_they_were_written(db, settings):
 def test_receipts_are_kept_for_30_days(db, settings):
     department = new_department(db)
     receipt = Receipt.of(department, "key 1", {"title": "회의"})
-    ChangeLog(db).commit(department, replace(creation(department), receipt=receipt))
+    ChangeLog(db).commit(department, replace(creation(department), receipts=(receipt,)))
     answer = db._client.call("get_item", TableName=settings.changes_table, Key=items.receipt_key(receipt))
     kept = int(answer["Item"]["expires_at"]["N"])
     assert abs(kept - utc_now().timestamp() - 30 * 86400) < 60

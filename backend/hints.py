@@ -4,6 +4,7 @@ Losing hints loses nothing, the poll of `broadcasts.py` finds every change; so n
 what cannot be sent is dropped. Knows nothing of what a change is.
 """
 
+import contextlib
 import logging
 import queue
 from collections.abc import Callable, Sequence
@@ -43,7 +44,7 @@ class Hints:
             health_check_interval=HEALTH_CHECK_S,
         )
         self._waiting: queue.Queue[str] = queue.Queue(QUEUE_LIMIT)
-        self._reachable: bool | None = None
+        self._failing: set[str] = set()
 
     def start(self, heard: Callable[[str, int], None]) -> None:
         """Call `heard(department_id, revision)` for each hint from now on, ours included."""
@@ -63,21 +64,28 @@ class Hints:
             try:
                 self._redis.publish(CHANNEL, hint)
             except redis.RedisError as error:
-                self._note(error)
-                self._tasks.sleep(PAUSE_S)
+                self._note("send", error)
+                self._wait_until_sendable()
+
+    def _wait_until_sendable(self) -> None:
+        while "send" in self._failing:
+            self._tasks.sleep(PAUSE_S)
+            with contextlib.suppress(redis.RedisError):
+                self._redis.ping()
+                self._note("send", None)
 
     def _listen(self, heard: Callable[[str, int], None]) -> None:
         while True:
             try:
                 with self._redis.pubsub(ignore_subscribe_messages=True) as subscription:  # type: ignore[no-untyped-call]
                     subscription.subscribe(CHANNEL)
-                    self._note(None)
+                    self._note("listen", None)
                     while True:
                         message = subscription.get_message(timeout=TIMEOUT_S / 2)
                         if message:
                             self._hear(message["data"], heard)
             except redis.RedisError as error:
-                self._note(error)
+                self._note("listen", error)
                 self._tasks.sleep(PAUSE_S)
 
     @staticmethod
@@ -89,9 +97,14 @@ class Hints:
             except Exception:  # the next hint, or the poll, tries again
                 log.exception("a hint about %s could not be followed", department_id)
 
-    def _note(self, error: Exception | None) -> None:
-        """Say once that Redis is gone, and once that it is back."""
-        reachable = error is None
-        if reachable != self._reachable and (error or self._reachable is not None):
-            log.warning("Redis: %s", f"{error}; every server polls instead" if error else "reachable again")
-        self._reachable = reachable
+    def _note(self, task: str, error: Exception | None) -> None:
+        """Say once that Redis is gone, and once that it is back for both tasks."""
+        failed_before = bool(self._failing)
+        if error:
+            self._failing.add(task)
+            if not failed_before:
+                log.warning("Redis: %s; every server polls instead", error)
+        else:
+            self._failing.discard(task)
+            if failed_before and not self._failing:
+                log.warning("Redis: reachable again")

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 import redis
@@ -17,7 +18,7 @@ from doors_client import Api, Client
 from event_service import EventService
 from hints import Hints
 from models import DynamoDBDatabase
-from running import RedisServer, free_port, running_server, wait_for
+from running import RedisServer, Server, free_port, running_server, wait_for
 from snapshots import Snapshots
 
 
@@ -79,6 +80,10 @@ def test_a_hint_alone_carries_a_change_to_the_rooms_of_another_server(engine, re
     assert [payload["revision"] for _, payload in tasks.emitted] == [1, 2, 3]
 
 
+def told_times(server: Server, told: str, times: int) -> bool:
+    return server.log.count(told) == times
+
+
 def test_redis_may_stop_freeze_and_return_and_nothing_is_lost_or_waits(tmp_path, redis_server):
     settings = {
         "DYNAMODB_ENDPOINT_URL": "embedded",
@@ -93,12 +98,12 @@ def test_redis_may_stop_freeze_and_return_and_nothing_is_lost_or_waits(tmp_path,
         client = Client(two.url)
         client.join(department)
         written = 0
-        for happen in (
-            lambda: None,
-            redis_server.freeze,
-            redis_server.thaw,
-            redis_server.stop,
-            redis_server.start,
+        for happen, told, times in (
+            (lambda: None, "Redis", 0),
+            (redis_server.freeze, "every server polls instead", 1),
+            (redis_server.thaw, "reachable again", 1),
+            (redis_server.stop, "every server polls instead", 2),
+            (redis_server.start, "reachable again", 2),
         ):
             happen()
             for _ in range(3):
@@ -108,11 +113,35 @@ def test_redis_may_stop_freeze_and_return_and_nothing_is_lost_or_waits(tmp_path,
                 assert time.monotonic() - begun < 1.9
                 written += 1
             client.wait("event_created", written)
+            wait_for(partial(told_times, one, told, times), what=f"{told} in the log")
         assert [e["revision"] for e in client.of("event_created")] == list(range(1, written + 1))
         client.close()
         for server in (one, two):
             assert "Traceback" not in server.log
-        assert "Redis" in one.log
+
+
+def test_servers_tell_redis_of_their_commits_and_listen_to_it(tmp_path, redis_server):
+    settings = {
+        "DYNAMODB_ENDPOINT_URL": "embedded",
+        "EMBEDDED_DATA_DIR": str(tmp_path / "data"),
+        "REDIS_URL": redis_server.url,
+    }
+    with (
+        running_server(tmp_path, "flask", settings) as server,
+        redis.Redis.from_url(redis_server.url) as client,
+        client.pubsub(ignore_subscribe_messages=True) as subscription,
+    ):
+        subscription.subscribe("department-calendar:changes")
+        wait_for(lambda: client.pubsub_numsub("department-calendar:changes")[0][1] == 2)
+        department = Api(server.url).department()["id"]
+        Api(server.url).event(department)
+        heard = []
+        wait_for(
+            lambda: (
+                heard.append(subscription.get_message(timeout=0.1))
+                or f"{department} 1" in [message["data"].decode() for message in heard if message]
+            )
+        )
 
 
 def test_a_server_whose_redis_was_never_there_works(tmp_path):

@@ -1,0 +1,19 @@
+"""Hints: a commit never waits for Redis."""
+
+import threading
+
+from domain import Head
+from hints import QUEUE_LIMIT, Hints
+
+
+def test_hints_that_nobody_sends_are_dropped_and_nobody_waits():
+    hints = Hints("redis://127.0.0.1:1/0", None)
+
+    def commit() -> None:
+        for revision in range(QUEUE_LIMIT + 100):
+            hints.on_commit("d", Head(revision, "e"), [])
+
+    writer = threading.Thread(target=commit, daemon=True)
+    writer.start()
+    writer.join(20)
+    assert not writer.is_alive()

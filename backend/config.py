@@ -1,10 +1,12 @@
 """`Settings`: the only reader of the environment. Knows nothing of Flask, AWS or the store."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
+from urllib.parse import urlsplit
 
 from dotenv import load_dotenv
 
@@ -50,18 +52,18 @@ class Settings:
 
         data_dir = text("EMBEDDED_DATA_DIR")
         settings = cls(
-            aws_region=text("AWS_REGION", cls.aws_region),
-            departments_table=text("DEPARTMENTS_TABLE", cls.departments_table),
-            events_table=text("EVENTS_TABLE", cls.events_table),
-            changes_table=text("CHANGES_TABLE", cls.changes_table),
+            aws_region=_named("AWS_REGION", text("AWS_REGION", cls.aws_region), r"[a-z0-9-]+"),
+            departments_table=_table("DEPARTMENTS_TABLE", text("DEPARTMENTS_TABLE", cls.departments_table)),
+            events_table=_table("EVENTS_TABLE", text("EVENTS_TABLE", cls.events_table)),
+            changes_table=_table("CHANGES_TABLE", text("CHANGES_TABLE", cls.changes_table)),
             dynamodb_endpoint_url=_endpoint(text("DYNAMODB_ENDPOINT_URL")),
             embedded_data_dir=Path(data_dir).resolve() if data_dir else cls.embedded_data_dir,
             production=_choice("FLASK_ENV", text("FLASK_ENV", "development"), "development", "production")
             == "production",
             secret_key=text("SECRET_KEY", DEVELOPMENT_SECRET),
-            cors_origins=tuple(o.strip().rstrip("/") for o in text("CORS_ORIGINS").split(",") if o.strip()),
+            cors_origins=tuple(_origin(o.strip()) for o in text("CORS_ORIGINS").split(",") if o.strip()),
             snapshot_cache_mb=_number("SNAPSHOT_CACHE_MB", text("SNAPSHOT_CACHE_MB"), cls.snapshot_cache_mb),
-            redis_url=text("REDIS_URL"),
+            redis_url=_redis(text("REDIS_URL")),
             log_level=_choice("LOG_LEVEL", text("LOG_LEVEL", "INFO").upper(), *LOG_LEVELS),
         )
         _choice("AUTH", text("AUTH", "off"), "off")
@@ -88,11 +90,42 @@ class Settings:
 
 
 def _endpoint(value: str) -> str:
-    if value and value != EMBEDDED and not value.startswith(("http://", "https://")):
+    if value and value != EMBEDDED and not _is_address(value, "http", "https"):
         raise SetupError(
             f"DYNAMODB_ENDPOINT_URL={value} 값을 쓸 수 없습니다. 비우거나(AWS), embedded 또는 "
             "http://, https://로 시작하는 주소를 쓰세요."
         )
+    return value
+
+
+def _redis(value: str) -> str:
+    if value and not _is_address(value, "redis", "rediss"):
+        raise SetupError(f"REDIS_URL={value} 값을 쓸 수 없습니다. 예: redis://localhost:6379/0")
+    return value
+
+
+def _origin(value: str) -> str:
+    origin = value.rstrip("/")
+    if origin != "*" and not (_is_address(origin, "http", "https") and origin.count("/") == 2):
+        raise SetupError(f"CORS_ORIGINS={value} 값을 쓸 수 없습니다. 예: https://calendar.example.com")
+    return origin
+
+
+def _is_address(value: str, *schemes: str) -> bool:
+    try:
+        parts = urlsplit(value)
+        return parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def _table(name: str, value: str) -> str:
+    return _named(name, value, r"[A-Za-z0-9_.-]{3,255}")
+
+
+def _named(name: str, value: str, pattern: str) -> str:
+    if not re.fullmatch(pattern, value):
+        raise SetupError(f"{name}={value} 값을 쓸 수 없습니다. AWS의 이름 규칙: {pattern}")
     return value
 
 

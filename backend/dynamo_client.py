@@ -23,7 +23,7 @@ from botocore.exceptions import (
 import local_engine
 from config import Settings
 from domain import new_id
-from errors import CredentialsRejected, StoreUnavailable, TableMissing
+from errors import CredentialsRejected, NotDynamoDB, StoreUnavailable, TableMissing
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -302,6 +302,8 @@ def _translate(error: ClientError | BotoCoreError, parameters: Mapping[str, Any]
         raise RequestRejected(str(error)) from error
     if code in _RETRYABLE_CODES or error.response["ResponseMetadata"]["HTTPStatusCode"] >= 500:
         return StoreUnavailable()
+    if code.isdigit():  # no DynamoDB error has a number for its name
+        raise NotDynamoDB(str(error)) from error
     raise error
 
 

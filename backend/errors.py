@@ -130,6 +130,17 @@ class TableMissing(SetupError):
         )
 
 
+class NotDynamoDB(SetupError):
+    """Whoever answers speaks another protocol."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            "✗ DynamoDB 연결 실패: DynamoDB가 아닌 서버가 답합니다.\n"
+            f"  → 원인: {reason}\n"
+            "  → DYNAMODB_ENDPOINT_URL을 확인하세요."
+        )
+
+
 class CredentialsRejected(SetupError):
     """AWS knows no credentials, or refuses those it was given."""
 

@@ -1,7 +1,9 @@
 """Puts the parts together: `create_app` for a fresh app per call, `start` before it serves."""
 
+import contextlib
 import gc
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -269,12 +271,23 @@ def _tables_commands(calendar: Calendar) -> AppGroup:
     @click.option("--provisioned", is_flag=True, help="Provisioned billing instead of on demand.")
     def create(provisioned: bool) -> None:
         """Create what is missing; never touches data."""
-        calendar.db.create_tables(provisioned=provisioned, report=click.echo)
+        with _sentences():
+            calendar.db.create_tables(provisioned=provisioned, report=click.echo)
 
     @group.command()
     def repair() -> None:
         """Finish deletions that were cut off; adopt departments that other tools wrote."""
-        purged, adopted = calendar.departments.repair()
+        with _sentences():
+            purged, adopted = calendar.departments.repair()
         click.echo(f"✓ 마무리한 부서 삭제: {purged}개, 새로 등록한 부서: {adopted}개")
 
     return group
+
+
+@contextlib.contextmanager
+def _sentences() -> Iterator[None]:
+    """End a command with the sentence of what stopped it, and status 1."""
+    try:
+        yield
+    except (SetupError, StoreUnavailable) as error:
+        raise click.ClickException(str(error)) from error

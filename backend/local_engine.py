@@ -42,9 +42,12 @@ class Engine:
     """A share in the running engine of a data directory, held until this process ends."""
 
     def __init__(self, data_dir: Path) -> None:
-        data_dir.mkdir(parents=True, exist_ok=True)
         self._data_dir = data_dir.resolve()
-        self._clients = _open_lock(data_dir / "clients.lock")
+        try:
+            data_dir.mkdir(parents=True, exist_ok=True)
+            self._clients = _open_lock(data_dir / "clients.lock")
+        except OSError as error:
+            raise EngineUnavailable(f"EMBEDDED_DATA_DIR={data_dir} 폴더에 쓸 수 없습니다: {error}") from error
         self._reviving = threading.Lock()
         self.url = self._join(START_TIMEOUT_S)
 

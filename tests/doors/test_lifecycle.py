@@ -226,6 +226,32 @@ def test_production_without_a_secret_ends_the_start_with_a_sentence(mode):
     assert "Traceback" not in output
 
 
+def test_an_endpoint_that_is_no_dynamodb_ends_the_start_with_a_sentence(tmp_path, settings):
+    keys = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}
+    with running_server(tmp_path, "flask", settings) as other:
+        status, output = end_of_start("eventlet", DYNAMODB_ENDPOINT_URL=other.url, **keys)
+    assert status == 3
+    assert "DYNAMODB_ENDPOINT_URL을 확인하세요" in output
+    assert "Traceback" not in output
+
+
+def test_a_data_folder_that_cannot_be_ends_the_start_with_a_sentence():
+    status, output = end_of_start(
+        "flask", DYNAMODB_ENDPOINT_URL="embedded", EMBEDDED_DATA_DIR="/proc/nowhere"
+    )
+    assert status == 3
+    assert "EMBEDDED_DATA_DIR=/proc/nowhere" in output
+    assert "Traceback" not in output
+
+
+def test_a_command_that_cannot_reach_its_tables_ends_with_a_sentence(engine):
+    keys = {"DYNAMODB_ENDPOINT_URL": engine.url, "HOME": "/nonexistent"}
+    done = run([sys.executable, "-m", "flask", "tables", "create"], **keys)
+    assert done.returncode == 1
+    assert "✗ DynamoDB 연결 실패: 자격증명 오류" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize("failure", ["refuses", "hangs"])
 def test_a_store_out_of_reach_is_a_503_within_ten_seconds_and_mends_itself(tmp_path, engine, failure):
     """The store's port first refuses or swallows connections; then the real store answers on it."""

@@ -1,5 +1,6 @@
 """The settings: defaults, the environment, and what production refuses."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -25,9 +26,9 @@ def test_every_variable_is_read():
         {
             **PRODUCTION,
             "AWS_REGION": "us-east-1",
-            "DEPARTMENTS_TABLE": "d",
-            "EVENTS_TABLE": "e",
-            "CHANGES_TABLE": "c",
+            "DEPARTMENTS_TABLE": "dev-d",
+            "EVENTS_TABLE": "dev-e",
+            "CHANGES_TABLE": "dev-c",
             "DYNAMODB_ENDPOINT_URL": "embedded",
             "EMBEDDED_DATA_DIR": "/tmp/x",  # noqa: S108 - only a path to read back
             "CORS_ORIGINS": " https://a.kr/ , http://b.kr:81 ",
@@ -38,9 +39,9 @@ def test_every_variable_is_read():
     )
     assert settings == Settings(
         aws_region="us-east-1",
-        departments_table="d",
-        events_table="e",
-        changes_table="c",
+        departments_table="dev-d",
+        events_table="dev-e",
+        changes_table="dev-c",
         dynamodb_endpoint_url="embedded",
         embedded_data_dir=Path("/tmp/x"),  # noqa: S108 - see above
         production=True,
@@ -74,6 +75,25 @@ def test_production_refuses_every_origin_and_says_what_to_set():
 def test_a_value_that_does_not_exist_is_refused_by_name(name):
     with pytest.raises(SetupError, match=f"(?i){name}=nonsense"):
         Settings.from_env({name: "nonsense"})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DYNAMODB_ENDPOINT_URL", "http://"),
+        ("DYNAMODB_ENDPOINT_URL", "http://localhost:port"),
+        ("REDIS_URL", "localhost"),
+        ("REDIS_URL", "redis://localhost:port/0"),
+        ("CORS_ORIGINS", "calendar.example.com"),
+        ("CORS_ORIGINS", "https://calendar.example.com/page"),
+        ("AWS_REGION", "ap northeast"),
+        ("EVENTS_TABLE", "a"),
+        ("CHANGES_TABLE", "변경"),
+    ],
+)
+def test_a_value_that_cannot_work_is_refused_by_name(name, value):
+    with pytest.raises(SetupError, match=re.escape(f"{name}={value} ")):
+        Settings.from_env({name: value})
 
 
 def test_the_file_completes_the_environment_and_never_overrides_it(tmp_path, monkeypatch):

@@ -29,8 +29,9 @@ infra-tools: .venv-infra/.installed node_modules/.installed
 	@touch $@
 
 run: install
-	@cd backend && DYNAMODB_ENDPOINT_URL=$${DYNAMODB_ENDPOINT_URL:-embedded} PYTHONUNBUFFERED=1 \
-		exec ../$(BIN)/flask run --host=127.0.0.1 --port=$(PORT)
+	@cd backend && { grep -qs '^DYNAMODB_ENDPOINT_URL=' .env || \
+		export DYNAMODB_ENDPOINT_URL=$${DYNAMODB_ENDPOINT_URL-embedded}; } && \
+		PYTHONUNBUFFERED=1 exec ../$(BIN)/flask run --host=127.0.0.1 --port=$(PORT)
 
 test: install infra-tools dynamodb-local
 	$(BIN)/pytest

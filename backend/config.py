@@ -74,6 +74,13 @@ class Settings:
     def embedded(self) -> bool:
         return self.dynamodb_endpoint_url == EMBEDDED
 
+    @property
+    def store(self) -> str:
+        """What the operator is told of where the tables are."""
+        if self.embedded:
+            return f"내장 엔진, {self.embedded_data_dir}"
+        return f"DynamoDB, {self.dynamodb_endpoint_url or self.aws_region}"
+
     def _refuse_unsafe_production(self) -> None:
         if not self.production:
             return

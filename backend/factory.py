@@ -19,6 +19,7 @@ from flask_socketio import SocketIO
 from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
 import rest.answers
+import rest.assets
 import rest.departments
 import rest.docs
 import rest.events
@@ -136,7 +137,8 @@ def create_app(settings: Settings, db: DynamoDBDatabase | None = None) -> APIFla
     )
     app.wsgi_app = _without_compression(app.wsgi_app)  # type: ignore[method-assign]
     if settings.cors_origins:
-        CORS(app, origins=list(settings.cors_origins), resources=r"/api/.*", expose_headers=["ETag"])
+        origins = list(settings.cors_origins)
+        CORS(app, origins=origins, resources=r"/(api|static)/.*", expose_headers=["ETag"])
 
     db = db or DynamoDBDatabase(settings)
     snapshots = Snapshots(db, settings.snapshot_cache_mb * 1024 * 1024)
@@ -158,6 +160,7 @@ def create_app(settings: Settings, db: DynamoDBDatabase | None = None) -> APIFla
     app.register_blueprint(rest.events.blueprint(events))
     app.register_blueprint(rest.health.blueprint(calendar.require_ready))
     app.register_blueprint(rest.docs.blueprint())
+    app.register_blueprint(rest.assets.blueprint())
     rest.failures.install(app)
     app.before_request(_refuse_other_media)
     app.before_request(_bound_chunked_body)
@@ -175,6 +178,7 @@ def start(app: Flask, settings: Settings) -> None:
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     _spare_the_collector()
     calendar: Calendar = app.extensions["calendar"]
+    log.info("저장소: %s", settings.store)
     if calendar.hints:
         calendar.hints.start(calendar.broadcasts.on_hint)
     try:

@@ -11,8 +11,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 BEANSTALK = ROOT / "infrastructure" / "elastic-beanstalk"
+BACKEND_PAGES = ROOT / "backend" / "static"
 AT_THE_TOP = ("requirements.txt", "LICENSE", "DYNAMODB_SETUP.md", "DYNAMODB_SETUP.ko.md")
-LEFT_OUT = {"__pycache__", ".env", ".mypy_cache", ".ruff_cache"}
+LEFT_OUT = {"__pycache__", ".mypy_cache", ".ruff_cache"}
 LONG_AGO = (1980, 1, 1, 0, 0, 0)
 
 
@@ -41,9 +42,11 @@ def contents() -> Iterator[tuple[str, Path]]:
     for name in AT_THE_TOP:
         if (ROOT / name).exists():
             yield name, ROOT / name
-    for folder in (ROOT / "backend", ROOT / "infrastructure" / "ec2"):
-        for path in files_under(folder):
+    for path in files_under(ROOT / "backend"):
+        if path.suffix == ".py" or BACKEND_PAGES in path.parents:  # not the data that operators put beside it
             yield str(path.relative_to(ROOT)), path
+    for path in files_under(ROOT / "infrastructure" / "ec2"):
+        yield str(path.relative_to(ROOT)), path
     for path in page_assets():
         yield str(path.relative_to(ROOT)), path
 

@@ -1,9 +1,9 @@
 /**
  * Keeps departments' events in the browser equal to the server's, live, over one Socket.IO connection.
  *
- * No dependencies: the caller hands in socket.io-client's `io`, so that a page loads it from its own
- * origin.
+ * No dependencies: the caller hands in socket.io-client's `io`, of the server's copy or of its own.
  *
+ *     import { io } from "/static/socket.io.esm.min.js";
  *     import { CalendarSync } from "/static/calendar-sync.js";
  *
  *     const calendar = new CalendarSync(io);
@@ -14,6 +14,9 @@
  *     calendar.close();     // ends the connection and everything else
  *
  * ## CalendarSync(io, options)
+ *
+ * Options: `url`, the server, for a page of another origin (which the server's `CORS_ORIGINS` must name);
+ * `socketOptions`, handed to `io`; `timing`, see `TIMING`.
  *
  * `department(id)` starts to keep a department, or returns the one that is being kept. `wake()` checks at
  * once instead of waiting for a timeout; pages rarely need it, see "Sleep". `socket` is the connection, for

@@ -86,6 +86,22 @@ def test_the_bundle_holds_what_runs_and_nothing_else(bundle: Path) -> None:
     found = {path.relative_to(bundle).parts[0] for path in bundle.rglob("*")}
     assert not found & {"tests", ".venv", "requirements-dev.txt", ".git", "data"}
     assert not [path for path in bundle.rglob("*") if path.name in (".env", "__pycache__")]
+    kinds = {path.suffix for path in (bundle / "backend").rglob("*") if path.is_file()}
+    assert kinds == {".py", ".js", ".html"}
+
+
+def test_what_operators_put_beside_the_server_is_not_packed(tmp_path: Path) -> None:
+    backend = tmp_path / "backend"
+    backend.mkdir()
+    for name in ("departments.json", "calendar_events.json", ".env", "app.py"):
+        (backend / name).write_text("{}")
+    script = tmp_path / "infrastructure" / "build_bundle.py"
+    script.parent.mkdir()
+    script.write_bytes((INFRASTRUCTURE / "build_bundle.py").read_bytes())
+    (tmp_path / "package.json").write_text("{}")
+    subprocess.run([sys.executable, script, tmp_path / "bundle.zip"], check=True)
+    with zipfile.ZipFile(tmp_path / "bundle.zip") as bundle:
+        assert bundle.namelist() == ["backend/app.py"]
 
 
 def test_the_same_contents_make_the_same_bundle(tmp_path: Path) -> None:

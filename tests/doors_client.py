@@ -28,6 +28,7 @@ class Api:
         assert found["success"] is (status < 400)
         if status >= 400:
             assert set(found) == {"success", "error", "message", "details"}
+            assert (status == 503) == ("Retry-After" in answer.headers)
             assert any("가" <= char <= "힣" for char in found["message"])
         return found
 

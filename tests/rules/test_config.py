@@ -6,8 +6,13 @@ from pathlib import Path
 import pytest
 
 import config
+from broadcasts import Broadcasts
 from config import ROOT_DIR, Settings
 from errors import SetupError
+from factory import create_app
+from hints import Hints
+from models import DynamoDBDatabase
+from snapshots import Snapshots
 
 PRODUCTION = {"FLASK_ENV": "production", "SECRET_KEY": "a-long-secret", "CORS_ORIGINS": "https://a.kr"}
 
@@ -113,3 +118,15 @@ def test_the_example_file_names_every_setting_and_sets_nothing_unsafe():
     assert fields | {"FLASK_ENV", "AUTH", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"} <= named
     active = dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
     assert Settings.from_env(active) == Settings()
+
+
+def test_the_memory_for_departments_is_the_settings():
+    for megabytes in (1, 256):
+        app = create_app(Settings(snapshot_cache_mb=megabytes), DynamoDBDatabase(Settings(), object()))
+        assert app.extensions["calendar"].events._snapshots._budget == megabytes * 1024 * 1024
+
+
+def test_every_commit_is_told_to_reads_then_rooms_then_other_servers():
+    app = create_app(Settings(redis_url="redis://127.0.0.1:1/0"), DynamoDBDatabase(Settings(), object()))
+    listeners = app.extensions["calendar"].events._log._listeners
+    assert [type(listener.__self__) for listener in listeners] == [Snapshots, Broadcasts, Hints]

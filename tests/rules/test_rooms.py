@@ -2,12 +2,20 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+
+import pytest
+import socketio
 
 from broadcasts import Broadcasts
-from domain import REGISTRY, Change, ChangeType, Department, Head
+from domain import REGISTRY, Change, ChangeType, Department, Event, Head
 from errors import StoreUnavailable
+from event_service import Delta
 from running import wait_for
+from snapshots import Snapshot, _Recent
+from sockets import Messages
 
+NOBODY = "11111111-2222-4333-8444-555555555555"
 DEPARTMENT = "805d0fbd-dd60-412e-a9e7-4097e872610f"
 
 
@@ -96,3 +104,36 @@ def test_who_leaves_is_told_nothing_more():
     asked = store.asked
     broadcasts.on_hint(DEPARTMENT, 7)
     assert store.asked == asked
+
+
+@pytest.mark.parametrize("token", ["", "MS4w"])
+def test_what_is_committed_while_a_client_joins_reaches_it(token):
+    """The state is read once the client is in the room: a commit right after the read is pushed to it."""
+    wire, store = Wire(), Heads()
+    store.gate.release(100)
+    broadcasts = Broadcasts(wire, store, None)
+    broadcasts.join(wire, "other", DEPARTMENT)  # somebody is there already
+    event = Event(id=NOBODY, department_id=DEPARTMENT, event_date="2024-01-20", title="회의", revision=1)
+    commit = Change(revision=1, type=ChangeType.EVENT_CREATED, entity=event, at="")
+    reached: list[set[str]] = []
+
+    class Events:
+        """Reads of the state before the commit, which comes right after each of them."""
+
+        def department(self, _department_id):
+            self._commit()
+            return Snapshot(DEPARTMENT, "e", 0, {}, 0, _Recent())
+
+        def changes_since(self, _department_id, since, _limit):
+            self._commit()
+            return Delta([], since, has_more=False)
+
+        def _commit(self):
+            broadcasts.on_commit(DEPARTMENT, Head(1, "e"), [commit])
+            reached.append(set(wire.members[f"department:{DEPARTMENT}"]))
+
+    messages = Messages(SimpleNamespace(server=socketio.Server(async_mode="threading")), broadcasts, Events())
+    messages._rooms = wire
+    messages._join_department("sid", {"department_id": DEPARTMENT, "sync_token": token})
+    assert reached == [{"other", "sid"}]
+    assert ("event_created", f"department:{DEPARTMENT}") in wire.sent

@@ -309,6 +309,46 @@ def test_a_department_beyond_its_share_is_read_by_range_and_is_as_current(calend
         small.events.department(department)
 
 
+def test_a_department_beyond_its_share_is_as_current_though_the_index_lags(calendar):
+    department = calendar.departments.create_department("개발팀").entity.id
+    small = Calendar(IndexShowsNothing(calendar.db), budget_bytes=20_000)
+    events = [calendar.add(department, f"{day}", date=f"2024-01-{day}") for day in range(10, 20)]
+    small.events.department(department)  # found too large to be kept
+    calendar.events.update_event(events[1].id, {"title": "고침"})
+    calendar.events.delete_event(events[2].id)
+
+    def titles(**query) -> list[str]:
+        here = small.events.department(department)
+        assert not isinstance(here, Snapshot)
+        return [event.title for event in small.events.page(here, ListQuery(**query)).events]
+
+    assert titles(first="2024-01-10", last="2024-01-13") == ["10", "고침", "13"]
+    assert titles(first="2024-01-18") == ["18", "19"]
+    assert len(titles()) == 9
+
+
+def test_what_is_warm_costs_one_small_request_a_read(calendar, monkeypatch):
+    """The head alone is asked for, after commits of this server, too; the rest is in memory already."""
+    department = calendar.departments.create_department("개발팀").entity.id
+    token = calendar.events.department(department).sync_token
+    for n in range(3):
+        calendar.add(department, f"{n}")
+    asked: list[str] = []
+    call = calendar.db._client.call
+
+    def counted(operation: str, **parameters):
+        asked.append(operation)
+        return call(operation, **parameters)
+
+    monkeypatch.setattr(calendar.db._client, "call", counted)
+    place = calendar.events.department(department)
+    assert [event.title for event in place.ordered] == ["0", "1", "2"]
+    assert asked == ["get_item"]
+    assert calendar.events.department(department).json is place.json
+    assert len(calendar.events.changes_since(department, token, 10).changes) == 3
+    assert asked == ["get_item"] * 3
+
+
 def test_kept_departments_stay_within_the_budget_the_least_used_going_first(calendar):
     departments = [calendar.departments.create_department(f"{n}").entity.id for n in range(6)]
     for department in departments:

@@ -141,6 +141,8 @@ def test_sigterm_lets_clients_go_and_ends_soon_though_sockets_are_open(tmp_path,
             client.sio.on("disconnect", lambda *_, event=event: event.set())
         assert server.stop() == 0
         assert all(event.wait(10) for event in gone)
+        for client in clients:
+            client.close()
         assert "Traceback" not in server.log
 
 

@@ -182,19 +182,33 @@ class Broadcasts:
                 if not self._cursors:
                     self._polling = False
                     return
-                watched = list(self._cursors.items())
-            for partition, cursor in watched:
+                watched = dict(self._cursors)
+            try:
+                heads = self._db.recent_heads(list(watched))
+            except CalendarError as error:
+                log.warning("the push waits for the store: %s", error)
+                continue
+            except Exception:  # the next look may do better
+                log.exception("the push cannot look for changes")
+                continue
+            for partition, cursor in watched.items():
                 try:
                     with cursor.lock:
-                        if cursor.place:
-                            self._catch_up(partition, cursor, cursor.place)
-                        elif partition == REGISTRY:
-                            cursor.place = self._live_head(partition)
+                        self._look(partition, cursor, heads.get(partition))
                         self._beat(partition, cursor)
                 except CalendarError as error:
                     log.warning("the push of %s waits for the store: %s", partition, error)
                 except Exception:  # one room's trouble must not end the push of all
                     log.exception("the push of %s failed", partition)
+
+    def _look(self, partition: str, cursor: _Cursor, seen: Head | None) -> None:
+        """Catch up if a head that was seen a moment ago is not what the room has been told of."""
+        place = cursor.place
+        if place is None:
+            if partition == REGISTRY:
+                cursor.place = self._live_head(partition)
+        elif seen and (seen.deleted or seen.epoch != place.epoch or seen.revision > place.revision):
+            self._catch_up(partition, cursor, place)
 
     def _catch_up(self, partition: str, cursor: _Cursor, place: Head) -> None:
         """Push what the log holds after the cursor. The caller holds the cursor's lock."""

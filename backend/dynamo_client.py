@@ -163,6 +163,15 @@ class DynamoClient:
                 return
             parameters["ExclusiveStartKey"] = cursor
 
+    def glance(self, table: str, keys: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+        """Yield the items among keys as they stood a moment ago, at half the price of a strong read.
+
+        What does not exist is left out, and what a throttled table hands back, too.
+        """
+        for start in range(0, len(keys), BATCH_GET_LIMIT):
+            request = {table: {"Keys": keys[start : start + BATCH_GET_LIMIT]}}
+            yield from self.call("batch_get_item", RequestItems=request)["Responses"].get(table, [])
+
     def delete_many(self, table: str, keys: Sequence[Mapping[str, Any]]) -> None:
         """Delete items in batches; a key that names nothing is no error. Patient as `put_all`."""
         for start in range(0, len(keys), BATCH_WRITE_LIMIT):

@@ -7,6 +7,8 @@ from math import ceil
 CHANGE_WRITES = 2 + 2 + 1 + 2  # head, event and log row in a transaction; the index outside of it
 CHANGE_READS = 1  # an edit finds the event first
 OPEN_READS = 1 + 2  # a list: the head; a join: the head twice
+FOLLOW_READS = 2  # another server reads the head, then the log
+POLL_READS = 0.5  # eventually consistent
 POLLS_PER_HOUR = 3600 // 2
 READY_PER_MONTH = 2 * 6 * 60 * 24 * 30  # two load balancer nodes, every 10 s
 DEPARTMENTS_PER_READ = 4096 // 400  # the list of departments is a scan
@@ -30,13 +32,13 @@ class Company:
     def writes(self) -> int:
         return self.changes_a_day * DAYS * CHANGE_WRITES
 
-    def polls(self) -> int:
-        return self.servers * (self.rooms + 1) * POLLS_PER_HOUR * HOURS * DAYS
+    def polls(self) -> float:
+        return self.servers * (self.rooms + 1) * POLLS_PER_HOUR * POLL_READS * HOURS * DAYS
 
-    def reads(self) -> int:
+    def reads(self) -> float:
         scan = ceil(self.departments / DEPARTMENTS_PER_READ)
         opens = self.people * self.opens_a_day * DAYS * (OPEN_READS + scan)
-        followers = (self.servers - 1) * self.changes_a_day * DAYS
+        followers = (self.servers - 1) * self.changes_a_day * FOLLOW_READS * DAYS
         edits = self.changes_a_day * DAYS * CHANGE_READS
         return self.polls() + self.servers * READY_PER_MONTH + opens + followers + edits
 

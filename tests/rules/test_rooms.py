@@ -137,3 +137,52 @@ def test_what_is_committed_while_a_client_joins_reaches_it(token):
     messages._join_department("sid", {"department_id": DEPARTMENT, "sync_token": token})
     assert reached == [{"other", "sid"}]
     assert ("event_created", f"department:{DEPARTMENT}") in wire.sent
+
+
+class Looked(Exception):
+    """Ends a poll after enough looks."""
+
+
+@pytest.mark.parametrize(
+    ("seen", "told"),
+    [
+        ({}, []),
+        ({DEPARTMENT: Head(0, "e")}, []),
+        ({DEPARTMENT: Head(2, "e")}, ["event_created", "event_created"]),
+        ({DEPARTMENT: Head(0, "old")}, ["event_created", "event_created"]),
+    ],
+)
+def test_a_poll_follows_what_it_sees_moved_and_outlives_its_failures(seen, told):
+    class Moving(Heads):
+        def recent_heads(self, partitions):
+            assert partitions == [DEPARTMENT]
+            self.looks += 1
+            if self.looks <= 2:
+                raise (StoreUnavailable(), ValueError("of ours"))[self.looks - 1]
+            return seen
+
+        def changes_after(self, _partition, revision):
+            return [created(n) for n in (1, 2) if n > revision]
+
+        def read_head(self, _partition):
+            return Head(2, "e") if self.looks else Head(0, "e")
+
+        looks = 0
+
+    class Ending(Wire):
+        def sleep(self, _seconds):
+            if store.looks == 4:
+                raise Looked
+
+    def created(revision: int) -> Change:
+        event = Event(
+            id=NOBODY, department_id=DEPARTMENT, event_date="2024-01-20", title="회의", revision=revision
+        )
+        return Change(revision=revision, type=ChangeType.EVENT_CREATED, entity=event, at="")
+
+    wire, store = Ending(), Moving()
+    broadcasts = Broadcasts(wire, store, None)
+    broadcasts.join(wire, "sid", DEPARTMENT)
+    with pytest.raises(Looked):
+        broadcasts._poll()
+    assert [name for name, _ in wire.sent] == told

@@ -59,6 +59,20 @@ def test_an_event_its_log_row_and_the_head_are_written_together(db):
     assert list(db.indexed_events(department)) == [change.entity]
 
 
+def test_heads_are_glanced_at_a_hundred_in_a_request(db, monkeypatch):
+    department = new_department(db)
+    ChangeLog(db).commit(department, creation(department))
+    asked = []
+    call = db._client.call
+    monkeypatch.setattr(
+        db._client, "call", lambda name, **parameters: asked.append(name) or call(name, **parameters)
+    )
+    heads = db.recent_heads([new_id() for _ in range(120)] + [REGISTRY, department])
+    assert asked == ["batch_get_item"] * 2
+    monkeypatch.undo()
+    assert heads == {partition: db.read_head(partition) for partition in (REGISTRY, department)}
+
+
 def test_a_group_takes_consecutive_revisions(db):
     department = new_department(db)
     changes = db.commit(department, head_of(db, department), [creation(department) for _ in range(49)])

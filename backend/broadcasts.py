@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import orjson
 
 from domain import REGISTRY, Change, ChangeType, Head, SyncToken
-from errors import CalendarError, DepartmentNotFound, StoreUnavailable
+from errors import CalendarError, DepartmentNotFound, SetupError, StoreUnavailable
 from models import DynamoDBDatabase
 from snapshots import Place, Snapshot, Snapshots
 
@@ -80,7 +80,7 @@ class Broadcasts:
         """Greet a client and tell it of departments from now on, or from when the store is back."""
         try:
             self._enter(sid, REGISTRY)
-        except StoreUnavailable as error:
+        except (StoreUnavailable, SetupError) as error:
             log.warning("a client connected while the store was away: %s", error)
         self._transport.emit("connected", {"message": "서버에 연결되었습니다."}, to=sid)
 

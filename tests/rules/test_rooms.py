@@ -9,7 +9,7 @@ import socketio
 
 from broadcasts import Broadcasts
 from domain import REGISTRY, Change, ChangeType, Department, Event, Head
-from errors import StoreUnavailable
+from errors import StoreUnavailable, TableMissing
 from event_service import Delta
 from running import wait_for
 from snapshots import Snapshot, _Recent
@@ -75,6 +75,17 @@ def test_all_who_wait_to_enter_while_the_store_hangs_share_one_failure():
     store.away = False
     broadcasts.join(wire, "later", DEPARTMENT)
     assert wire.members[f"department:{DEPARTMENT}"] == {"later"}
+
+
+@pytest.mark.parametrize("error", [StoreUnavailable(), TableMissing("changes")])
+def test_a_client_is_greeted_though_the_store_is_away(error):
+    class Away(Heads):
+        def read_head(self, _partition):
+            raise error
+
+    wire = Wire()
+    Broadcasts(wire, Away(), None).connect("sid")
+    assert wire.sent == [("connected", "sid")]
 
 
 def test_the_room_of_a_deleted_department_is_emptied_after_everybody_was_told():

@@ -77,8 +77,8 @@
  * jumps, every department is asked after at once; no answer within `wakeMs` replaces the connection.
  *
  * *Retries*: `store_unavailable` and `internal_error`, after `retryMs`, doubling up to `retryMaxMs`, with
- * jitter. The connection itself is retried by socket.io-client, and by us where it does not: a server that
- * hung up.
+ * jitter; answers, too, that one after another do not lead to what the server tells of. The connection
+ * itself is retried by socket.io-client, and by us where it does not: a server that hung up.
  */
 
 /** Defaults of `options.timing`, in milliseconds. */
@@ -98,6 +98,7 @@ export const TIMING = Object.freeze({
 
 const BROADCASTS = ["event_created", "event_updated", "event_deleted"];
 const RETRIED = new Set(["store_unavailable", "internal_error"]);
+const AT_ONCE = 4;
 const FINAL = new Set(["deleted", "refused", "closed"]);
 
 class Emitter {
@@ -220,6 +221,8 @@ export class DepartmentSync extends Emitter {
   #request = null;
   #retryTimer = null;
   #failures = 0;
+  /** Answers in a row that were not enough. */
+  #fruitless = 0;
   #heardAt;
 
   constructor(calendar, id) {
@@ -351,8 +354,25 @@ export class DepartmentSync extends Emitter {
     this.#failures = 0;
     this.error = null;
     const hole = this.#take(this.#replica.endSync());
-    if (hole || request.hole || this.#replica.lacks(request.wanted)) this.#ask();
-    else this.#enter("live");
+    if (hole || request.hole || this.#replica.lacks(request.wanted)) return this.#askAgain();
+    this.#fruitless = 0;
+    this.#enter("live");
+  }
+
+  /** After an answer that was not enough: at once, but not for ever, if servers disagree. */
+  #askAgain() {
+    this.#fruitless += 1;
+    if (this.#fruitless <= AT_ONCE) this.#ask();
+    else this.#askLater(this.#fruitless - AT_ONCE - 1);
+  }
+
+  /** Ask after a delay that doubles with each time; return it. */
+  #askLater(times) {
+    const { retryMs, retryMaxMs } = this.#calendar._timing;
+    const longest = Math.min(retryMs * 2 ** times, retryMaxMs);
+    const delay = Math.round(longest * (0.5 + Math.random() / 2)); // so that clients do not retry in step
+    this.#retryTimer = this.#calendar._clock.setTimeout(() => this.#ask(), delay);
+    return delay;
   }
 
   #failed(envelope) {
@@ -368,11 +388,8 @@ export class DepartmentSync extends Emitter {
       this.#report(failure, null, name);
       return this._finish(error === "department_not_found" ? "deleted" : "refused", failure);
     }
-    const { retryMs, retryMaxMs } = this.#calendar._timing;
-    const longest = Math.min(retryMs * 2 ** this.#failures++, retryMaxMs);
-    const delay = Math.round(longest * (0.5 + Math.random() / 2)); // so that clients do not retry in step
     this.#endRequest();
-    this.#retryTimer = this.#calendar._clock.setTimeout(() => this.#ask(), delay);
+    const delay = this.#askLater(this.#failures++);
     this.#take(this.#replica.endSync());
     this.#report(failure, delay, name);
   }

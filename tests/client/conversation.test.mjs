@@ -219,6 +219,29 @@ test("a delta that does not fit leads to a full answer", () => {
   assert.deepEqual([department.state, department.revision, socket.sent.length], ["live", 8, 2]);
 });
 
+test("a server whose answers are never enough is asked ever more slowly", () => {
+  goLive(5);
+  socket.tell("department_heartbeat", { department_id: ID, revision: 9 });
+  const pauses = [];
+  for (let n = 1; n <= 14; n += 1) {
+    assert.equal(socket.sent.length, n);
+    socket.answer(20, [change(20)]);
+    let pause = 0;
+    for (; socket.sent.length === n && pause <= TIMING.retryMaxMs; pause += 100) clock.pass(100);
+    pauses.push(pause);
+  }
+  assert.deepEqual(pauses.slice(0, 4), [0, 0, 0, 0]);
+  pauses.slice(4).forEach((pause, n) => {
+    const longest = Math.min(TIMING.retryMs * 2 ** n, TIMING.retryMaxMs);
+    assert.ok(longest / 2 <= pause && pause <= longest + 100, `${n}: ${pause}`);
+  });
+  socket.answer(20);
+  assert.deepEqual([department.state, department.revision], ["live", 20]);
+  socket.tell("event_created", created(22));
+  socket.answer(22, [change(22)]);
+  assert.equal(socket.sent.length, 17, "success begins the series anew");
+});
+
 test("the acknowledgement may overtake the answer", () => {
   socket.open();
   socket.join();

@@ -4,10 +4,11 @@ The only module that emits. What is pushed to a room comes from the log alone, i
 change once, whichever door or server it came through.
 """
 
+import contextlib
 import logging
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -56,6 +57,15 @@ class _Cursor:
     failures: int = 0
     """How often the store was asked in vain for the place."""
     last_beat: float = field(default_factory=time.monotonic)
+
+
+@contextlib.contextmanager
+def _until_the_next_look(partition: str) -> Iterator[None]:
+    """Leave to the next poll what the store does not answer now."""
+    try:
+        yield
+    except CalendarError as error:
+        log.warning("the push of %s waits for the store: %s", partition, error)
 
 
 def _room(partition: str) -> str | None:
@@ -154,7 +164,7 @@ class Broadcasts:
         cursor = self._cursors.get(partition)
         if cursor is None:
             return
-        with cursor.lock:
+        with _until_the_next_look(partition), cursor.lock:
             place = cursor.place
             if place is None:
                 return
@@ -170,7 +180,7 @@ class Broadcasts:
         cursor = self._cursors.get(partition)
         if cursor is None:
             return
-        with cursor.lock:
+        with _until_the_next_look(partition), cursor.lock:
             if cursor.place and cursor.place.revision < revision:
                 self._catch_up(partition, cursor, cursor.place)
 
@@ -183,21 +193,17 @@ class Broadcasts:
                     self._polling = False
                     return
                 watched = dict(self._cursors)
+            heads: Mapping[str, Head] = {}
             try:
-                heads = self._db.recent_heads(list(watched))
-            except CalendarError as error:
-                log.warning("the push waits for the store: %s", error)
-                continue
+                with _until_the_next_look("all rooms"):
+                    heads = self._db.recent_heads(list(watched))
             except Exception:  # the next look may do better
                 log.exception("the push cannot look for changes")
-                continue
             for partition, cursor in watched.items():
                 try:
-                    with cursor.lock:
+                    with _until_the_next_look(partition), cursor.lock:
                         self._look(partition, cursor, heads.get(partition))
                         self._beat(partition, cursor)
-                except CalendarError as error:
-                    log.warning("the push of %s waits for the store: %s", partition, error)
                 except Exception:  # one room's trouble must not end the push of all
                     log.exception("the push of %s failed", partition)
 

@@ -150,6 +150,21 @@ def test_what_is_committed_while_a_client_joins_reaches_it(token):
     assert ("event_created", f"department:{DEPARTMENT}") in wire.sent
 
 
+def test_a_push_that_the_store_does_not_answer_is_left_to_the_poll(caplog):
+    wire, store = Wire(), Heads()
+    store.gate.release(10)
+    broadcasts = Broadcasts(wire, store, None)
+    broadcasts.join(wire, "sid", DEPARTMENT)
+    store.away = True
+    broadcasts.on_hint(DEPARTMENT, 7)
+    event = Event(id=NOBODY, department_id=DEPARTMENT, event_date="2024-01-20", title="회의", revision=5)
+    later = Change(revision=5, type=ChangeType.EVENT_CREATED, entity=event, at="")
+    broadcasts.on_commit(DEPARTMENT, Head(5, "e"), [later])
+    assert wire.sent == []
+    assert [record.levelname for record in caplog.records] == ["WARNING"] * 2
+    assert not any(record.exc_info for record in caplog.records)
+
+
 class Looked(Exception):
     """Ends a poll after enough looks."""
 

@@ -106,8 +106,10 @@ def _endpoint(value: str) -> str:
 
 
 def _redis(value: str) -> str:
-    if value and not _is_address(value, "redis", "rediss"):
-        raise SetupError(f"REDIS_URL={value} 값을 쓸 수 없습니다. 예: redis://localhost:6379/0")
+    if value and not value.startswith("unix://") and not _is_address(value, "redis", "rediss"):
+        raise SetupError(
+            "REDIS_URL 값을 쓸 수 없습니다. 예: redis://localhost:6379/0"
+        )  # it may hold a password
     return value
 
 

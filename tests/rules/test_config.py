@@ -87,8 +87,6 @@ def test_a_value_that_does_not_exist_is_refused_by_name(name):
     [
         ("DYNAMODB_ENDPOINT_URL", "http://"),
         ("DYNAMODB_ENDPOINT_URL", "http://localhost:port"),
-        ("REDIS_URL", "localhost"),
-        ("REDIS_URL", "redis://localhost:port/0"),
         ("CORS_ORIGINS", "calendar.example.com"),
         ("CORS_ORIGINS", "https://calendar.example.com/page"),
         ("AWS_REGION", "ap northeast"),
@@ -99,6 +97,19 @@ def test_a_value_that_does_not_exist_is_refused_by_name(name):
 def test_a_value_that_cannot_work_is_refused_by_name(name, value):
     with pytest.raises(SetupError, match=re.escape(f"{name}={value} ")):
         Settings.from_env({name: value})
+
+
+@pytest.mark.parametrize("value", ["somewhere", "redis://:secret@localhost:port/0"])
+def test_a_redis_address_that_cannot_work_is_refused_and_its_password_not_shown(value):
+    with pytest.raises(SetupError, match="REDIS_URL") as refused:
+        Settings.from_env({"REDIS_URL": value})
+    assert value not in str(refused.value)
+    assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("value", ["rediss://:p%40ss@[::1]:6379/0", "unix:///run/redis.sock?db=1"])
+def test_every_form_of_a_redis_address_is_taken(value):
+    assert Settings.from_env({"REDIS_URL": value}).redis_url == value
 
 
 def test_the_file_completes_the_environment_and_never_overrides_it(tmp_path, monkeypatch):

@@ -6,6 +6,7 @@ they offer no setting; each hook is held by a test of tests/doors, for the day t
 
 import contextlib
 import functools
+import json
 import logging
 import socket
 from collections.abc import Callable
@@ -31,9 +32,12 @@ acknowledged: ContextVar[bool] = ContextVar("acknowledged", default=False)
 
 
 class Json:
-    """What python-socketio needs of a JSON module. JSON that is made already goes as `orjson.Fragment`."""
+    """What python-socketio needs of a JSON module. JSON that is made already goes as `orjson.Fragment`.
 
-    loads = staticmethod(orjson.loads)
+    Halves of surrogate pairs are JSON that browsers can send and orjson cannot read: worth an answer.
+    """
+
+    loads = staticmethod(json.loads)
 
     @staticmethod
     def dumps(data: Any, **_separators: Any) -> str:

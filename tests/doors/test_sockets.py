@@ -110,6 +110,7 @@ BAD_PAYLOADS = [
     (({"department_id": NOBODY, "colour": "red"},), "validation_failed"),
     (({"department_id": "x"},), "invalid_id"),
     (({"department_id": "\ud800"},), "invalid_id"),
+    (({"department_id": NOBODY, "\ud800": 1},), "validation_failed"),
     (({"department_id": b"\x00"},), "validation_failed"),
     (({"department_id": NOBODY}, {"department_id": NOBODY}), "validation_failed"),
 ]

@@ -14,6 +14,7 @@ import pytest
 import items
 from domain import ChangeType, Department, Event, new_id
 from migration_store import COMMAND, SAMPLES, Desk
+from staging import Staging
 
 RULE = "=" * 50
 SAME = sorted(
@@ -494,9 +495,23 @@ def test_a_terminal_of_another_encoding_still_shows_the_korean_lines(desk: Desk)
     assert "이벤트 데이터 마이그레이션 완료: 3개" in run.stdout.decode("cp949")
 
 
-def test_an_unexpected_failure_is_no_bare_traceback(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unexpected_failure_is_no_bare_traceback(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(_staging: Staging, _event_file: str = "") -> None:
+        raise RuntimeError("a mistake of ours")
+
+    desk.copy("shape_list")
+    monkeypatch.setattr(Staging, "__init__", fail)
+    run = desk.migrate()
+    assert run.status == 2
+    assert "a mistake of ours" in caplog.text
+    assert run.err.splitlines()[-1].startswith("예상하지 못한 오류로 멈췄습니다")
+
+
+def test_a_setting_that_cannot_be_right_is_named(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     desk.copy("shape_list")
     monkeypatch.setenv("AWS_REGION", "no region")
     run = desk.migrate()
-    assert run.status == 2
-    assert run.err.splitlines()[-1].startswith("예상하지 못한 오류로 멈췄습니다")
+    assert (run.status, run.out) == (2, "")
+    assert run.err.startswith("AWS_REGION=no region 값을 쓸 수 없습니다.")

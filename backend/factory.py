@@ -38,7 +38,7 @@ from models import DynamoDBDatabase
 from schemas import BODY_MAX
 from snapshots import Snapshots
 from sockets import Messages
-from wire import Json, engine_logger
+from wire import Packet, engine_logger
 
 log = logging.getLogger(__name__)
 
@@ -129,7 +129,7 @@ def create_app(settings: Settings, db: DynamoDBDatabase | None = None) -> APIFla
         async_handlers=False,  # a client's messages keep their order
         always_connect=True,  # else the greeting overtakes the answer to the client's CONNECT
         manage_session=False,
-        json=Json,
+        serializer=Packet,
         cors_allowed_origins=_socket_origins(settings.cors_origins),
         max_http_buffer_size=BODY_MAX,
         http_compression=False,

@@ -6,15 +6,15 @@ they offer no setting; each hook is held by a test of tests/doors, for the day t
 
 import contextlib
 import functools
-import json
 import logging
 import socket
 from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
+import engineio
 import orjson
-from engineio.packet import Packet
+import socketio
 
 log = logging.getLogger(__name__)
 
@@ -32,16 +32,23 @@ acknowledged: ContextVar[bool] = ContextVar("acknowledged", default=False)
 
 
 class Json:
-    """What python-socketio needs of a JSON module. JSON that is made already goes as `orjson.Fragment`.
+    """JSON as our packets carry it. What is made already goes as `orjson.Fragment`.
 
-    Halves of surrogate pairs are JSON that browsers can send and orjson cannot read: worth an answer.
+    Read by the library's own reader: halves of surrogate pairs, which browsers can send and orjson refuses,
+    are worth an answer.
     """
 
-    loads = staticmethod(json.loads)
+    loads = staticmethod(engineio.json.loads)
 
     @staticmethod
     def dumps(data: Any, **_separators: Any) -> str:
         return orjson.dumps(data).decode()
+
+
+class Packet(socketio.packet.Packet):  # type: ignore[misc] # no types
+    """A class of our own: the library would set a `json` of ours for every client in this process, too."""
+
+    json = Json
 
 
 class OneLine(logging.Filter):
@@ -140,7 +147,7 @@ class _Checked:
         try:
             if len(data) > self._limit:
                 raise ValueError(f"{len(data)} bytes")
-            Packet(encoded_packet=data)
+            engineio.packet.Packet(encoded_packet=data)
         except Exception as error:  # noqa: BLE001 - whatever a client sent
             log.warning("a client sent a frame that is no packet: %r", error)
             return None

@@ -5,15 +5,23 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import requests
 
 from infrastructure.tools import moto_server, process, tool, wait_until
 from infrastructure.warm_aws import CLIENT
 
 
 @pytest.fixture(scope="session")
-def aws_url() -> Iterator[str]:
+def moto() -> Iterator[str]:
     with moto_server() as url:
         yield url
+
+
+@pytest.fixture
+def aws_url(moto: str) -> str:
+    """Return the address of an AWS account with nothing in it."""
+    requests.post(f"{moto}/moto-api/reset", timeout=10).raise_for_status()
+    return moto
 
 
 @pytest.fixture(scope="session")

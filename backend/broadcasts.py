@@ -25,6 +25,9 @@ POLL_S = 2.0
 """How soon changes of other servers are noticed, at the latest."""
 HEARTBEAT_S = 30.0
 """How often a room is told its revision, so that a lost last broadcast is noticed."""
+BURST = 50
+"""Changes that are pushed without a pause: clients need one to read, or their queues overflow."""
+BURST_PAUSE_S = 0.01
 
 
 class Transport(Protocol):
@@ -239,11 +242,13 @@ class Broadcasts:
     def _push(self, partition: str, cursor: _Cursor, reached: Head, changes: Sequence[Change]) -> None:
         assert cursor.place is not None  # noqa: S101 - checked by the callers
         told = cursor.place.revision
-        for change in changes:
+        for number, change in enumerate(changes, 1):
             if change.revision > told:
                 self._transport.emit(change.type.value, change.subject(), to=_room(partition))
             if change.type is ChangeType.DEPARTMENT_DELETED:
                 self._close(change.entity.id)
+            if number % BURST == 0:
+                self._transport.sleep(BURST_PAUSE_S)
         cursor.place = Head(max(told, changes[-1].revision), reached.epoch)
 
     def _beat(self, partition: str, cursor: _Cursor) -> None:

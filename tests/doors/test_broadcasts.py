@@ -1,12 +1,16 @@
 """Each committed write is broadcast exactly once, after the commit, to those it concerns."""
 
 import threading
+from dataclasses import replace
 
 import pytest
+from engineio.payload import Payload
 
+from change_log import GROUP_LIMIT
 from config import Settings
-from domain import new_id
+from domain import ChangeType, Event, Head, Write, new_id
 from factory import create_app
+from models import DynamoDBDatabase
 from running import running_server, wait_for
 
 
@@ -130,6 +134,24 @@ def test_what_another_server_commits_reaches_our_rooms(api, room, server, engine
     assert inside.wait("event_created") == [event]
     wait_for(lambda: founded in outside.of("department_created"), what="the other server's department")
     assert of_department(inside, department) == [("event_created", event)]
+
+
+def test_thousands_of_changes_by_another_server_at_once_cut_nobody_off(api, room, engine, monkeypatch):
+    monkeypatch.setattr(Payload, "max_decode_packets", 10_000)  # this client's own limit
+    department, inside, _ = room
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
+    db = DynamoDBDatabase(Settings(dynamodb_endpoint_url=engine.url))
+    event = Event(id="", department_id=department, event_date="2024-01-20", title="팀 회의")
+    head = db.read_head(department)
+    for _ in range(60):
+        drafts = [replace(event, id=new_id()) for _ in range(GROUP_LIMIT)]
+        changes = db.commit(
+            department, head, [Write(type=ChangeType.EVENT_CREATED, entity=d) for d in drafts]
+        )
+        head = Head(changes[-1].revision, head.epoch)
+    inside.wait("event_created", head.revision, 30)
+    assert [e["revision"] for e in inside.of("event_created")] == list(range(1, head.revision + 1))
 
 
 def test_a_heartbeat_tells_the_room_its_revision(engine, monkeypatch):

@@ -8,6 +8,8 @@ import contextlib
 import functools
 import logging
 import socket
+import threading
+from collections import deque
 from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
@@ -22,6 +24,8 @@ QUEUE_LIMIT = 1_000
 """Packets that may wait for one client."""
 ANSWERING_LIMIT = 4
 """Packets that may wait for a client when its next message is handled: answers can be megabytes each."""
+MESSAGE_BYTES = 100
+"""What a message takes in memory beside its text."""
 TURN_S = 0.01
 
 RESERVED = frozenset({"connect", "connect_error", "disconnect"})
@@ -224,24 +228,84 @@ def _checking_frames(engine: Any) -> Callable[..., Any]:
     return checking
 
 
-def _guarded_messages(engine: Any, handle: Callable[[str, Any], None]) -> Callable[[str, Any], None]:
-    def guarded(eio_sid: str, data: Any) -> None:
-        _wait_until_read(engine, eio_sid)
+class _Inbox:
+    """Has one client's messages handled in order, and no faster than the client reads what it is answered.
+
+    On a WebSocket the reader waits. A polling client may fetch its answers only after its POST has returned,
+    or after its upgrade to WebSocket, so what it posts waits here instead. One who never reads goes with its
+    ping timeout.
+    """
+
+    def __init__(self, engine: Any, eio_sid: str, handle: Callable[[str, Any], None], limit: int) -> None:
+        self._engine = engine
+        self._eio_sid = eio_sid
+        self._handle = handle
+        self._limit = limit
+        self._lock = threading.Lock()
+        self._kept: deque[Any] = deque()
+        self._kept_bytes = 0
+        self._handling = False  # what is kept
+
+    def take(self, data: Any, *, read_by_us: bool) -> None:
+        """Handle a message, now or in its turn. Our own reader of a WebSocket can wait for that."""
+        while read_by_us and (self._handling or not self._has_read()):
+            self._engine.sleep(TURN_S)
+        if self._handling or not self._has_read():
+            self._keep(data)
+        else:
+            self._handle_one(data)
+
+    def _keep(self, data: Any) -> None:
+        with self._lock:
+            self._kept.append(data)
+            self._kept_bytes += len(data) + MESSAGE_BYTES
+            too_much = self._kept_bytes > self._limit
+            first, self._handling = not self._handling, True
+        if first:
+            self._engine.start_background_task(self._handle_kept)
+        if too_much:
+            log.warning("a client that posts more than it reads is hung up on")
+            hang_up(self._engine, self._eio_sid)
+
+    def _handle_kept(self) -> None:
+        while True:
+            with self._lock:
+                if not self._kept:
+                    self._handling = False
+                    return
+                data = self._kept.popleft()
+                self._kept_bytes -= len(data) + MESSAGE_BYTES
+            while not self._has_read():
+                self._engine.sleep(TURN_S)
+            self._handle_one(data)
+
+    def _has_read(self) -> bool:
+        """Whether few answers wait for the client, or it is gone, which ends all waiting."""
+        connection = self._engine.sockets.get(self._eio_sid)
+        return connection is None or connection.queue.qsize() <= ANSWERING_LIMIT
+
+    def _handle_one(self, data: Any) -> None:
+        if self._eio_sid not in self._engine.sockets:
+            return
         try:
-            handle(eio_sid, data)
+            self._handle(self._eio_sid, data)
         except Exception as error:  # noqa: BLE001 - whatever a client sent; our handlers catch their own
             log.warning("a client sent what is no Socket.IO packet: %r", error)
-            hang_up(engine, eio_sid)
+            hang_up(self._engine, self._eio_sid)
+
+
+def _guarded_messages(engine: Any, handle: Callable[[str, Any], None]) -> Callable[[str, Any], None]:
+    limit = int(engine.max_http_buffer_size)
+
+    def guarded(eio_sid: str, data: Any) -> None:
+        connection = engine.sockets.get(eio_sid)
+        if connection is None:
+            return
+        if not hasattr(connection, "inbox"):
+            connection.inbox = _Inbox(engine, eio_sid, handle, limit)
+        connection.inbox.take(data, read_by_us=connection.upgraded)
 
     return guarded
-
-
-def _wait_until_read(engine: Any, eio_sid: str) -> None:
-    """Answer a client no faster than it reads; one that never does goes with its ping timeout."""
-    pause = 0.0
-    while (connection := engine.sockets.get(eio_sid)) and connection.queue.qsize() > ANSWERING_LIMIT:
-        engine.sleep(pause)
-        pause = TURN_S
 
 
 def _noting_acknowledgements(handle: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,6 +1,7 @@
 """Socket.IO on every kind of server and both transports: messages, acknowledgements, errors, joining."""
 
 import contextlib
+import json
 import socket
 import struct
 import time
@@ -234,6 +235,74 @@ def test_rubbish_hurts_nobody_but_its_sender(server, api, connect, transport, ru
                 wire.send(rubbish, websocket.ABNF.OPCODE_BINARY)
     api.event(department)
     witness.wait("event_created")
+
+
+class Polling:
+    """A long-polling client that does one thing at a time."""
+
+    def __init__(self, server) -> None:
+        self.url = f"{server.url}/socket.io/?EIO=4&transport=polling"
+        sid = json.loads(requests.get(self.url, timeout=10).text[1:])["sid"]
+        self.url += f"&sid={sid}"
+        self.websocket_url = self.url.replace("http", "ws").replace("polling", "websocket")
+        self.post("40")
+        self.received: list[str] = []
+        while not any(packet.startswith('42["connected"') for packet in self.received):
+            self.get()
+
+    def post(self, *packets: str) -> requests.Response:
+        return requests.post(self.url, data="\x1e".join(packets), timeout=10)
+
+    def get(self) -> None:
+        self.received += requests.get(self.url, timeout=10).text.split("\x1e")
+
+
+def joining(department: str) -> str:
+    return f'42["join_department",{{"department_id":"{department}"}}]'
+
+
+def joined(packets: list[str]) -> list[str]:
+    """The departments that a client was told it is in, in the order of the answers."""
+    found = (json.loads(packet[2:]) for packet in packets if packet.startswith("42"))
+    return [payload["department_id"] for name, payload in found if name == "joined_department"]
+
+
+def test_what_polling_clients_post_waits_for_no_answer_to_be_fetched(server, api):
+    departments = [api.department()["id"] for _ in range(12)]
+    client = Polling(server)
+    assert client.post(*map(joining, departments)).ok
+    assert client.post(*map(joining, departments)).ok
+    while len(joined(client.received)) < 24:
+        client.get()
+    assert joined(client.received) == departments * 2
+
+
+def test_what_was_posted_before_an_upgrade_is_answered_after_it(server, api):
+    departments = [api.department()["id"] for _ in range(12)]
+    client = Polling(server)
+    with raw_websocket(client.websocket_url) as wire:
+        wire.send("2probe")
+        assert wire.recv() == "3probe"
+        assert client.post(*map(joining, departments)).ok
+        wire.send("5")
+        for department in departments:
+            wire.send(joining(department))
+        received: list[str] = []
+        while len(joined(received)) < 24:
+            received.append(wire.recv())
+    assert joined(received) == departments * 2
+
+
+def test_a_client_that_posts_more_than_it_reads_is_hung_up_on(server, api):
+    department = api.department()["id"]
+    for _ in range(100):
+        api.event(department, description="가" * 10_000)
+    before = server.resident_mb()
+    client = Polling(server)
+    request = f'42["sync_request",{{"department_id":"{department}"}}{" " * 60_000}]'
+    answers = [client.post(*[request] * 16).status_code for _ in range(4)]
+    assert (answers[0], answers[-1]) == (200, 400)
+    assert server.resident_mb() - before < 150
 
 
 def test_a_client_is_answered_no_faster_than_it_reads(server, api):

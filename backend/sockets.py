@@ -83,7 +83,8 @@ class Messages:
 
     def _unknown(self, name: Any, sid: str, *payload: Any) -> dict[str, Any]:
         def refuse(*_: Any) -> dict[str, Any]:
-            raise UnknownMessage(f"서버가 모르는 메시지입니다: {str(name)[:100]}")
+            shown = str(name)[:100].encode(errors="replace").decode()  # it may hold half a surrogate pair
+            raise UnknownMessage(f"서버가 모르는 메시지입니다: {shown}")
 
         return self._answering(refuse)(sid, *payload)
 

@@ -28,8 +28,8 @@ MESSAGE_BYTES = 100
 """What a message takes in memory beside its text."""
 TURN_S = 0.01
 
-RESERVED = frozenset({"connect", "connect_error", "disconnect"})
-"""Names that no client library sends; the server library would call the handler of the real thing."""
+RESERVED = frozenset({"connect", "connect_error", "disconnect", "*"})
+"""Names that no client library sends; the server library would call a handler of ours as if by itself."""
 
 acknowledged: ContextVar[bool] = ContextVar("acknowledged", default=False)
 """Whether the message being handled asked for an acknowledgement."""
@@ -177,6 +177,13 @@ class _Checked:
         return getattr(self._websocket, name)
 
 
+class _EndsQuietly:
+    """The log of eventlet's WebSocket, which it tells of nothing but that a socket was closed before."""
+
+    def write(self, text: str) -> None:
+        log.debug("%s", text)
+
+
 class _WholeSends:
     """A socket whose `send` sends all: simple-websocket does not look at how much was taken, and gevent's
     sockets take a part when the buffer is full, which would garble the stream of a slow client.
@@ -220,6 +227,7 @@ def _checking_frames(engine: Any) -> Callable[..., Any]:
                 inner.max_message_size = limit
             else:
                 websocket.Message = _bounded_message(websocket.Message, limit)
+                websocket.log = _EndsQuietly()
             connection.checked_websocket = _Checked(websocket, limit)
             return handler(connection.checked_websocket)
 

@@ -22,6 +22,7 @@ def server(
     with running_server(tmp_path_factory.mktemp("server"), request.param, settings) as server:
         yield server
         assert "Traceback" not in server.log, server.log
+        assert "shutdown error" not in server.log, server.log
 
 
 @pytest.fixture

@@ -141,7 +141,9 @@ def test_an_unknown_department_is_refused_and_not_joined(api, connect):
     assert client.ask("leave_department", {"department_id": NOBODY})["success"]
 
 
-@pytest.mark.parametrize("name", ["nonsense", "connected", "event_created", "error", "joined_department"])
+@pytest.mark.parametrize(
+    "name", ["nonsense", "connected", "event_created", "error", "joined_department", "\ud800"]
+)
 def test_a_message_the_server_does_not_have_is_refused(connect, name):
     assert connect().ask(name, {"x": 1})["error"] == "unknown_message"
 
@@ -235,6 +237,21 @@ def test_rubbish_hurts_nobody_but_its_sender(server, api, connect, transport, ru
                 wire.send(rubbish, websocket.ABNF.OPCODE_BINARY)
     api.event(department)
     witness.wait("event_created")
+
+
+def test_nobody_speaks_to_a_room_through_the_names_of_the_server_library(server, api, connect):
+    department = api.department()["id"]
+    witness = connect()
+    witness.join(department)
+    for to in ("null", f'"department:{department}"'):
+        with raw_websocket(f"{server.url}/socket.io/?EIO=4&transport=websocket") as wire:
+            wire.recv()
+            wire.send("40")
+            wire.send(f'42["*",{to}]')
+            while wire.recv():  # until it is hung up on
+                pass
+    witness.ask("sync_request", {"department_id": department})
+    assert witness.of("error") == []
 
 
 class Polling:

@@ -29,7 +29,7 @@ infra-tools: .venv-infra/.installed node_modules/.installed
 	@touch $@
 
 run: install
-	@cd backend && { grep -qs '^DYNAMODB_ENDPOINT_URL=' .env || \
+	@cd backend && { grep -Eqs '^[[:space:]]*(export[[:space:]]+)?DYNAMODB_ENDPOINT_URL[[:space:]]*=' .env || \
 		export DYNAMODB_ENDPOINT_URL=$${DYNAMODB_ENDPOINT_URL-embedded}; } && \
 		PYTHONUNBUFFERED=1 exec ../$(BIN)/flask run --host=127.0.0.1 --port=$(PORT)
 

@@ -17,6 +17,8 @@ ROOT_DIR = BACKEND_DIR.parent
 
 EMBEDDED = "embedded"
 DEVELOPMENT_SECRET = "development-only"  # noqa: S105 - refused in production, see below
+REGION = r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?"
+ORIGIN = r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]+)?/?"
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
@@ -44,7 +46,10 @@ class Settings:
         Raises `SetupError` with a Korean sentence for a value that cannot be used.
         """
         if environ is None:
-            load_dotenv(BACKEND_DIR / ".env")  # into os.environ: boto3's own variables stand there too
+            try:
+                load_dotenv(BACKEND_DIR / ".env")  # into os.environ: boto3's own variables stand there too
+            except UnicodeDecodeError as error:
+                raise SetupError(f"{BACKEND_DIR / '.env'} 파일을 UTF-8로 저장하세요.") from error
             environ = os.environ
 
         def text(name: str, default: str = "") -> str:
@@ -52,12 +57,12 @@ class Settings:
 
         data_dir = text("EMBEDDED_DATA_DIR")
         settings = cls(
-            aws_region=_named("AWS_REGION", text("AWS_REGION", cls.aws_region), r"[a-z0-9-]+"),
+            aws_region=_named("AWS_REGION", text("AWS_REGION", cls.aws_region), REGION),
             departments_table=_table("DEPARTMENTS_TABLE", text("DEPARTMENTS_TABLE", cls.departments_table)),
             events_table=_table("EVENTS_TABLE", text("EVENTS_TABLE", cls.events_table)),
             changes_table=_table("CHANGES_TABLE", text("CHANGES_TABLE", cls.changes_table)),
             dynamodb_endpoint_url=_endpoint(text("DYNAMODB_ENDPOINT_URL")),
-            embedded_data_dir=Path(data_dir).resolve() if data_dir else cls.embedded_data_dir,
+            embedded_data_dir=(BACKEND_DIR / data_dir).resolve() if data_dir else cls.embedded_data_dir,
             production=_choice("FLASK_ENV", text("FLASK_ENV", "development"), "development", "production")
             == "production",
             secret_key=text("SECRET_KEY", DEVELOPMENT_SECRET),
@@ -114,10 +119,14 @@ def _redis(value: str) -> str:
 
 
 def _origin(value: str) -> str:
-    origin = value.rstrip("/")
-    if origin != "*" and not (_is_address(origin, "http", "https") and origin.count("/") == 2):
+    """Return an origin as browsers send it."""
+    if value == "*":
+        return value
+    if not _is_address(value, "http", "https") or not re.fullmatch(ORIGIN, value):
         raise SetupError(f"CORS_ORIGINS={value} 값을 쓸 수 없습니다. 예: https://calendar.example.com")
-    return origin
+    parts = urlsplit(value.rstrip("/").lower())
+    usual = {"http": 80, "https": 443}[parts.scheme]
+    return f"{parts.scheme}://{parts.netloc}".removesuffix(f":{usual}")
 
 
 def _is_address(value: str, *schemes: str) -> bool:
@@ -141,8 +150,8 @@ def _named(name: str, value: str, pattern: str) -> str:
 def _number(name: str, value: str, default: int) -> int:
     if not value:
         return default
-    if not value.isascii() or not value.isdigit() or int(value) < 1:
-        raise SetupError(f"{name}={value} 값을 쓸 수 없습니다. 1 이상의 정수여야 합니다.")
+    if not re.fullmatch(r"[1-9][0-9]{0,6}", value):
+        raise SetupError(f"{name}={value[:20]} 값을 쓸 수 없습니다. 1 이상의 정수여야 합니다.")
     return int(value)
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import gc
 import logging
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -49,6 +50,7 @@ DOCS_CSP = (
     "connect-src 'self'; frame-ancestors 'none'"
 )
 """Swagger UI sets style attributes and shows its icons as data."""
+EXPOSED_HEADERS = ("ETag", "Retry-After", "Idempotent-Replayed")
 REPAIR_PAUSE_S = 10.0
 GC_THRESHOLD = (5_000, 20, 20)
 """Allocations before Python looks for cycles; its own 700 is spent on a handful of requests."""
@@ -137,8 +139,9 @@ def create_app(settings: Settings, db: DynamoDBDatabase | None = None) -> APIFla
     )
     app.wsgi_app = _without_compression(app.wsgi_app)  # type: ignore[method-assign]
     if settings.cors_origins:
-        origins = list(settings.cors_origins)
-        CORS(app, origins=origins, resources=r"/(api|static)/.*", expose_headers=["ETag"])
+        # Compiled: of a string, Flask-CORS guesses whether it is a pattern.
+        origins = [o if o == "*" else re.compile(re.escape(o) + r"\Z") for o in settings.cors_origins]
+        CORS(app, origins=origins, resources=r"/(api|static)/.*", expose_headers=EXPOSED_HEADERS)
 
     db = db or DynamoDBDatabase(settings)
     snapshots = Snapshots(db, settings.snapshot_cache_mb * 1024 * 1024)

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import redis
 
 from domain import Change, Head
+from errors import SetupError
 
 log = logging.getLogger(__name__)
 
@@ -37,12 +38,17 @@ class Hints:
 
     def __init__(self, url: str, tasks: Tasks) -> None:
         self._tasks = tasks
-        self._redis = redis.Redis.from_url(
-            url,
-            socket_connect_timeout=TIMEOUT_S,
-            socket_timeout=TIMEOUT_S,
-            health_check_interval=HEALTH_CHECK_S,
-        )
+        try:
+            self._redis = redis.Redis.from_url(
+                url,
+                socket_connect_timeout=TIMEOUT_S,
+                socket_timeout=TIMEOUT_S,
+                health_check_interval=HEALTH_CHECK_S,
+            )
+            pool = self._redis.connection_pool
+            pool.connection_class(**pool.connection_kwargs)  # as the first use would make it
+        except (TypeError, ValueError) as error:  # of its query
+            raise SetupError(f"REDIS_URL 값을 쓸 수 없습니다: {error}") from error
         self._waiting: queue.Queue[str] = queue.Queue(QUEUE_LIMIT)
         self._failing: set[str] = set()
 

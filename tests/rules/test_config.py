@@ -89,7 +89,12 @@ def test_a_value_that_does_not_exist_is_refused_by_name(name):
         ("DYNAMODB_ENDPOINT_URL", "http://localhost:port"),
         ("CORS_ORIGINS", "calendar.example.com"),
         ("CORS_ORIGINS", "https://calendar.example.com/page"),
+        ("CORS_ORIGINS", "https://*.example.com"),
+        ("CORS_ORIGINS", "https://달력.kr"),
+        ("CORS_ORIGINS", "https://user@calendar.example.com"),
         ("AWS_REGION", "ap northeast"),
+        ("AWS_REGION", "-"),
+        ("SNAPSHOT_CACHE_MB", "0"),
         ("EVENTS_TABLE", "a"),
         ("CHANGES_TABLE", "변경"),
     ],
@@ -109,7 +114,50 @@ def test_a_redis_address_that_cannot_work_is_refused_and_its_password_not_shown(
 
 @pytest.mark.parametrize("value", ["rediss://:p%40ss@[::1]:6379/0", "unix:///run/redis.sock?db=1"])
 def test_every_form_of_a_redis_address_is_taken(value):
+    Hints(value, tasks=object())
     assert Settings.from_env({"REDIS_URL": value}).redis_url == value
+
+
+@pytest.mark.parametrize("query", ["socket_timeout=soon", "colour=red"])
+def test_an_option_of_redis_that_does_not_exist_is_refused(query):
+    with pytest.raises(SetupError, match="REDIS_URL"):
+        Hints(f"redis://localhost/0?{query}", tasks=object())
+
+
+def test_a_number_beyond_all_reason_is_refused():
+    with pytest.raises(SetupError, match="SNAPSHOT_CACHE_MB"):
+        Settings.from_env({"SNAPSHOT_CACHE_MB": "9" * 5_000})
+
+
+@pytest.mark.parametrize(
+    ("named", "sent"),
+    [
+        ("https://Calendar.Example.com/", "https://calendar.example.com"),
+        ("https://a.kr:443", "https://a.kr"),
+        ("http://a.kr:80", "http://a.kr"),
+        ("http://[::1]:3000", "http://[::1]:3000"),
+    ],
+)
+def test_an_origin_is_let_in_as_browsers_send_it_and_no_other_is(named, sent):
+    settings = Settings.from_env({"CORS_ORIGINS": named})
+    assert settings.cors_origins == (sent,)
+    browser = create_app(settings, DynamoDBDatabase(settings, object())).test_client()
+    for origin in (sent, sent.replace(".", "x").replace("::", "x"), f"{sent}.evil.net", "http://1:3000"):
+        answer = browser.get("/static/calendar-sync.js", headers={"Origin": origin}, buffered=True)
+        assert answer.headers.get("Access-Control-Allow-Origin") == (sent if origin == sent else None)
+    exposed = browser.get("/api/nowhere", headers={"Origin": sent}).headers["Access-Control-Expose-Headers"]
+    assert set(exposed.split(", ")) == {"ETag", "Idempotent-Replayed", "Retry-After"}
+
+
+def test_a_relative_data_folder_is_counted_from_the_backend():
+    assert Settings.from_env({"EMBEDDED_DATA_DIR": "../x"}).embedded_data_dir == ROOT_DIR / "x"
+
+
+def test_a_file_of_another_encoding_is_refused_by_name(tmp_path, monkeypatch):
+    (tmp_path / ".env").write_bytes("# 저장소\nEVENTS_TABLE=file\n".encode("cp949"))
+    monkeypatch.setattr(config, "BACKEND_DIR", tmp_path)
+    with pytest.raises(SetupError, match=r"\.env 파일을 UTF-8로"):
+        Settings.from_env()
 
 
 def test_the_file_completes_the_environment_and_never_overrides_it(tmp_path, monkeypatch):

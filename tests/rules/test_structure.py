@@ -16,7 +16,7 @@ ALLOWED = {
     "domain": set(),
     "errors": set(),
     "concurrency": set(),
-    "hints": {"domain"},
+    "hints": {"domain", "errors"},
     "wire": set(),
     "config": {"errors"},
     "local_engine": {"errors"},

@@ -77,9 +77,9 @@ class DepartmentService:
             first = self._db.created_department(receipt) if receipt else None
             if receipt is None or first is None:
                 raise
-            if first[0] != receipt.request_hash:
+            if first.request_hash != receipt.request_hash:
                 raise IdempotencyKeyReused() from error
-            return Created(first[1], repeated=True)
+            return Created(first.entity, repeated=True)
 
     def update_department(self, department_id: str, fields: Mapping[str, Any]) -> Department:
         """Change the given fields alone. Raises `DepartmentNotFound`, `DepartmentNameTaken`."""

@@ -1,5 +1,6 @@
 """Use cases of events: list, read, create, change, delete, deltas. Knows no HTTP, no Socket.IO, no AWS."""
 
+import contextlib
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -144,12 +145,31 @@ class EventService:
         event = Event(
             **{"id": new_id(), **fields}, department_id=department_id, created_at=now, last_modified=now
         )
-        receipts = tuple(receipt for receipt in (by_key, by_id) if receipt)
-        write = Write(type=ChangeType.EVENT_CREATED, entity=event, receipts=receipts, at=now)
         try:
-            return Created(_event_of(self._log.commit(department_id, write)))
+            return self._commit_creation(event, by_key, by_id)
         except WriteRefused:
+            if freed := self._freed(by_key, by_id):
+                with contextlib.suppress(WriteRefused):  # somebody was faster
+                    return self._commit_creation(event, by_key, freed)
             return self._first_answer(by_key, by_id)
+
+    def _commit_creation(self, event: Event, *receipts: Receipt | None) -> Created[Event]:
+        write = Write(
+            type=ChangeType.EVENT_CREATED,
+            entity=event,
+            receipts=tuple(receipt for receipt in receipts if receipt),
+            at=event.last_modified,
+        )
+        return Created(_event_of(self._log.commit(event.department_id, write)))
+
+    def _freed(self, by_key: Receipt | None, by_id: Receipt | None) -> Receipt | None:
+        """Return the receipt for an id that was chosen before, for an event that is gone by now."""
+        if by_id is None or (by_key and self._db.created_event(by_key)):
+            return None
+        first = self._db.created_event(by_id)  # before the event: who restores it writes both
+        if first is None or first.request_hash == by_id.request_hash or self._db.find_event(first.entity.id):
+            return None
+        return replace(by_id, replaces=first.write_id)
 
     def _first_answer(self, by_key: Receipt | None, by_id: Receipt | None) -> Created[Event]:
         """Answer a creation that has happened before. Raises `EventIdTaken`, `IdempotencyKeyReused`."""
@@ -157,10 +177,9 @@ class EventService:
         first = self._db.created_event(receipt) if receipt else None
         if receipt is None or first is None:
             raise EventIdTaken()
-        request_hash, event = first
-        if request_hash != receipt.request_hash:
+        if first.request_hash != receipt.request_hash:
             raise IdempotencyKeyReused() if by_key else EventIdTaken()
-        return Created(event, repeated=True)
+        return Created(first.entity, repeated=True)
 
     def update_event(self, event_id: str, fields: Mapping[str, Any], expected: Expected = None) -> Event:
         """Change the given fields alone. Raises `EventNotFound`.
@@ -194,14 +213,15 @@ class EventService:
         """
         self._require_department(department_id)
         changes = self._db.changes_of_event(department_id, event_id)
+        by_id = Receipt.of(CHOSEN_IDS, event_id, {"restored": event_id})
+        if first := self._db.created_event(by_id):  # before the event: who creates it writes both
+            by_id = replace(by_id, request_hash=first.request_hash, replaces=first.write_id)
         if self._db.find_event(event_id):
             raise EventIdTaken()
         if not changes or not isinstance(event := changes[-1].entity, Event):
             raise EventNotFound()
-        now = timestamp(utc_now())
-        write = Write(type=ChangeType.EVENT_CREATED, entity=replace(event, last_modified=now), at=now)
         try:
-            return _event_of(self._log.commit(department_id, write))
+            return self._commit_creation(replace(event, last_modified=timestamp(utc_now())), by_id).entity
         except WriteRefused as error:
             raise EventIdTaken() from error
 

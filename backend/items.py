@@ -4,7 +4,7 @@ The only place that knows attribute names. Works on the wire form (`{"S": ...}`)
 client, and builds the parts of a `TransactWriteItems` request; it sends nothing.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -19,9 +19,11 @@ from domain import (
     Change,
     ChangeType,
     Department,
+    Entity,
     Event,
     Head,
     Receipt,
+    Remembered,
     Write,
     fold_text,
 )
@@ -169,9 +171,9 @@ def receipt_key(receipt: Receipt) -> dict[str, Any]:
     return head_key(f"key#{receipt.scope}#{receipt.key}")
 
 
-def receipt_from_item(item: Item) -> tuple[str, Item]:
-    """Read a remembered creation: the hash of its request, and the item of what was created."""
-    return _text(item, "request_hash"), item["entity"]["M"]
+def receipt_from_item(item: Item, read: Callable[[Item], Entity]) -> Remembered[Entity]:
+    """Read a remembered creation, with the reader of what was created."""
+    return Remembered(_text(item, "request_hash"), read(item["entity"]["M"]), _text(item, "write_id"))
 
 
 def log_of_event(department_id: str, event_id: str) -> dict[str, Any]:
@@ -251,7 +253,7 @@ class Tables:
         )
         entity = change.entity
         # A repetition fails several conditions; the first to be looked at says what it is.
-        parts = [self._receipt_part(receipt, entity, now) for receipt in write.receipts]
+        parts = [self._receipt_part(receipt, entity, write.id, now) for receipt in write.receipts]
         if isinstance(entity, Event):
             return [*parts, self._event_part(write, entity), row]
         return [*parts, *self._department_parts(write, entity), row]
@@ -282,16 +284,22 @@ class Tables:
             }
         }
 
-    def _receipt_part(self, receipt: Receipt, entity: Event | Department, now: datetime) -> Part:
+    def _receipt_part(
+        self, receipt: Receipt, entity: Event | Department, write_id: str, now: datetime
+    ) -> Part:
         """Put the row that remembers a creation under its key, with the entity as it was answered."""
         key = receipt_key(receipt)
         item = {
             **key,
             "request_hash": _s(receipt.request_hash),
             "entity": {"M": entity_to_item(entity)},
+            "write_id": _s(write_id),
             TTL_ATTRIBUTE: _n(int((now + CHANGE_RETENTION).timestamp())),
         }
-        return self._put(self.changes, key, item, "attribute_not_exists(revision)", refusal=Refusal.REPEATED)
+        condition, values = "attribute_not_exists(revision)", {}
+        if receipt.replaces:
+            condition, values = "write_id = :replaced", {":replaced": _s(receipt.replaces)}
+        return self._put(self.changes, key, item, condition, values, Refusal.REPEATED)
 
     def _event_part(self, write: Write, event: Event) -> Part:
         key = event_key(event.id, event.department_id)

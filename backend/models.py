@@ -8,13 +8,25 @@ import logging
 import secrets
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 from botocore.exceptions import ClientError
 
 import items
 from config import Settings
-from domain import REGISTRY, Change, Department, Event, Head, Receipt, Write, timestamp, utc_now
+from domain import (
+    REGISTRY,
+    Change,
+    Department,
+    Entity,
+    Event,
+    Head,
+    Receipt,
+    Remembered,
+    Write,
+    timestamp,
+    utc_now,
+)
 from dynamo_client import DynamoClient, RequestRejected, TransactionRefused
 from errors import DepartmentNotFound, SetupError, TableMissing
 from items import Refusal
@@ -28,8 +40,6 @@ TRANSACTION_BYTES = 3_500_000
 
 PAGE = 100
 """Log rows read at a time when it is not known how many are wanted."""
-
-Entity = TypeVar("Entity", Event, Department)
 
 CONDITION_FAILED = "ConditionalCheckFailed"
 
@@ -226,22 +236,19 @@ class DynamoDBDatabase:
         rows = self._query(items.log_of_event(department_id, event_id))
         return [items.change_from_item(row) for row in rows]
 
-    def created_event(self, receipt: Receipt) -> tuple[str, Event] | None:
-        """Return what was created under a key, as it was then, and the hash of the request for it."""
+    def created_event(self, receipt: Receipt) -> Remembered[Event] | None:
+        """Return what was created under a key, as it was then."""
         return self._created(receipt, items.event_from_item)
 
-    def created_department(self, receipt: Receipt) -> tuple[str, Department] | None:
-        """Return what was created under a key, as it was then, and the hash of the request for it."""
+    def created_department(self, receipt: Receipt) -> Remembered[Department] | None:
+        """Return what was created under a key, as it was then."""
         return self._created(receipt, items.department_from_item)
 
-    def _created(self, receipt: Receipt, read: Callable[[items.Item], Entity]) -> tuple[str, Entity] | None:
+    def _created(self, receipt: Receipt, read: Callable[[items.Item], Entity]) -> Remembered[Entity] | None:
         answer = self._client.call(
             "get_item", TableName=self._tables.changes, Key=items.receipt_key(receipt), ConsistentRead=True
         )
-        if "Item" not in answer:
-            return None
-        request_hash, entity = items.receipt_from_item(answer["Item"])
-        return request_hash, read(entity)
+        return items.receipt_from_item(answer["Item"], read) if "Item" in answer else None
 
     # Entities
 

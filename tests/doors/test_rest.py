@@ -360,9 +360,47 @@ def test_a_key_gives_the_first_answer_though_its_id_is_asked_for_elsewhere(api):
     body = {"event_date": "2024-01-20", "title": "한 번만", "id": str(uuid.uuid4())}
     headers = {"Idempotency-Key": str(uuid.uuid4())}
     first = api("POST", f"/api/events/{one}", body, status=201, headers=headers)
-    api("DELETE", f"/api/events/{body['id']}")
     assert api("POST", f"/api/events/{two}", body, status=409)["error"] == "event_id_taken"
+    api("DELETE", f"/api/events/{body['id']}")
+    moved = api("POST", f"/api/events/{two}", body, status=201)["event"]
     assert api("POST", f"/api/events/{one}", body, status=201, headers=headers) == first
+    assert (api.events(one), api.events(two)) == ([], [moved])
+
+
+def test_a_chosen_id_is_free_again_when_its_event_is_gone(api):
+    one, two = (api.department()["id"] for _ in range(2))
+    chosen = str(uuid.uuid4())
+    first = api.event(one, "처음", id=chosen)
+    api("DELETE", f"/api/events/{chosen}")
+    assert api.event(one, "처음", id=chosen) == first, "the same request again is a repetition"
+    assert api.events(one) == []
+    again = api.event(one, "다시", id=chosen)
+    assert api.events(one) == [again]
+    api("DELETE", f"/api/departments/{one}")
+    body = {"event_date": "2024-01-20", "title": "다시", "id": chosen}
+    url = f"{api.url}/api/events/{two}"
+    wait_for(lambda: requests.post(url, json=body, timeout=20).status_code == 201, what="the purge")
+    assert [event["id"] for event in api.events(two)] == [chosen]
+    api("DELETE", f"/api/events/{chosen}")
+    assert api("POST", f"/api/events/{two}/{chosen}/restore")["event"]["title"] == "다시"
+
+
+def test_an_event_brought_back_while_its_id_is_chosen_elsewhere_is_one_event(server):
+    api = Api(server.url)
+    one, two = (api.department()["id"] for _ in range(2))
+    with ThreadPoolExecutor(2) as pool:
+        for chosen_before in [False, True] * 10:
+            id_ = {"id": str(uuid.uuid4())} if chosen_before else {}
+            event = api.event(one, **id_)
+            api("DELETE", f"/api/events/{event['id']}")
+            body = {"event_date": "2024-01-20", "title": "다른 것", "id": event["id"]}
+            requested = (f"{one}/{event['id']}/restore", {}), (two, body)
+            answers = [
+                pool.submit(requests.post, f"{server.url}/api/events/{path}", json=json, timeout=20)
+                for path, json in requested
+            ]
+            assert sorted(answer.result().status_code for answer in answers) in ([200, 409], [201, 409])
+            assert [event["id"] in str(api.events(department)) for department in (one, two)].count(True) == 1
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256])

@@ -74,7 +74,8 @@
  *
  * *Sleep*: timers of a machine that slept fire late, and a dead connection looks alive for most of a
  * minute. When the page becomes visible, is thawed or restored or comes online, or when the wall clock
- * jumps, every department is asked after at once; no answer within `wakeMs` replaces the connection.
+ * jumps, every department is asked after at once; no answer within `wakeMs` replaces the connection, or
+ * within `answerMs` at other times. Each time in vain doubles that, for slow lines.
  *
  * *Retries*: `store_unavailable` and `internal_error`, after `retryMs`, doubling up to `retryMaxMs`, with
  * jitter; answers, too, that one after another do not lead to what the server tells of. The connection
@@ -83,8 +84,12 @@
 
 /** Defaults of `options.timing`, in milliseconds. */
 export const TIMING = Object.freeze({
-  /** The server answers or refuses within 10 s; a connection that is silent for longer is dead. */
+  /**
+   * The server answers or refuses within 10 s; a connection that is silent for longer is dead. Or its line is
+   * slow and the answer large: whoever waited in vain waits twice as long the next time, up to `slowestMs`.
+   */
   answerMs: 15_000,
+  slowestMs: 240_000,
   wakeMs: 4_000,
   retryMs: 1_000,
   retryMaxMs: 30_000,
@@ -223,6 +228,8 @@ export class DepartmentSync extends Emitter {
   #failures = 0;
   /** Answers in a row that were not enough. */
   #fruitless = 0;
+  /** Answers in a row that did not come in time. */
+  #timeouts = 0;
   #heardAt;
 
   constructor(calendar, id) {
@@ -337,12 +344,14 @@ export class DepartmentSync extends Emitter {
   }
 
   #expect(withinMs) {
-    const { _clock: clock } = this.#calendar;
+    const { _clock: clock, _timing: timing } = this.#calendar;
+    const ms = Math.min(withinMs * 2 ** this.#timeouts, Math.max(withinMs, timing.slowestMs));
     clock.clearTimeout(this.#request.timer);
     this.#request.timer = clock.setTimeout(() => {
-      this.#report({ error: "timeout", message: `no answer in ${withinMs} ms`, details: null }, 0);
+      this.#timeouts += 1;
+      this.#report({ error: "timeout", message: `no answer in ${ms} ms`, details: null }, 0);
       this.#calendar._restart();
-    }, withinMs);
+    }, ms);
   }
 
   /** Go on once the acknowledgement and what was asked for are both here, in whichever order. */
@@ -352,6 +361,7 @@ export class DepartmentSync extends Emitter {
     this.#endRequest();
     this.#joined = true;
     this.#failures = 0;
+    this.#timeouts = 0;
     this.error = null;
     const hole = this.#take(this.#replica.endSync());
     if (hole || request.hole || this.#replica.lacks(request.wanted)) return this.#askAgain();

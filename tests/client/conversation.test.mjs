@@ -298,6 +298,25 @@ test("no answer at all means a dead connection, which is replaced", () => {
   assert.equal(department.state, "live");
 });
 
+test("an answer that is slow to arrive is waited for twice as long each time, until it is here", () => {
+  goLive(5);
+  socket.tell("event_created", created(7));
+  for (const ms of [15_000, 30_000, 60_000, 120_000, 240_000, 240_000].map((each) => each - TIMING.tickMs)) {
+    const { connects } = socket;
+    clock.pass(ms);
+    assert.equal(socket.connects, connects);
+    clock.pass(TIMING.tickMs);
+    assert.equal(socket.connects, connects + 1);
+    socket.open();
+  }
+  socket.answer(7, [6, 7].map(change));
+  assert.equal(department.state, "live");
+  socket.tell("event_created", created(9));
+  const { connects } = socket;
+  clock.pass(TIMING.answerMs);
+  assert.equal(socket.connects, connects + 1);
+});
+
 test("a question from before a sleep has only a moment left after it", () => {
   goLive(5);
   socket.tell("event_created", created(7));

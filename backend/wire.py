@@ -27,6 +27,10 @@ ANSWERING_LIMIT = 4
 MESSAGE_BYTES = 100
 """What a message takes in memory beside its text."""
 TURN_S = 0.01
+PACKETS_LIMIT = 5_000
+"""Packets in one body of a polling client: its messages of one moment. The library drops more than 16."""
+UPGRADE_S = 10.0
+"""How long a polling client may take to move to a WebSocket that it has opened."""
 
 RESERVED = frozenset({"connect", "connect_error", "disconnect", "*"})
 """Names that no client library sends; the server library would call a handler of ours as if by itself."""
@@ -83,6 +87,7 @@ def engine_logger() -> logging.Logger:
 def harden(server: Any) -> None:
     """Guard a `socketio.Server` against malformed packets, and have it tell of acknowledgements."""
     engine = server.eio
+    engineio.payload.Payload.max_decode_packets = PACKETS_LIMIT
     engine.disconnect = _disconnecting(engine)
     engine.send_packet = _bounded_sending(engine)
     engine._async = {**engine._async, "websocket": _checking_frames(engine)}
@@ -144,13 +149,30 @@ class _Checked:
     The library decodes outside of its own error handling and would leave the connection half open.
     """
 
-    def __init__(self, websocket: Any, limit: int) -> None:
+    def __init__(self, websocket: Any, connection: Any) -> None:
         self._websocket = websocket
-        self._limit = limit
+        self._connection = connection
+        self._limit = int(connection.server.max_http_buffer_size)
+        self._probed = not connection.connected  # one that begins as a WebSocket is not probed
         self.send = websocket.send
+        if connection.connected:
+            connection.server.start_background_task(self._end_unless_upgraded)
 
     def wait(self) -> Any:
-        data = self._websocket.wait()
+        if self._probed:
+            return self._frame()
+        # Until the probe is here the client polls, and proxies exist that let no frame through; but the
+        # library answers polls with nothing from the moment that the WebSocket is open.
+        self._connection.upgrading = False
+        probe = self._frame()
+        self._connection.upgrading = self._probed = True
+        return probe
+
+    def _frame(self) -> Any:
+        try:
+            data = self._websocket.wait()
+        except OSError:  # nothing came for too long
+            return None
         if data is None:
             return None
         try:
@@ -161,6 +183,11 @@ class _Checked:
             log.warning("a client sent a frame that is no packet: %r", error)
             return None
         return data
+
+    def _end_unless_upgraded(self) -> None:
+        self._connection.server.sleep(UPGRADE_S)
+        if not self._connection.upgraded:
+            self.sever()
 
     def close(self, *reason: Any) -> None:
         with contextlib.suppress(OSError):  # its client may have reset the connection
@@ -228,7 +255,7 @@ def _checking_frames(engine: Any) -> Callable[..., Any]:
             else:
                 websocket.Message = _bounded_message(websocket.Message, limit)
                 websocket.log = _EndsQuietly()
-            connection.checked_websocket = _Checked(websocket, limit)
+            connection.checked_websocket = _Checked(websocket, connection)
             return handler(connection.checked_websocket)
 
         return websocket_server(serve, server)

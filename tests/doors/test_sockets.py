@@ -310,6 +310,35 @@ def test_what_was_posted_before_an_upgrade_is_answered_after_it(server, api):
     assert joined(received) == departments * 2
 
 
+def test_a_moment_of_many_messages_is_answered_in_full(server, api):
+    departments = [api.department()["id"] for _ in range(5)] * 20
+    client = Polling(server)
+    assert client.post(*map(joining, departments)).ok
+    while len(joined(client.received)) < 100:
+        client.get()
+    assert joined(client.received) == departments
+
+
+@pytest.mark.parametrize("frames", [[], ["2probe"]], ids=["silent", "probed"])
+def test_an_upgrade_that_goes_no_further_ends_and_polling_goes_on(server, api, frames):
+    department = api.department()["id"]
+    client = Polling(server)
+    with raw_websocket(client.websocket_url) as wire:
+        wire.settimeout(20)
+        for frame in frames:
+            wire.send(frame)
+            wire.recv()
+        if not frames:
+            client.post(joining(department))
+            client.get()
+            assert joined(client.received) == [department], "while nobody knows whether frames get through"
+        with contextlib.suppress(websocket.WebSocketConnectionClosedException):
+            assert wire.recv() == ""
+    client.post(joining(department))
+    client.get()
+    assert joined(client.received)[-1] == department
+
+
 def test_a_client_that_posts_more_than_it_reads_is_hung_up_on(server, api):
     department = api.department()["id"]
     for _ in range(100):

@@ -16,6 +16,7 @@ from botocore.exceptions import (
     BotoCoreError,
     ClientError,
     CredentialRetrievalError,
+    HTTPClientError,
     NoCredentialsError,
     PartialCredentialsError,
 )
@@ -281,7 +282,11 @@ def _read_body(
     response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_event: Any
 ) -> None:
     if response_dict["status_code"] == 200:
-        customized_response_dict.update(orjson.loads(response_dict["body"]))
+        try:
+            answer = orjson.loads(response_dict["body"])
+        except orjson.JSONDecodeError as error:  # cut off on its way
+            raise HTTPClientError(error=error) from error
+        customized_response_dict.update(answer)
         response_dict["body"] = b"{}"
 
 

@@ -7,6 +7,7 @@ from flask import Response, request
 from errors import ValidationFailed
 from schemas import KEY_MAX
 
+_ETAGS = re.compile(r'(?:W/)?"[^"]*"(?:[\s,]*,[\s,]*(?:W/)?"[^"]*")*')
 _STRONG_REVISION = re.compile(r'(?<!W/)"([0-9]{1,15})"', re.ASCII)
 
 
@@ -18,7 +19,7 @@ def expected_revisions() -> frozenset[str] | None:
     header = request.headers.get("If-Match")
     if header is None or header.strip() == "*":
         return None
-    return frozenset(_STRONG_REVISION.findall(header))
+    return frozenset(_STRONG_REVISION.findall(header) if _ETAGS.fullmatch(header.strip()) else ())
 
 
 def idempotency_key() -> str | None:

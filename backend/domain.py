@@ -104,29 +104,29 @@ def _digest(text: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Remembered(Generic[Entity]):
+    """What a stored receipt tells: what was asked for, what was created then, and by which write."""
+
+    request_hash: str
+    entity: Entity
+    write_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Receipt:
     """What makes a repeated creation recognisable: the client's key in its scope, and what it asked for."""
 
     scope: str
     key: str
     request_hash: str
-    replaces: str = ""
-    """The write whose receipt this one takes the place of; empty when there must be none."""
+    replaces: Remembered[Any] | None = None
+    """The receipt that this one takes the place of; of the same request, it keeps the first answer."""
 
     @classmethod
     def of(cls, scope: str, key: str, fields: Mapping[str, Any]) -> Self:
         """Make a receipt for a creation with these fields, under a key of any length."""
         request = json.dumps(fields, sort_keys=True, ensure_ascii=False)
         return cls(scope, _digest(key), _digest(request))
-
-
-@dataclass(frozen=True, slots=True)
-class Remembered(Generic[Entity]):
-    """What a receipt tells: what was asked for, what was created then, and by which write."""
-
-    request_hash: str
-    entity: Entity
-    write_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

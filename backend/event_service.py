@@ -169,7 +169,7 @@ class EventService:
         first = self._db.created_event(by_id)  # before the event: who restores it writes both
         if first is None or first.request_hash == by_id.request_hash or self._db.find_event(first.entity.id):
             return None
-        return replace(by_id, replaces=first.write_id)
+        return replace(by_id, replaces=first)
 
     def _first_answer(self, by_key: Receipt | None, by_id: Receipt | None) -> Created[Event]:
         """Answer a creation that has happened before. Raises `EventIdTaken`, `IdempotencyKeyReused`."""
@@ -211,15 +211,20 @@ class EventService:
         Raises `DepartmentNotFound`, `EventNotFound` when the log knows of no deletion, `EventIdTaken` when
         it is there.
         """
-        self._require_department(department_id)
-        changes = self._db.changes_of_event(department_id, event_id)
+        # The receipt first, the log last: whoever brings the event to life meanwhile replaces the receipt.
         by_id = Receipt.of(CHOSEN_IDS, event_id, {"restored": event_id})
-        if first := self._db.created_event(by_id):  # before the event: who creates it writes both
-            by_id = replace(by_id, request_hash=first.request_hash, replaces=first.write_id)
+        if first := self._db.created_event(by_id):
+            here = first.entity.department_id == department_id
+            by_id = replace(by_id, replaces=first, **({"request_hash": first.request_hash} if here else {}))
         if self._db.find_event(event_id):
+            self._require_department(department_id)
             raise EventIdTaken()
-        if not changes or not isinstance(event := changes[-1].entity, Event):
+        changes = self._db.changes_of_event(department_id, event_id)
+        if not changes or changes[-1].type is not ChangeType.EVENT_DELETED:
+            self._require_department(department_id)
             raise EventNotFound()
+        event = changes[-1].entity
+        assert isinstance(event, Event)  # noqa: S101 - it is found by an event's id
         try:
             return self._commit_creation(replace(event, last_modified=timestamp(utc_now())), by_id).entity
         except WriteRefused as error:

@@ -288,7 +288,12 @@ class Tables:
         self, receipt: Receipt, entity: Event | Department, write_id: str, now: datetime
     ) -> Part:
         """Put the row that remembers a creation under its key, with the entity as it was answered."""
-        key = receipt_key(receipt)
+        key, before = receipt_key(receipt), receipt.replaces
+        condition, values = "attribute_not_exists(revision)", {}
+        if before:
+            condition, values = "write_id = :replaced", {":replaced": _s(before.write_id)}
+            if before.request_hash == receipt.request_hash:
+                entity = before.entity
         item = {
             **key,
             "request_hash": _s(receipt.request_hash),
@@ -296,9 +301,6 @@ class Tables:
             "write_id": _s(write_id),
             TTL_ATTRIBUTE: _n(int((now + CHANGE_RETENTION).timestamp())),
         }
-        condition, values = "attribute_not_exists(revision)", {}
-        if receipt.replaces:
-            condition, values = "write_id = :replaced", {":replaced": _s(receipt.replaces)}
         return self._put(self.changes, key, item, condition, values, Refusal.REPEATED)
 
     def _event_part(self, write: Write, event: Event) -> Part:

@@ -217,8 +217,12 @@ class DynamoDBDatabase:
                 break
         return found
 
-    def recent_changes(self, partition: str, window: timedelta) -> list[Change]:
+    def recent_changes(self, partition: str, reached: int, window: timedelta) -> list[Change]:
         """Read strongly the changes of the last while, oldest first; a page of them at least.
+
+        They are without a hole, and reach to `reached`, where the head was seen before, or beyond. Before a
+        hole is what was there when the rows of the hole expired, for an index to have shown long ago; laid
+        over it, it would bring back what the lost rows deleted.
 
         Servers' clocks differ: one row that looks old does not mean that those before it are.
         """
@@ -226,9 +230,15 @@ class DynamoDBDatabase:
         found: list[Change] = []
         for item in self._query(items.log_after(partition, 0), ScanIndexForward=False, Limit=PAGE):
             change = items.change_from_item(item)
+            if found and change.revision != found[-1].revision - 1:
+                if change.revision < reached:
+                    break
+                found.clear()  # of a commit whose rows appear just now
             if change.at < since and len(found) >= PAGE:
                 break
             found.append(change)
+        if not found or found[0].revision < reached or found[-1].revision > reached + 1:
+            return []
         return found[::-1]
 
     def changes_of_event(self, department_id: str, event_id: str) -> list[Change]:

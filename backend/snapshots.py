@@ -228,13 +228,8 @@ class Snapshots:
         """Read the index, then lay the log's last minutes over it; the newer revision of an event wins."""
         events = {event.id: event for event in self._db.indexed_events(department_id, first, last)}
         size = sum(_size(event) for event in events.values())
-        revision = head.revision
-        recent: list[Change] = []
-        for change in self._db.recent_changes(department_id, INDEX_LAG_WINDOW):
-            revision = max(revision, change.revision)
-            if recent and recent[-1].revision + 1 != change.revision:
-                recent.clear()
-            recent.append(change)
+        recent = self._db.recent_changes(department_id, head.revision, INDEX_LAG_WINDOW)
+        for change in recent:
             stands = events.get(change.entity.id)
             if stands is None or stands.revision <= change.revision:
                 size += _apply(events, change)
@@ -242,8 +237,7 @@ class Snapshots:
             events = {
                 i: e for i, e in events.items() if (first or "") <= e.event_date <= (last or "9999-99-99")
             }
-        if recent and recent[-1].revision != revision:
-            recent.clear()
+        revision = recent[-1].revision if recent else head.revision
         return Snapshot(department_id, head.epoch, revision, events, size, _Recent().then(recent))
 
     def _keep(self, snapshot: Snapshot) -> Snapshot:

@@ -33,7 +33,7 @@ class SlowStore:
     def indexed_events(self, _department_id, _first, _last):
         return iter(())
 
-    def recent_changes(self, _department_id, _window):
+    def recent_changes(self, _department_id, _reached, _window):
         return []
 
 

@@ -7,15 +7,19 @@ import pytest
 import items
 import snapshots
 from change_log import ChangeLog
+from config import Settings
 from department_service import DepartmentService
 from domain import Department, SyncToken, fold_text, new_id
 from errors import (
     DepartmentNameTaken,
     DepartmentNotFound,
+    EventIdTaken,
     EventNotFound,
+    StoreUnavailable,
     SyncTokenExpired,
 )
 from event_service import EventService, ListQuery
+from migration_store import Relay
 from models import DynamoDBDatabase
 from snapshots import Snapshot, Snapshots
 
@@ -439,6 +443,108 @@ def test_a_log_that_has_a_hole_after_the_token_no_longer_reaches_back(calendar, 
     calendar.db._client.call("delete_item", TableName=settings.changes_table, Key=key)
     with pytest.raises(SyncTokenExpired):
         Calendar(calendar.db).events.changes_since(department.id, token, 10)
+
+
+@pytest.mark.parametrize("budget_bytes", [50_000_000, 500], ids=["kept", "beyond its share"])
+def test_rows_that_expire_in_any_order_bring_nothing_back(calendar, settings, budget_bytes):
+    department = calendar.departments.create_department("개발팀").entity.id
+    gone, moved, kept = (calendar.add(department, title) for title in ("지운 것", "옮긴 것", "둔 것"))
+    calendar.events.delete_event(gone.id)
+    calendar.events.update_event(moved.id, {"event_date": "2030-01-01"})
+    reader = Calendar(calendar.db, budget_bytes=budget_bytes)
+
+    def titles(**query) -> list[str]:
+        here = reader.events.department(department)
+        return [event.title for event in reader.events.page(here, ListQuery(**query)).events]
+
+    for expired in (4, 5):
+        key = items.change_key(department, expired)
+        calendar.db._client.call("delete_item", TableName=settings.changes_table, Key=key)
+        reader.snapshots._forget(department)
+        assert titles() == ["둔 것", "옮긴 것"]
+        assert titles(first="2024-01-01", last="2024-12-31") == ["둔 것"]
+    with pytest.raises(EventNotFound):
+        calendar.events.restore_event(department, gone.id)
+    assert calendar.events.get_event(department, kept.id) == kept
+
+
+def test_the_log_is_laid_over_the_index_as_far_as_it_has_no_hole(calendar, settings):
+    department = calendar.departments.create_department("개발팀").entity.id
+    for _ in range(4):
+        calendar.add(department)
+    key = items.change_key(department, 3)
+    calendar.db._client.call("delete_item", TableName=settings.changes_table, Key=key)
+
+    def revisions(reached: int) -> list[int]:
+        found = calendar.db.recent_changes(department, reached, snapshots.INDEX_LAG_WINDOW)
+        return [change.revision for change in found]
+
+    assert revisions(2) == [1, 2], "3 and 4 are of a commit that appears just now"
+    assert revisions(3) == [4], "3 has expired"
+    assert revisions(4) == [4]
+    assert revisions(5) == []
+
+
+def test_an_event_that_returns_keeps_the_first_answer_to_its_creation(calendar):
+    one, two = (calendar.departments.create_department(name).entity.id for name in ("하나", "둘"))
+    chosen = new_id()
+    first = calendar.add(one, "처음", id=chosen)
+    calendar.events.update_event(chosen, {"title": "나중"})
+    calendar.events.delete_event(chosen)
+    assert calendar.events.restore_event(one, chosen).title == "나중"
+    assert calendar.add(one, "처음", id=chosen) == first
+    calendar.events.delete_event(chosen)
+    calendar.add(two, "둘의 것", id=chosen)
+    calendar.events.delete_event(chosen)
+    calendar.events.restore_event(one, chosen)
+    with pytest.raises(EventIdTaken):
+        calendar.add(two, "둘의 것", id=chosen)
+
+
+def test_a_slow_restore_does_not_undo_what_others_did_meanwhile(calendar, settings):
+    department = calendar.departments.create_department("개발팀").entity.id
+    event = calendar.add(department, "하나")
+    calendar.events.delete_event(event.id)
+
+    class ReadsSlowly(DynamoDBDatabase):
+        def changes_of_event(self, department_id, event_id):
+            found = super().changes_of_event(department_id, event_id)
+            calendar.events.restore_event(department, event.id)
+            calendar.events.update_event(event.id, {"title": "둘"})
+            calendar.events.delete_event(event.id)
+            return found
+
+    with pytest.raises(EventIdTaken):
+        Calendar(ReadsSlowly(settings)).events.restore_event(department, event.id)
+    assert calendar.titles(department) == []
+    assert calendar.events.restore_event(department, event.id).title == "둘"
+
+
+def test_answers_that_are_cut_off_are_asked_for_again(engine):
+    cut: list[str] = []
+
+    def cutting(number, operation, body, forward):
+        status, answer = forward(body)
+        if status == 200 and (always or number % 2):
+            cut.append(operation)
+            answer = answer[: len(answer) // 2]
+        return status, answer
+
+    always = False
+    with Relay(engine.url, cutting) as relay:
+        calendar = Calendar(DynamoDBDatabase(Settings(dynamodb_endpoint_url=relay.url)))
+        calendar.db.create_tables(report=lambda line: None)
+        department = calendar.departments.create_department(new_id()).entity.id
+        event = calendar.add(department, "하나")
+        calendar.events.update_event(event.id, {"title": "둘"})
+        assert calendar.titles(department) == ["둘"]
+        assert [change.revision for change in calendar.db.changes_after(department, 0)] == [1, 2]
+        always = True
+        with pytest.raises(StoreUnavailable):
+            calendar.events.update_event(event.id, {"title": "셋"})
+        always = False
+        calendar.departments.delete_department(department)
+    assert {"TransactWriteItems", "GetItem", "Query"} <= set(cut)
 
 
 def test_folding_ignores_case_composition_and_inner_space():

@@ -5,10 +5,12 @@ change once, whichever door or server it came through.
 """
 
 import contextlib
+import functools
 import logging
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -28,6 +30,10 @@ HEARTBEAT_S = 30.0
 BURST = 50
 """Changes that are pushed without a pause: clients need one to read, or their queues overflow."""
 BURST_PAUSE_S = 0.01
+CROWDED_S = 1.0
+"""How long a burst waits, at the longest, for clients with many broadcasts before them."""
+FAR_BEHIND = 200
+"""Changes that are too many to be pushed between the looks at two other rooms."""
 
 
 class Transport(Protocol):
@@ -59,6 +65,10 @@ class _Cursor:
     place: Head | None = None
     failures: int = 0
     """How often the store was asked in vain for the place."""
+    steps: deque[Callable[[], None]] = field(default_factory=deque)
+    """What is to be done by whoever holds the lock."""
+    catching_up: bool = False
+    """Whether a task is on its way to catch up."""
     last_beat: float = field(default_factory=time.monotonic)
 
 
@@ -79,10 +89,18 @@ def _room(partition: str) -> str | None:
 class Broadcasts:
     """The push of one process."""
 
-    def __init__(self, transport: Transport, db: DynamoDBDatabase, snapshots: Snapshots) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        db: DynamoDBDatabase,
+        snapshots: Snapshots,
+        crowded: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """`crowded()` tells whether so much waits for a client that a burst should pause for it."""
         self._transport = transport
         self._db = db
         self._snapshots = snapshots
+        self._crowded = crowded
         self._lock = threading.Lock()
         self._cursors: dict[str, _Cursor] = {}
         self._polling = False
@@ -127,15 +145,20 @@ class Broadcasts:
         if start_poll:
             self._transport.start_background_task(self._poll)
         failures = cursor.failures
-        with cursor.lock:
-            if cursor.place is None:
-                if cursor.failures != failures:  # asked meanwhile: who waited for that need not ask again
-                    raise StoreUnavailable()
-                try:
-                    cursor.place = self._live_head(partition)
-                except StoreUnavailable:
-                    cursor.failures += 1
-                    raise
+        if cursor.place is not None:
+            return
+        try:
+            with cursor.lock:
+                if cursor.place is None:
+                    if cursor.failures != failures:  # asked meanwhile: who waited for that need not ask again
+                        raise StoreUnavailable()
+                    try:
+                        cursor.place = self._live_head(partition)
+                    except StoreUnavailable:
+                        cursor.failures += 1
+                        raise
+        finally:
+            self._do_steps(partition, cursor)
 
     def _exit(self, sid: str, partition: str) -> None:
         with self._lock:
@@ -167,7 +190,8 @@ class Broadcasts:
         cursor = self._cursors.get(partition)
         if cursor is None:
             return
-        with _until_the_next_look(partition), cursor.lock:
+
+        def push() -> None:
             place = cursor.place
             if place is None:
                 return
@@ -176,16 +200,49 @@ class Broadcasts:
             if follows:
                 self._push(partition, cursor, Head(head.revision, head.epoch), changes)
             else:
-                self._catch_up(partition, cursor, place)
+                self._catch_up_soon(partition, cursor)
+
+        self._in_turn(partition, cursor, push)
 
     def on_hint(self, partition: str, revision: int) -> None:
         """Push at once what another server says it has committed, if anybody here listens."""
         cursor = self._cursors.get(partition)
         if cursor is None:
             return
-        with _until_the_next_look(partition), cursor.lock:
+
+        def look() -> None:
             if cursor.place and cursor.place.revision < revision:
-                self._catch_up(partition, cursor, cursor.place)
+                self._catch_up(partition, cursor)
+
+        self._in_turn(partition, cursor, look)
+
+    def _in_turn(self, partition: str, cursor: _Cursor, step: Callable[[], None]) -> None:
+        """Take a step of a room's push: now, or leave it to whoever is in the middle of one."""
+        cursor.steps.append(step)
+        self._do_steps(partition, cursor)
+
+    @staticmethod
+    def _do_steps(partition: str, cursor: _Cursor) -> None:
+        while cursor.steps and cursor.lock.acquire(blocking=False):
+            try:
+                while cursor.steps:
+                    with _until_the_next_look(partition):
+                        cursor.steps.popleft()()
+            except Exception:  # one room's trouble must not end the push of all
+                log.exception("the push of %s failed", partition)
+            finally:
+                cursor.lock.release()
+
+    def _catch_up_soon(self, partition: str, cursor: _Cursor) -> None:
+        """Catch up in a task of its own: nobody's answer should wait for what others have written."""
+
+        def catch_up() -> None:
+            cursor.catching_up = False
+            self._catch_up(partition, cursor)
+
+        if not cursor.catching_up:
+            cursor.catching_up = True
+            self._transport.start_background_task(self._in_turn, partition, cursor, catch_up)
 
     def _poll(self) -> None:
         """Notice what other servers and tools committed, for as long as anybody listens."""
@@ -203,12 +260,9 @@ class Broadcasts:
             except Exception:  # the next look may do better
                 log.exception("the push cannot look for changes")
             for partition, cursor in watched.items():
-                try:
-                    with _until_the_next_look(partition), cursor.lock:
-                        self._look(partition, cursor, heads.get(partition))
-                        self._beat(partition, cursor)
-                except Exception:  # one room's trouble must not end the push of all
-                    log.exception("the push of %s failed", partition)
+                look = functools.partial(self._look, partition, cursor, heads.get(partition))
+                self._in_turn(partition, cursor, look)
+                self._in_turn(partition, cursor, functools.partial(self._beat, partition, cursor))
 
     def _look(self, partition: str, cursor: _Cursor, seen: Head | None) -> None:
         """Catch up if a head that was seen a moment ago is not what the room has been told of."""
@@ -216,11 +270,16 @@ class Broadcasts:
         if place is None:
             if partition == REGISTRY:
                 cursor.place = self._live_head(partition)
+        elif seen and seen.revision > place.revision + FAR_BEHIND:
+            self._catch_up_soon(partition, cursor)
         elif seen and (seen.deleted or seen.epoch != place.epoch or seen.revision > place.revision):
-            self._catch_up(partition, cursor, place)
+            self._catch_up(partition, cursor)
 
-    def _catch_up(self, partition: str, cursor: _Cursor, place: Head) -> None:
+    def _catch_up(self, partition: str, cursor: _Cursor) -> None:
         """Push what the log holds after the cursor. The caller holds the cursor's lock."""
+        place = cursor.place
+        if place is None:
+            return
         head = self._db.read_head(partition)
         if head is None or head.deleted:
             cursor.place = None
@@ -248,8 +307,14 @@ class Broadcasts:
             if change.type is ChangeType.DEPARTMENT_DELETED:
                 self._close(change.entity.id)
             if number % BURST == 0:
-                self._transport.sleep(BURST_PAUSE_S)
+                self._pause()
         cursor.place = Head(max(told, changes[-1].revision), reached.epoch)
+
+    def _pause(self) -> None:
+        until = time.monotonic() + CROWDED_S
+        self._transport.sleep(BURST_PAUSE_S)
+        while self._crowded() and time.monotonic() < until:
+            self._transport.sleep(BURST_PAUSE_S)
 
     def _beat(self, partition: str, cursor: _Cursor) -> None:
         now = time.monotonic()

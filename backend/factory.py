@@ -1,6 +1,7 @@
 """Puts the parts together: `create_app` for a fresh app per call, `start` before it serves."""
 
 import contextlib
+import functools
 import gc
 import logging
 import re
@@ -39,7 +40,7 @@ from models import DynamoDBDatabase
 from schemas import BODY_MAX
 from snapshots import Snapshots
 from sockets import Messages
-from wire import Packet, engine_logger
+from wire import Packet, crowded, engine_logger
 
 log = logging.getLogger(__name__)
 
@@ -146,7 +147,7 @@ def create_app(settings: Settings, db: DynamoDBDatabase | None = None) -> APIFla
     db = db or DynamoDBDatabase(settings)
     snapshots = Snapshots(db, settings.snapshot_cache_mb * 1024 * 1024)
     change_log = ChangeLog(db)
-    broadcasts = Broadcasts(socketio, db, snapshots)
+    broadcasts = Broadcasts(socketio, db, snapshots, functools.partial(crowded, socketio.server))
     change_log.on_commit(snapshots.on_commit)
     change_log.on_commit(broadcasts.on_commit)
     hints = None

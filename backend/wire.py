@@ -95,6 +95,12 @@ def harden(server: Any) -> None:
     server._handle_event_internal = _noting_acknowledgements(server._handle_event_internal)
 
 
+def crowded(server: Any) -> bool:
+    """Tell whether some client of a `socketio.Server` has half of all that may wait for it before it."""
+    connections = list(server.eio.sockets.values())
+    return any(connection.queue.qsize() > QUEUE_LIMIT // 2 for connection in connections)
+
+
 def hang_up(engine: Any, eio_sid: str) -> None:
     """End a connection without waiting for its client to read what is queued."""
     connection = engine.sockets.get(eio_sid)

@@ -11,6 +11,7 @@ import random
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 
@@ -74,7 +75,8 @@ class Room:
             self.client.receive(name, Json.loads(Json.dumps(payload)))
 
     def start_background_task(self, target, *args):
-        pass  # the history itself says when the poll runs
+        if target.__name__ != "_poll":  # the history itself says when that runs
+            target(*args)
 
     def sleep(self, seconds):
         pass
@@ -127,8 +129,8 @@ class Server:
 
     def poll(self, department_id: str) -> None:
         cursor = self.broadcasts._cursors[department_id]
-        with cursor.lock:
-            self.broadcasts._catch_up(department_id, cursor, cursor.place)
+        catch_up = partial(self.broadcasts._catch_up, department_id, cursor)
+        self.broadcasts._in_turn(department_id, cursor, catch_up)
 
 
 def step(history: History, server: Server, dice: random.Random) -> None:

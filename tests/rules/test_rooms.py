@@ -7,20 +7,21 @@ from types import SimpleNamespace
 import pytest
 import socketio
 
-from broadcasts import Broadcasts
+from broadcasts import BURST, Broadcasts
 from domain import REGISTRY, Change, ChangeType, Department, Event, Head
 from errors import StoreUnavailable, TableMissing
 from event_service import Delta
 from running import wait_for
 from snapshots import Snapshot, _Recent
 from sockets import Messages
+from wire import QUEUE_LIMIT, crowded
 
 NOBODY = "11111111-2222-4333-8444-555555555555"
 DEPARTMENT = "805d0fbd-dd60-412e-a9e7-4097e872610f"
 
 
 class Wire:
-    """A transport that keeps what is sent, and rooms that keep who is in them. Runs no background task."""
+    """A transport that keeps what is sent, and rooms that keep who is in them. Never polls."""
 
     def __init__(self) -> None:
         self.sent: list[tuple[str, str | None]] = []
@@ -32,8 +33,9 @@ class Wire:
     def sleep(self, _seconds):
         raise AssertionError("no task runs here")
 
-    def start_background_task(self, _target, *_arguments):
-        pass
+    def start_background_task(self, target, *arguments):
+        if target.__name__ != "_poll":
+            target(*arguments)
 
     def enter_room(self, sid, room, namespace=None):
         self.members.setdefault(room, set()).add(sid)
@@ -212,3 +214,87 @@ def test_a_poll_follows_what_it_sees_moved_and_outlives_its_failures(seen, told)
     with pytest.raises(Looked):
         broadcasts._poll()
     assert [name for name, _ in wire.sent] == told
+
+
+def created(revision: int) -> Change:
+    event = Event(
+        id=NOBODY, department_id=DEPARTMENT, event_date="2024-01-20", title="회의", revision=revision
+    )
+    return Change(revision=revision, type=ChangeType.EVENT_CREATED, entity=event, at="")
+
+
+class Log(Heads):
+    """A store whose log another server has filled."""
+
+    filled = 0
+
+    def read_head(self, _partition):
+        return Head(self.filled, "e")
+
+    def changes_after(self, _partition, revision):
+        return [created(n) for n in range(revision + 1, self.filled + 1)]
+
+
+class PausingWire(Wire):
+    """A transport whose pauses last until they are let to end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.revisions: list[int] = []
+        self.pauses = 0
+        self.gate = threading.Semaphore(0)
+
+    def emit(self, event, *payload, to=None):
+        super().emit(event, *payload, to=to)
+        if event == "event_created":
+            self.revisions.append(payload[0]["revision"])
+
+    def sleep(self, _seconds):
+        self.pauses += 1
+        self.gate.acquire()
+
+
+@pytest.mark.parametrize("way", ["hint", "commit"])
+def test_nobody_waits_for_a_room_that_is_told_of_many_changes(way):
+    wire, store = PausingWire(), Log()
+    broadcasts = Broadcasts(wire, store, None)
+    broadcasts.join(wire, "sid", DEPARTMENT)
+    store.filled = 2 * BURST + 1
+    last = Head(store.filled, "e")
+    begin = {
+        "hint": lambda: broadcasts.on_hint(DEPARTMENT, store.filled),
+        "commit": lambda: broadcasts.on_commit(DEPARTMENT, last, [created(store.filled)]),
+    }
+    with ThreadPoolExecutor(1) as pool:
+        pushing = pool.submit(begin[way])
+        wait_for(lambda: wire.pauses == 1)
+        broadcasts.join(wire, "late", DEPARTMENT)
+        broadcasts.on_commit(DEPARTMENT, Head(store.filled + 1, "e"), [created(store.filled + 1)])
+        assert wire.revisions == list(range(1, BURST + 1))
+        wire.gate.release(2)
+        pushing.result(5)
+    assert wire.revisions == list(range(1, store.filled + 2))
+
+
+def test_a_burst_pauses_for_clients_with_much_before_them_but_not_for_long(monkeypatch):
+    monkeypatch.setattr("broadcasts.CROWDED_S", 0.2)
+    wire, store = PausingWire(), Log()
+    crowded = iter([True, True, False])
+    wire.gate.release(10_000_000)
+    broadcasts = Broadcasts(wire, store, None, lambda: next(crowded, True))
+    broadcasts.join(wire, "sid", DEPARTMENT)
+    store.filled = BURST
+    broadcasts.on_hint(DEPARTMENT, store.filled)
+    assert wire.pauses == 3
+    store.filled = 2 * BURST
+    broadcasts.on_hint(DEPARTMENT, store.filled)
+    assert wire.revisions == list(range(1, store.filled + 1))
+
+
+def test_a_client_with_half_of_its_queue_before_it_makes_a_crowd():
+    queues = [SimpleNamespace(qsize=lambda: 0), SimpleNamespace(qsize=lambda: QUEUE_LIMIT // 2)]
+    connections = {n: SimpleNamespace(queue=queue) for n, queue in enumerate(queues)}
+    server = SimpleNamespace(eio=SimpleNamespace(sockets=connections))
+    assert not crowded(server)
+    queues[1].qsize = lambda: QUEUE_LIMIT // 2 + 1
+    assert crowded(server)

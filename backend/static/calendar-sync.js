@@ -361,11 +361,11 @@ export class DepartmentSync extends Emitter {
     this.#endRequest();
     this.#joined = true;
     this.#failures = 0;
-    this.#timeouts = 0;
     this.error = null;
     const hole = this.#take(this.#replica.endSync());
     if (hole || request.hole || this.#replica.lacks(request.wanted)) return this.#askAgain();
     this.#fruitless = 0;
+    this.#timeouts = 0;
     this.#enter("live");
   }
 

@@ -317,6 +317,19 @@ test("an answer that is slow to arrive is waited for twice as long each time, un
   assert.equal(socket.connects, connects + 1);
 });
 
+test("a first load that is slow to arrive is waited for longer each time, too", () => {
+  socket.open();
+  for (const ms of [15_000, 30_000, 60_000]) {
+    socket.join();
+    const { connects } = socket;
+    clock.pass(ms - 1);
+    assert.deepEqual([socket.last.name, socket.connects], ["sync_request", connects]);
+    clock.pass(1);
+    assert.equal(socket.connects, connects + 1);
+    socket.open();
+  }
+});
+
 test("a question from before a sleep has only a moment left after it", () => {
   goLive(5);
   socket.tell("event_created", created(7));

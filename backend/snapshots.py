@@ -112,6 +112,7 @@ class _Read:
 
     done: threading.Event = field(default_factory=threading.Event)
     readers: int = 1
+    asked: bool = False
     place: Place | None = None
     error: Exception | None = None
 
@@ -170,7 +171,7 @@ class Snapshots:
             _let_others_join(mine)
             with self._lock:
                 line.running, line.following = mine, None
-        self._run(department_id, line, mine)
+        self._run(department_id, line, mine, ahead)
         return mine.outcome()
 
     def on_commit(self, department_id: str, head: Head, changes: Sequence[Change]) -> None:
@@ -188,8 +189,11 @@ class Snapshots:
         loaded = self._load(Head(place.revision, place.epoch), place.department_id, first, last)
         return loaded if first or last else self._keep(loaded)
 
-    def _run(self, department_id: str, line: _Line, read: _Read) -> None:
+    def _run(self, department_id: str, line: _Line, read: _Read, ahead: _Read | None) -> None:
         try:
+            if ahead and ahead.asked and isinstance(ahead.error, StoreUnavailable):
+                raise ahead.error  # who waited for that has waited long enough
+            read.asked = True
             read.place = self._refresh(department_id)
         except Exception as error:  # noqa: BLE001 - handed to each caller, who raises it
             read.error = error

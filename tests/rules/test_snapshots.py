@@ -108,3 +108,20 @@ def test_a_failure_is_told_to_all_who_shared_the_read_and_to_nobody_after(store,
         store.head, store.error = Head(0, "e"), None
         store.gate.release()
         assert pool.submit(kept.current, "d").result(5).revision == 0
+
+
+def test_who_has_waited_for_a_store_that_does_not_answer_does_not_wait_for_it_again(store):
+    kept = Snapshots(store, 1_000_000)
+    store.error = StoreUnavailable()
+    with ThreadPoolExecutor(3) as pool:
+        readers = [pool.submit(kept.current, "d")]
+        wait_for(lambda: store.started == 1)
+        readers += [pool.submit(kept.current, "d") for _ in range(2)]
+        wait_for(lambda: (line := kept._lines["d"]).following is not None and line.following.readers == 2)
+        store.gate.release()
+        for reader in readers:
+            assert isinstance(reader.exception(5), StoreUnavailable)
+        assert store.started == 1
+        store.error = None
+        store.gate.release()
+        assert kept.current("d").revision == 0

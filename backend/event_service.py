@@ -214,8 +214,9 @@ class EventService:
         # The receipt first, the log last: whoever brings the event to life meanwhile replaces the receipt.
         by_id = Receipt.of(CHOSEN_IDS, event_id, {"restored": event_id})
         if first := self._db.created_event(by_id):
-            here = first.entity.department_id == department_id
-            by_id = replace(by_id, replaces=first, **({"request_hash": first.request_hash} if here else {}))
+            of_here = first.entity.department_id == department_id
+            request_hash = first.request_hash if of_here else by_id.request_hash
+            by_id = replace(by_id, request_hash=request_hash, replaces=first)
         if self._db.find_event(event_id):
             self._require_department(department_id)
             raise EventIdTaken()
@@ -223,10 +224,9 @@ class EventService:
         if not changes or changes[-1].type is not ChangeType.EVENT_DELETED:
             self._require_department(department_id)
             raise EventNotFound()
-        event = changes[-1].entity
-        assert isinstance(event, Event)  # noqa: S101 - it is found by an event's id
+        event = replace(_event_of(changes[-1]), last_modified=timestamp(utc_now()))
         try:
-            return self._commit_creation(replace(event, last_modified=timestamp(utc_now())), by_id).entity
+            return self._commit_creation(event, by_id).entity
         except WriteRefused as error:
             raise EventIdTaken() from error
 
@@ -236,9 +236,8 @@ class EventService:
         entries: list[HistoryEntry] = []
         before: Event | None = None
         for change in self._db.changes_of_event(department_id, event_id):
-            assert isinstance(change.entity, Event)  # noqa: S101 - it is found by an event's id
             entries.append(HistoryEntry(change, _changed_fields(before, change)))
-            before = change.entity
+            before = _event_of(change)
         return entries
 
     def changes_since(self, department_id: str, token: str, limit: int) -> Delta:

@@ -376,11 +376,9 @@ export class DepartmentSync extends Emitter {
     else this.#askLater(this.#fruitless - AT_ONCE - 1);
   }
 
-  /** Ask after a delay that doubles with each time; return it. */
+  /** Ask after a delay; return it. */
   #askLater(times) {
-    const { retryMs, retryMaxMs } = this.#calendar._timing;
-    const longest = Math.min(retryMs * 2 ** times, retryMaxMs);
-    const delay = Math.round(longest * (0.5 + Math.random() / 2)); // so that clients do not retry in step
+    const delay = backoff(this.#calendar._timing, times);
     this.#retryTimer = this.#calendar._clock.setTimeout(() => this.#ask(), delay);
     return delay;
   }
@@ -604,10 +602,9 @@ export class CalendarSync extends Emitter {
   /** socket.io-client does not return to a server that hung up or refused; everything else it retries. */
   #reconnectIfNobodyElseDoes() {
     if (this.socket.active || this.#restarting || this.#state === "closed") return;
-    const { retryMs, retryMaxMs } = this._timing;
-    const longest = Math.min(retryMs * 2 ** this.#refusals++, retryMaxMs);
     this._clock.clearTimeout(this.#reconnectTimer);
-    this.#reconnectTimer = this._clock.setTimeout(() => this.#connect(), longest * (0.5 + Math.random() / 2));
+    const delay = backoff(this._timing, this.#refusals++);
+    this.#reconnectTimer = this._clock.setTimeout(() => this.#connect(), delay);
   }
 
   #connect() {
@@ -654,6 +651,11 @@ export class CalendarSync extends Emitter {
     this.#state = state;
     this._emit("state", { state, previous });
   }
+}
+
+/** A delay that doubles with each time, with jitter: clients must not retry in step. */
+function backoff({ retryMs, retryMaxMs }, times) {
+  return Math.round(Math.min(retryMs * 2 ** times, retryMaxMs) * (0.5 + Math.random() / 2));
 }
 
 /** The functions of a page must be called as the page's own, hence the wrapping. */

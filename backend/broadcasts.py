@@ -149,16 +149,21 @@ class Broadcasts:
             return
         try:
             with cursor.lock:
-                if cursor.place is None:
-                    if cursor.failures != failures:  # asked meanwhile: who waited for that need not ask again
-                        raise StoreUnavailable()
-                    try:
-                        cursor.place = self._live_head(partition)
-                    except StoreUnavailable:
-                        cursor.failures += 1
-                        raise
+                self._find_place(partition, cursor, failures)
         finally:
             self._do_steps(partition, cursor)
+
+    def _find_place(self, partition: str, cursor: _Cursor, failures: int) -> None:
+        """Begin to tell a room from now on, unless that is done, or was tried in vain since `failures`."""
+        if cursor.place is not None:
+            return
+        if cursor.failures != failures:  # who waited for that need not ask again
+            raise StoreUnavailable()
+        try:
+            cursor.place = self._live_head(partition)
+        except StoreUnavailable:
+            cursor.failures += 1
+            raise
 
     def _exit(self, sid: str, partition: str) -> None:
         with self._lock:

@@ -112,9 +112,8 @@ def _endpoint(value: str) -> str:
 
 def _redis(value: str) -> str:
     if value and not value.startswith("unix://") and not _is_address(value, "redis", "rediss"):
-        raise SetupError(
-            "REDIS_URL 값을 쓸 수 없습니다. 예: redis://localhost:6379/0"
-        )  # it may hold a password
+        # The value is not shown: it may hold a password.
+        raise SetupError("REDIS_URL 값을 쓸 수 없습니다. 예: redis://localhost:6379/0")
     return value
 
 

@@ -108,7 +108,7 @@ def _clean(value: Any) -> Any:
     value = value.strip()
     if len(value) > MARKED_MAX and _has_long_run_of_marks(value):
         raise PydanticCustomError("invalid_character", "결합 문자가 너무 많이 이어져 있습니다.")
-    return unicodedata.normalize("NFC", value).strip()
+    return unicodedata.normalize("NFC", value)
 
 
 def _has_long_run_of_marks(text: str) -> bool:

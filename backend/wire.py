@@ -155,10 +155,10 @@ class _Checked:
     The library decodes outside of its own error handling and would leave the connection half open.
     """
 
-    def __init__(self, websocket: Any, connection: Any) -> None:
+    def __init__(self, websocket: Any, connection: Any, limit: int) -> None:
         self._websocket = websocket
         self._connection = connection
-        self._limit = int(connection.server.max_http_buffer_size)
+        self._limit = limit
         self._probed = not connection.connected  # one that begins as a WebSocket is not probed
         self.send = websocket.send
         if connection.connected:
@@ -261,7 +261,7 @@ def _checking_frames(engine: Any) -> Callable[..., Any]:
             else:
                 websocket.Message = _bounded_message(websocket.Message, limit)
                 websocket.log = _EndsQuietly()
-            connection.checked_websocket = _Checked(websocket, connection)
+            connection.checked_websocket = _Checked(websocket, connection, limit)
             return handler(connection.checked_websocket)
 
         return websocket_server(serve, server)
@@ -289,12 +289,12 @@ class _Inbox:
 
     def take(self, data: Any, *, read_by_us: bool) -> None:
         """Handle a message, now or in its turn. Our own reader of a WebSocket can wait for that."""
-        while read_by_us and (self._handling or not self._has_read()):
+        while self._handling or not self._has_read():
+            if not read_by_us:
+                self._keep(data)
+                return
             self._engine.sleep(TURN_S)
-        if self._handling or not self._has_read():
-            self._keep(data)
-        else:
-            self._handle_one(data)
+        self._handle_one(data)
 
     def _keep(self, data: Any) -> None:
         with self._lock:

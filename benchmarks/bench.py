@@ -30,7 +30,7 @@ from doors_client import Api  # noqa: E402
 from dynamo_client import DynamoClient  # noqa: E402
 from event_service import EventService  # noqa: E402
 from models import DynamoDBDatabase  # noqa: E402
-from running import free_port, resident_mb, running_server, wait_for  # noqa: E402
+from running import embedded, free_port, resident_mb, running_server, wait_for  # noqa: E402
 from snapshots import Snapshots  # noqa: E402
 
 EVENT = {
@@ -151,7 +151,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         data = folder / "data"
-        settings = {"DYNAMODB_ENDPOINT_URL": "embedded", "EMBEDDED_DATA_DIR": str(data)}
+        settings = embedded(data)
         engine = local_engine.acquire(data)
         with running_server(folder, "eventlet", settings) as server, running_peer(engine.url) as (peer, pid):
             worker = server.pids()[-1]

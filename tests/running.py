@@ -91,6 +91,11 @@ class Server:
         return self.process.wait(30)
 
 
+def embedded(folder: Path, **more: str) -> dict[str, str]:
+    """Settings of a server on the embedded store of a folder."""
+    return {"DYNAMODB_ENDPOINT_URL": "embedded", "EMBEDDED_DATA_DIR": str(folder), **more}
+
+
 @contextlib.contextmanager
 def running_server(
     folder: Path,

@@ -11,7 +11,7 @@ import threading
 import pytest
 
 from doors_client import Api
-from running import ROOT, running_server
+from running import ROOT, embedded, running_server
 
 TELLING = """<script type="module">
   new MutationObserver(() => fetch("/told", { method: "POST", body: document.body.textContent }))
@@ -52,11 +52,7 @@ def test_the_documented_page_shows_events_live(tmp_path, engine, engine_dir, rea
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Page, html, told)) as pages:
         threading.Thread(target=pages.serve_forever, daemon=True).start()
         origin = f"http://127.0.0.1:{pages.server_port}"
-        settings = {
-            "DYNAMODB_ENDPOINT_URL": "embedded",
-            "EMBEDDED_DATA_DIR": str(engine_dir),
-            "CORS_ORIGINS": origin,
-        }
+        settings = embedded(engine_dir, CORS_ORIGINS=origin)
         with running_server(tmp_path, "eventlet", settings) as server:
             api = Api(server.url)
             department = api.department()["id"]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from running import BIN, hermetic_env, running_server
+from running import BIN, embedded, hermetic_env, running_server
 
 HERE = Path(__file__).parent
 
@@ -29,7 +29,7 @@ def test_the_browser_client_holds_against_the_real_server():
 
 
 def test_the_module_is_served_as_a_module(tmp_path, engine, engine_dir):
-    settings = {"DYNAMODB_ENDPOINT_URL": "embedded", "EMBEDDED_DATA_DIR": str(engine_dir)}
+    settings = embedded(engine_dir)
     with running_server(tmp_path, "flask", settings) as server:
         answer = requests.get(f"{server.url}/static/calendar-sync.js", timeout=10)
     assert answer.status_code == 200

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from config import Settings
 from doors_client import Api, Client
 from local_engine import Engine
-from running import COMMANDS, Server, running_server
+from running import COMMANDS, Server, embedded, running_server
 
 
 @pytest.fixture(scope="session", params=COMMANDS)
@@ -18,7 +19,7 @@ def server(
     engine_dir: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Server]:
-    settings = {"DYNAMODB_ENDPOINT_URL": "embedded", "EMBEDDED_DATA_DIR": str(engine_dir)}
+    settings = embedded(engine_dir)
     with running_server(tmp_path_factory.mktemp("server"), request.param, settings) as server:
         yield server
         assert "Traceback" not in server.log, server.log
@@ -30,6 +31,14 @@ def api(server: Server) -> Iterator[Api]:
     client = Api(server.url)
     yield client
     client.session.close()
+
+
+@pytest.fixture
+def store(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Settings to use the servers' store past them."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
+    return Settings(dynamodb_endpoint_url=engine.url)
 
 
 @pytest.fixture(params=["websocket", "polling"])

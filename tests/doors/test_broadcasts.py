@@ -7,11 +7,10 @@ import pytest
 from engineio.payload import Payload
 
 from change_log import GROUP_LIMIT
-from config import Settings
 from domain import ChangeType, Event, Head, Write, new_id
 from factory import create_app
 from models import DynamoDBDatabase
-from running import running_server, wait_for
+from running import embedded, running_server, wait_for
 
 
 @pytest.fixture
@@ -126,7 +125,7 @@ def test_one_who_joins_while_others_write_can_tell_that_nothing_is_missing(api, 
 
 def test_what_another_server_commits_reaches_our_rooms(api, room, server, engine_dir, tmp_path_factory):
     department, inside, outside = room
-    settings = {"DYNAMODB_ENDPOINT_URL": "embedded", "EMBEDDED_DATA_DIR": str(engine_dir)}
+    settings = embedded(engine_dir)
     with running_server(tmp_path_factory.mktemp("other"), "flask", settings) as other:
         api.url = other.url
         event = api.event(department, "다른 서버")
@@ -136,12 +135,10 @@ def test_what_another_server_commits_reaches_our_rooms(api, room, server, engine
     assert of_department(inside, department) == [("event_created", event)]
 
 
-def test_thousands_of_changes_by_another_server_at_once_cut_nobody_off(api, room, engine, monkeypatch):
+def test_thousands_of_changes_by_another_server_at_once_cut_nobody_off(api, room, store, monkeypatch):
     monkeypatch.setattr(Payload, "max_decode_packets", 10_000)  # this client's own limit
     department, inside, _ = room
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
-    db = DynamoDBDatabase(Settings(dynamodb_endpoint_url=engine.url))
+    db = DynamoDBDatabase(store)
     event = Event(id="", department_id=department, event_date="2024-01-20", title="팀 회의")
     head = db.read_head(department)
     for _ in range(60):
@@ -154,13 +151,10 @@ def test_thousands_of_changes_by_another_server_at_once_cut_nobody_off(api, room
     assert [e["revision"] for e in inside.of("event_created")] == list(range(1, head.revision + 1))
 
 
-def test_a_heartbeat_tells_the_room_its_revision(engine, monkeypatch):
+def test_a_heartbeat_tells_the_room_its_revision(store, monkeypatch):
     monkeypatch.setattr("broadcasts.HEARTBEAT_S", 0.0)
     monkeypatch.setattr("broadcasts.POLL_S", 0.01)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
-    settings = Settings(dynamodb_endpoint_url=engine.url)
-    app = create_app(settings)
+    app = create_app(store)
     calendar = app.extensions["calendar"]
     calendar.db.create_tables(report=lambda line: None)
     department = calendar.departments.create_department(f"부서 {new_id()}").entity.id

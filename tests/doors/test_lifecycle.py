@@ -15,14 +15,14 @@ import pytest
 import requests
 
 from doors_client import Api, Client
-from running import BACKEND, COMMANDS, free_port, hermetic_env, is_ready, running_server, wait_for
+from running import BACKEND, COMMANDS, embedded, free_port, hermetic_env, is_ready, running_server, wait_for
 
 pytestmark = pytest.mark.timeout(90)
 
 
 @pytest.fixture
 def settings(tmp_path) -> dict[str, str]:
-    return {"DYNAMODB_ENDPOINT_URL": "embedded", "EMBEDDED_DATA_DIR": str(tmp_path / "data")}
+    return embedded(tmp_path / "data")
 
 
 def run(command: list[str], **settings: str) -> "subprocess.CompletedProcess[str]":

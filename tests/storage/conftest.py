@@ -1,7 +1,6 @@
 """The stores that the storage suite runs on: the embedded engine, moto, AWS's own DynamoDB Local."""
 
 import os
-import shutil
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,6 +12,7 @@ from config import Settings
 from domain import new_id
 from dynamo_client import DynamoClient
 from models import DynamoDBDatabase
+from programs import program
 from running import DYNAMODB_LOCAL, running_dynamodb_local
 
 STORES = ("engine", "moto", "dynamodb-local")
@@ -25,8 +25,10 @@ def _credentials() -> None:
 
 @pytest.fixture(scope="session")
 def dynamodb_local() -> Iterator[str]:
-    if not shutil.which("java") or not DYNAMODB_LOCAL.is_dir():
-        pytest.skip("DynamoDB Local needs Java 17 and Maven: make dynamodb-local")
+    program("java")
+    if not DYNAMODB_LOCAL.is_dir():
+        program("mvn")
+        pytest.fail("run `make dynamodb-local`")
     with running_dynamodb_local() as url:
         yield url
 

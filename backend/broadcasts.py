@@ -78,7 +78,7 @@ def _until_the_next_look(partition: str) -> Iterator[None]:
     try:
         yield
     except CalendarError as error:
-        log.warning("the push of %s waits for the store: %s", partition, error)
+        log.warning("부서 %s의 변경 알림이 저장소를 기다립니다: %s", partition, error)
 
 
 def _room(partition: str) -> str | None:
@@ -112,7 +112,7 @@ class Broadcasts:
         try:
             self._enter(sid, REGISTRY)
         except (StoreUnavailable, SetupError) as error:
-            log.warning("a client connected while the store was away: %s", error)
+            log.warning("저장소에 닿지 않는 동안 클라이언트가 접속했습니다: %s", error)
         self._transport.emit("connected", {"message": "서버에 연결되었습니다."}, to=sid)
 
     def join(self, rooms: Rooms, sid: str, department_id: str) -> None:
@@ -234,7 +234,7 @@ class Broadcasts:
                     with _until_the_next_look(partition):
                         cursor.steps.popleft()()
             except Exception:  # one room's trouble must not end the push of all
-                log.exception("the push of %s failed", partition)
+                log.exception("부서 %s의 변경 알림 실패", partition)
             finally:
                 cursor.lock.release()
 
@@ -263,7 +263,7 @@ class Broadcasts:
                 with _until_the_next_look("all rooms"):
                     heads = self._db.recent_heads(list(watched))
             except Exception:  # the next look may do better
-                log.exception("the push cannot look for changes")
+                log.exception("다른 서버의 변경을 찾지 못했습니다")
             for partition, cursor in watched.items():
                 look = functools.partial(self._look, partition, cursor, heads.get(partition))
                 self._in_turn(partition, cursor, look)

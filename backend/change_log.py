@@ -244,7 +244,7 @@ class ChangeLog:
             try:
                 listener(partition, head, changes)
             except Exception:  # the write stands: its writer must not be told that it failed
-                log.exception("a listener failed after revision %d of %s", head.revision, partition)
+                log.exception("리비전 %d 커밋 뒤의 처리 실패 (부서 %s)", head.revision, partition)
 
 
 def _pause_unless_late(until: float, reason: Exception) -> None:

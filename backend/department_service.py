@@ -125,7 +125,7 @@ class DepartmentService:
         try:
             self._db.purge_department(revision, department_id)
         except CalendarError:
-            log.exception("events of %s are still there; the next start removes them", department_id)
+            log.exception("삭제된 부서 %s의 이벤트가 남아 있습니다. 다음 시작 때 지웁니다.", department_id)
 
 
 def _committed(commit: Callable[[], Change]) -> Department:

@@ -148,7 +148,7 @@ class DynamoClient:
                     started += time.monotonic() - revival  # starting an engine takes its time
                 pause = _backoff(attempt)
                 if attempt == MAX_ATTEMPTS or time.monotonic() - started + pause > RETRY_WINDOW_S:
-                    log.warning("DynamoDB %s given up after %d attempts: %s", operation, attempt, error)
+                    log.warning("DynamoDB %s 요청을 %d번 만에 포기했습니다: %s", operation, attempt, error)
                     raise passing from error
                 time.sleep(pause)
             else:

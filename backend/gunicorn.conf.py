@@ -1,15 +1,67 @@
 """Worker settings; gunicorn reads this file by itself when started in this folder."""
 
 import signal
+import sys
+import warnings
 from types import FrameType
 from typing import Any
 
+import gunicorn.glogging
+
+# Its default, `sync`, serves one connection at a time: a single WebSocket would stop everybody.
+worker_class = "eventlet"
 # Each WebSocket counts as a connection; at the limit not even health checks would be answered.
 worker_connections = 10_000
 # An open WebSocket would otherwise hold up SIGTERM for the whole of it.
 graceful_timeout = 5
 control_socket_disable = True
 accesslog = None
+
+warnings.filterwarnings("ignore", message=r"\s*Eventlet is deprecated")  # as this server pins it
+
+
+class Logger(gunicorn.glogging.Logger):  # type: ignore[misc] # no types
+    """gunicorn's own log in the form of the server's, see `logs.py`."""
+
+    error_fmt = "%(asctime)s %(levelname)s %(message)s"
+    datefmt = None
+
+    def info(self, msg: str, *args: Any, **kwargs: Any) -> None:
+        """Keep its English account of each step for `--log-level debug`; operators read `say` below."""
+        self.debug(msg, *args, **kwargs)
+
+    def warning(self, msg: str, *args: Any, **kwargs: Any) -> None:
+        if "eventlet worker is DEPRECATED" not in msg:
+            super().warning(msg, *args, **kwargs)
+
+    def say(self, sentence: str) -> None:
+        self.error_log.info(sentence)
+
+
+logger_class = Logger
+
+
+def on_starting(server: Any) -> None:
+    """Refuse what would run and not work. Ends the start with a sentence."""
+    if server.cfg.workers > 1:
+        sys.exit(
+            "✗ 한 gunicorn에는 작업자(worker)를 하나만 둡니다(-w 1): Socket.IO 세션은 한 프로세스 안에 있어, "
+            "여럿이면 클라이언트의 요청이 번번이 400으로 끊깁니다.\n"
+            "  → 여러 개가 필요하면 포트를 달리해 gunicorn을 여러 번 실행하고, 클라이언트를 한 서버에 머물게 "
+            "하는 nginx나 로드 밸런서를 앞에 두세요. 예: DYNAMODB_SETUP.ko.md의 10. EC2"
+        )
+    if server.cfg.worker_class_str == "sync":
+        sys.exit(
+            "✗ sync 작업자는 연결을 한 번에 하나만 처리해, 클라이언트 하나가 접속하면 서버가 멈춥니다.\n"
+            "  → --worker-class 옵션을 빼거나 eventlet, gevent, gthread 가운데 하나를 쓰세요."
+        )
+
+
+def when_ready(server: Any) -> None:
+    addresses = ", ".join(map(str, server.LISTENERS))
+    server.log.say(
+        f"{addresses} 에서 기다립니다 ({server.cfg.worker_class_str}). 끝내려면 Ctrl+C를 누르세요."
+    )
 
 
 def post_worker_init(worker: Any) -> None:
@@ -22,3 +74,7 @@ def post_worker_init(worker: Any) -> None:
             stop(number, frame)
 
     signal.signal(signal.SIGTERM, leave)
+
+
+def on_exit(server: Any) -> None:
+    server.log.say("서버가 끝났습니다.")

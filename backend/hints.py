@@ -101,7 +101,7 @@ class Hints:
             try:
                 heard(department_id, int(revision))
             except Exception:  # the next hint, or the poll, tries again
-                log.exception("a hint about %s could not be followed", department_id)
+                log.exception("부서 %s의 변경 힌트를 처리하지 못했습니다", department_id)
 
     def _note(self, task: str, error: Exception | None) -> None:
         """Say once that Redis is gone, and once that it is back for both tasks."""
@@ -109,8 +109,8 @@ class Hints:
         if error:
             self._failing.add(task)
             if not failed_before:
-                log.warning("Redis: %s; every server polls instead", error)
+                log.warning("Redis: %s. 그동안 서버마다 2초 간격으로 변경을 찾습니다.", error)
         else:
             self._failing.discard(task)
             if failed_before and not self._failing:
-                log.warning("Redis: reachable again")
+                log.warning("Redis에 다시 닿습니다.")

@@ -309,7 +309,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say_problem("중단했습니다. 같은 명령을 다시 실행하면 이어집니다.")
         return INTERRUPTED
     except Exception:
-        log.exception("the migration failed")
+        log.exception("마이그레이션 중 예상하지 못한 오류")
         say_problem("예상하지 못한 오류로 멈췄습니다(위 기록 참고). 같은 명령을 다시 실행하면 이어집니다.")
     return 2
 

@@ -94,7 +94,7 @@ class Messages:
             try:
                 delta = self._events.changes_since(department_id, token, CHANGES_MAX)
             except SyncTokenExpired:
-                log.info("%s: a token has expired, the client gets everything", department_id)
+                log.info("부서 %s: 동기화 토큰이 만료되어 클라이언트에 전체를 보냅니다", department_id)
             else:
                 reached = SyncToken.parse(delta.sync_token)
                 if reached and not delta.has_more:
@@ -111,10 +111,10 @@ class Messages:
             except CalendarError as error:
                 envelope = error.envelope()
             except SetupError:
-                log.exception("the store needs the operator")
+                log.exception("운영자가 저장소를 고쳐야 합니다")
                 envelope = StoreUnavailable().envelope()
             except Exception:
-                log.exception("message handler failed")
+                log.exception("메시지 처리 중 예상하지 못한 오류")
                 envelope = failure_envelope("internal_error", "서버 오류가 발생했습니다.")
             if not wire.acknowledged.get():
                 self._broadcasts.error(sid, envelope)

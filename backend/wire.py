@@ -116,7 +116,7 @@ def _bounded_sending(engine: Any) -> Callable[[str, Any], None]:
     def bounded(eio_sid: str, packet: Any) -> None:
         connection = engine.sockets.get(eio_sid)
         if connection is not None and connection.queue.qsize() >= QUEUE_LIMIT:
-            log.warning("a client that does not read is cut off; it can sync when it comes back")
+            log.warning("받은 것을 읽지 않는 클라이언트를 끊습니다. 다시 접속하면 이어서 동기화합니다.")
             _cut_off(engine, eio_sid, connection)
         else:
             send(eio_sid, packet)
@@ -186,7 +186,7 @@ class _Checked:
                 raise ValueError(f"{len(data)} bytes")
             engineio.packet.Packet(encoded_packet=data)
         except Exception as error:  # noqa: BLE001 - whatever a client sent
-            log.warning("a client sent a frame that is no packet: %r", error)
+            log.warning("클라이언트가 패킷이 아닌 프레임을 보냈습니다: %r", error)
             return None
         return data
 
@@ -305,7 +305,7 @@ class _Inbox:
         if first:
             self._engine.start_background_task(self._handle_kept)
         if too_much:
-            log.warning("a client that posts more than it reads is hung up on")
+            log.warning("읽는 것보다 많이 보내는 클라이언트를 끊습니다.")
             hang_up(self._engine, self._eio_sid)
 
     def _handle_kept(self) -> None:
@@ -331,7 +331,7 @@ class _Inbox:
         try:
             self._handle(self._eio_sid, data)
         except Exception as error:  # noqa: BLE001 - whatever a client sent; our handlers catch their own
-            log.warning("a client sent what is no Socket.IO packet: %r", error)
+            log.warning("클라이언트가 Socket.IO 패킷이 아닌 것을 보냈습니다: %r", error)
             hang_up(self._engine, self._eio_sid)
 
 

@@ -42,5 +42,5 @@ def install(app: APIFlask) -> None:
 
     @app.errorhandler(Exception)
     def unknown(error: Exception) -> Reply:
-        log.error("%s %s failed", request.method, request.path, exc_info=error)
+        log.error("%s %s: 예상하지 못한 오류", request.method, request.path, exc_info=error)
         return failure_envelope("internal_error", "서버 오류가 발생했습니다."), 500, {}

@@ -91,10 +91,10 @@ def test_redis_may_stop_freeze_and_return_and_nothing_is_lost_or_waits(tmp_path,
         written = 0
         for happen, told, times in (
             (lambda: None, "Redis", 0),
-            (redis_server.freeze, "every server polls instead", 1),
-            (redis_server.thaw, "reachable again", 1),
-            (redis_server.stop, "every server polls instead", 2),
-            (redis_server.start, "reachable again", 2),
+            (redis_server.freeze, "그동안 서버마다 2초 간격으로", 1),
+            (redis_server.thaw, "Redis에 다시 닿습니다.", 1),
+            (redis_server.stop, "그동안 서버마다 2초 간격으로", 2),
+            (redis_server.start, "Redis에 다시 닿습니다.", 2),
         ):
             happen()
             for _ in range(3):
@@ -158,10 +158,10 @@ def test_a_client_that_does_not_read_is_cut_and_nobody_else_notices(server, api,
 
     written = 0
     with ThreadPoolExecutor(16) as pool:
-        while "does not read is cut off" not in server.log and written < 3_200:
+        while "읽지 않는 클라이언트를 끊습니다" not in server.log and written < 3_200:
             list(pool.map(write, range(16)))
             written += 160
             witness.wait("event_created", written, 40)  # else it might fall behind, too
     assert [e["revision"] for e in witness.of("event_created")] == list(range(1, written + 1))
     stalled.shutdown()
-    assert server.log.count("does not read is cut off") == 1
+    assert server.log.count("읽지 않는 클라이언트를 끊습니다") == 1

@@ -405,13 +405,13 @@ def test_a_message_in_endless_fragments_is_cut_off(server):
 
 def test_clients_that_reset_their_connections_leave_no_traceback(server):
     url = f"{server.url}/socket.io/?EIO=4&transport=websocket"
-    told = server.log.count("a frame that is no packet")
+    told = server.log.count("패킷이 아닌 프레임")
     for _ in range(200):
         with raw_websocket(url) as wire:
             wire.recv()
             wire.send("x")
             wire.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    wait_for(lambda: server.log.count("a frame that is no packet") == told + 200)
+    wait_for(lambda: server.log.count("패킷이 아닌 프레임") == told + 200)
     assert requests.get(f"{server.url}/healthz", timeout=5).ok
     assert "Traceback" not in server.log
 

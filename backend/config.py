@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from dotenv import load_dotenv
 
+import local_engine
 from errors import SetupError
 
 BACKEND_DIR = Path(__file__).resolve().parent
@@ -83,7 +84,7 @@ class Settings:
     def store(self) -> str:
         """What the operator is told of where the tables are."""
         if self.embedded:
-            return f"내장 엔진, {self.embedded_data_dir}"
+            return local_engine.describe(self.embedded_data_dir)
         return f"DynamoDB, {self.dynamodb_endpoint_url or self.aws_region}"
 
     def _refuse_unsafe_production(self) -> None:

@@ -3,7 +3,9 @@
 The exception owns all three; the doors only turn it into an answer. Nothing here knows Flask or AWS.
 """
 
+import sys
 from collections.abc import Mapping, Sequence
+from types import TracebackType
 from typing import Any, ClassVar
 
 
@@ -116,6 +118,14 @@ class StoreUnavailable(CalendarError):
 
 class SetupError(Exception):
     """The operator has to change something before the server can work; the text says what, in Korean."""
+
+
+def end_with_a_sentence(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Show what ends a program: of what an operator can mend the sentence alone, of the rest everything."""
+    if issubclass(kind, (SetupError, StoreUnavailable)):
+        print(error, file=sys.stderr)  # noqa: T201 - for the operator's terminal
+    else:
+        sys.__excepthook__(kind, error, trace)
 
 
 class TableMissing(SetupError):

@@ -20,6 +20,7 @@ from flask_cors import CORS
 from flask_socketio import SocketIO
 from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
+import logs
 import rest.answers
 import rest.assets
 import rest.departments
@@ -179,10 +180,11 @@ def start(app: Flask, settings: Settings) -> None:
     Raises `SetupError` when the operator has to act; a store that is only out of reach is waited for,
     not ready in the meantime.
     """
-    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logs.install(settings.log_level)
     _spare_the_collector()
     calendar: Calendar = app.extensions["calendar"]
-    log.info("저장소: %s", settings.store)
+    if not settings.embedded:
+        log.info("저장소: %s", settings.store)  # `create_tables` says it of the embedded one
     if calendar.hints:
         calendar.hints.start(calendar.broadcasts.on_hint)
     try:
@@ -210,13 +212,13 @@ def _repair(calendar: Calendar) -> None:
         try:
             purged, adopted = calendar.departments.repair()
         except StoreUnavailable as error:
-            log.warning("repair was cut off and will go on: %s", error)
+            log.warning("정리가 중단되었습니다. 곧 이어서 합니다: %s", error)
             calendar.socketio.sleep(REPAIR_PAUSE_S)
         except SetupError as error:
-            log.warning("repair was cut off; the next start goes on: %s", error)
+            log.warning("정리가 중단되었습니다. 다음 시작 때 이어서 합니다: %s", error)
             return
         else:
-            log.info("repair: %d deletions finished, %d departments adopted", purged, adopted)
+            log.info("정리: 부서 삭제 %d건 마무리, 부서 %d개 새로 등록", purged, adopted)
             return
 
 
@@ -286,6 +288,7 @@ def _tables_commands(calendar: Calendar) -> AppGroup:
     def repair() -> None:
         """Finish deletions that were cut off; adopt departments that other tools wrote."""
         with _sentences():
+            click.echo(f"저장소: {calendar.db.store}")
             purged, adopted = calendar.departments.repair()
         click.echo(f"✓ 마무리한 부서 삭제: {purged}개, 새로 등록한 부서: {adopted}개")
 

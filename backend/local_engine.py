@@ -9,7 +9,6 @@ dies, and takes it along when it is killed itself.
 import ctypes
 import fcntl
 import json
-import logging
 import os
 import signal
 import socket
@@ -23,10 +22,16 @@ from typing import Any
 
 from errors import SetupError
 
-log = logging.getLogger(__name__)
-
 ENGINE_BINARY = Path(__file__).resolve().parent.parent / "node_modules/@dynoxide/linux-x64/dynoxide"
+STORE_FILE, ADDRESS_FILE, OUTPUT_FILE, FAILURE_FILE = (
+    "calendar.db",
+    "engine.json",
+    "engine.log",
+    "engine.failed",
+)
 START_TIMEOUT_S = 20.0
+START_TRIES = 5
+"""Engines that may end before they answer, as when the port is taken; then their keeper gives up."""
 REVIVE_TIMEOUT_S = 5.0
 POLL_S = 0.25
 STOP_TIMEOUT_S = 5.0
@@ -59,18 +64,24 @@ class Engine:
             return self.url != before
 
     def _join(self, timeout: float) -> str:
+        (self._data_dir / FAILURE_FILE).unlink(missing_ok=True)
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
+            if reason := self._failure():
+                raise EngineUnavailable(
+                    f"내장 저장소를 열 수 없습니다: {self._data_dir / STORE_FILE}\n"
+                    f"  → 원인: {reason}\n"
+                    "  → 백업한 파일로 바꾸거나, 이 파일을 다른 곳으로 옮기고 다시 실행하면 "
+                    "빈 저장소로 시작합니다."
+                )
             # Refused only while a keeper is shutting down: a new one must wait for it.
             if _try_lock(self._clients, fcntl.LOCK_SH):
                 if not self._keeper_lives():
                     self._start_keeper()
                 elif (address := self._address()) and _answers(address["port"]):
-                    if address["keeps_nothing"]:
-                        log.warning("내장 엔진이 없어 moto가 대신합니다. 종료하면 데이터가 모두 사라집니다!")
                     return f"http://127.0.0.1:{address['port']}"
             time.sleep(POLL_S / 10)
-        raise EngineUnavailable(f"내장 저장소를 시작하지 못했습니다. 기록: {self._data_dir / 'engine.log'}")
+        raise EngineUnavailable(f"내장 저장소를 시작하지 못했습니다. 기록: {self._data_dir / OUTPUT_FILE}")
 
     def _keeper_lives(self) -> bool:
         lock = _open_lock(self._data_dir / "engine.lock")
@@ -80,7 +91,7 @@ class Engine:
             os.close(lock)
 
     def _start_keeper(self) -> None:
-        with (self._data_dir / "engine.log").open("ab") as output:
+        with (self._data_dir / OUTPUT_FILE).open("ab") as output:
             subprocess.run(  # noqa: S603 - our own interpreter and file
                 [sys.executable, str(Path(__file__).resolve()), str(self._data_dir)],
                 stdin=subprocess.DEVNULL,
@@ -92,9 +103,15 @@ class Engine:
         while not self._keeper_lives() and time.monotonic() < deadline:
             time.sleep(POLL_S / 10)
 
+    def _failure(self) -> str:
+        try:
+            return (self._data_dir / FAILURE_FILE).read_text()
+        except FileNotFoundError:
+            return ""
+
     def _address(self) -> dict[str, Any] | None:
         try:
-            address: dict[str, Any] = json.loads((self._data_dir / "engine.json").read_text())
+            address: dict[str, Any] = json.loads((self._data_dir / ADDRESS_FILE).read_text())
         except (FileNotFoundError, ValueError):
             return None
         return address
@@ -102,7 +119,16 @@ class Engine:
 
 def acquire(data_dir: Path) -> Engine:
     """Return a share in the engine on `data_dir`, started if need be. Raises `EngineUnavailable`."""
+    if not ENGINE_BINARY.exists() and find_spec("moto") is None:
+        raise EngineUnavailable("이 컴퓨터용 내장 엔진도 moto도 없습니다. 먼저 make install을 실행하세요.")
     return Engine(data_dir)
+
+
+def describe(data_dir: Path) -> str:
+    """Say in Korean what keeps the data of a folder, and whether it keeps it."""
+    if ENGINE_BINARY.exists():
+        return f"내장 저장소, {data_dir}"
+    return "moto 임시 저장소 (이 컴퓨터용 내장 엔진이 없어, 끝내면 데이터가 모두 사라집니다!)"
 
 
 class Keeper:
@@ -110,7 +136,9 @@ class Keeper:
 
     def __init__(self, data_dir: Path) -> None:
         self._data_dir = data_dir
-        self._address_file = data_dir / "engine.json"
+        self._address_file = data_dir / ADDRESS_FILE
+        self._output = data_dir / OUTPUT_FILE
+        self._output_from = 0
         self._engine: subprocess.Popen[bytes] | None = None
 
     def run(self) -> None:
@@ -121,10 +149,14 @@ class Keeper:
                 return  # another keeper was faster
             time.sleep(POLL_S / 10)
         clients = _open_lock(self._data_dir / "clients.lock")
+        failures = 0
         # Both locks stay held until exit, so that no new keeper begins before the engine is gone.
         while not _try_lock(clients, fcntl.LOCK_EX):
             if self._engine is None or self._engine.poll() is not None:
-                self._start_engine()
+                failures = 0 if self._start_engine() else failures + 1
+            if failures == START_TRIES:
+                self._give_up()
+                return
             time.sleep(POLL_S)
         if self._engine is not None:
             self._engine.terminate()
@@ -134,8 +166,10 @@ class Keeper:
                 self._engine.kill()
                 self._engine.wait()
 
-    def _start_engine(self) -> None:
+    def _start_engine(self) -> bool:
+        """Start an engine and tell its address; False if it ends, or hangs, before it answers."""
         port = self._free_port()
+        self._output_from = self._output.stat().st_size
         self._engine = subprocess.Popen(  # noqa: S603 - a fixed program, no shell
             self._command(port),
             stdin=subprocess.DEVNULL,
@@ -144,18 +178,24 @@ class Keeper:
         deadline = time.monotonic() + START_TIMEOUT_S
         while not _answers(port):
             if self._engine.poll() is not None or time.monotonic() > deadline:
-                return  # the loop tries again, on another port if this one is taken
+                self._engine.kill()
+                return False  # the loop tries again, on another port if this one is taken
             time.sleep(POLL_S / 10)
-        draft = self._address_file.with_suffix(".new")
-        draft.write_text(json.dumps({"port": port, "keeps_nothing": not ENGINE_BINARY.exists()}))
-        draft.replace(self._address_file)
+        _write_whole(self._address_file, json.dumps({"port": port}))
+        return True
+
+    def _give_up(self) -> None:
+        """Leave the last thing that the engine said to those who wait for it."""
+        with self._output.open("rb") as output:
+            output.seek(self._output_from)
+            said = output.read().decode(errors="replace").strip().splitlines()
+        reason = said[-1].removeprefix("error: ") if said else "이유를 남기지 않고 끝났습니다."
+        _write_whole(self._data_dir / FAILURE_FILE, reason)
 
     def _command(self, port: int) -> list[str]:
         if ENGINE_BINARY.exists():
-            store = self._data_dir / "calendar.db"
+            store = self._data_dir / STORE_FILE
             return [str(ENGINE_BINARY), "serve", "--port", str(port), "--db-path", str(store)]
-        if find_spec("moto") is None:
-            print("이 컴퓨터용 내장 엔진도 moto도 없습니다. 먼저 make install을 실행하세요.")  # noqa: T201 - its log
         return [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
 
     def _free_port(self) -> int:
@@ -178,6 +218,13 @@ class Keeper:
 def _open_lock(path: Path) -> int:
     """Open a lock file; the descriptor is not inherited by programs that this process starts."""
     return os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """Write a file that nobody reads half written."""
+    draft = path.with_suffix(".new")
+    draft.write_text(text)
+    draft.replace(path)
 
 
 def _try_lock(file: int, kind: int) -> bool:

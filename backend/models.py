@@ -6,6 +6,7 @@ not at all. Decides nothing that a user would call a rule; keys and attribute na
 
 import logging
 import secrets
+import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
@@ -28,10 +29,13 @@ from domain import (
     utc_now,
 )
 from dynamo_client import DynamoClient, RequestRejected, TransactionRefused
-from errors import DepartmentNotFound, SetupError, TableMissing
+from errors import DepartmentNotFound, SetupError, TableMissing, end_with_a_sentence
 from items import Refusal
 
 log = logging.getLogger(__name__)
+
+if sys.argv[0] == "-c":  # `python -c "from models import …; db.create_tables()"`, as the guides print it
+    sys.excepthook = end_with_a_sentence
 
 TRANSACTION_LIMIT = 100
 """Items in one transaction: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html"""
@@ -73,6 +77,8 @@ class DynamoDBDatabase:
     def __init__(self, settings: Settings | None = None, client: DynamoClient | None = None) -> None:
         """Connect to the store that the settings, by default the environment's, name."""
         settings = settings or Settings.from_env()
+        self.store = settings.store
+        """What the operator is told of where the tables are."""
         self._client = client or DynamoClient(settings)
         self._tables = items.Tables(settings.departments_table, settings.events_table, settings.changes_table)
 
@@ -81,8 +87,10 @@ class DynamoDBDatabase:
     def create_tables(self, *, provisioned: bool = False, report: Callable[[str], None] = print) -> None:
         """Create what is missing, tables, indexes and the log's TTL, and never touch data.
 
-        Tables that exist keep their billing. Raises `SetupError` when one has other keys than ours.
+        Reports the store, then a line for each table. Tables that exist keep their billing. Raises
+        `SetupError` when one has other keys than ours.
         """
+        report(f"저장소: {self.store}")
         for definition in self._tables.definitions():
             table = definition["TableName"]
             try:
@@ -108,7 +116,7 @@ class DynamoDBDatabase:
         except ClientError as error:
             if error.response["Error"]["Code"] != "ResourceInUseException":
                 raise
-            log.info("table %s is being created by another process", definition["TableName"])
+            log.info("테이블 %s: 다른 프로세스가 만드는 중입니다.", definition["TableName"])
         self._client.wait_until_active(definition["TableName"])
 
     def _add_missing_indexes(self, found: Mapping[str, Any], definition: Mapping[str, Any]) -> list[str]:
@@ -346,7 +354,7 @@ class DynamoDBDatabase:
             try:
                 self._client.call("transact_write_items", TransactItems=transaction)
             except TransactionRefused:
-                log.info("%s: not written, it stood there or the department is gone", part.key)
+                log.info("%s: 이미 있거나 부서가 삭제되어 쓰지 않았습니다.", part.key)
             else:
                 adopted = adopted or part is head
         return adopted

@@ -1,6 +1,5 @@
 """Starting, sharing, crashing and stopping, with the real processes."""
 
-import json
 import os
 import shutil
 import signal
@@ -161,7 +160,7 @@ def test_a_deletion_cut_off_by_a_crash_is_finished_by_the_next_start(tmp_path, s
         assert run([sys.executable, "-c", script, department], **settings).returncode == 0
         assert api("PUT", f"/api/events/{event['id']}", {"title": "x"}, status=404)
     with running_server(tmp_path, "flask", settings) as server:
-        wait_for(lambda: "repair: 1 deletions finished" in server.log)
+        wait_for(lambda: "정리: 부서 삭제 1건 마무리" in server.log)
 
 
 def test_the_documented_one_liner_creates_the_tables(settings):
@@ -275,7 +274,7 @@ def test_a_store_out_of_reach_is_a_503_within_ten_seconds_and_mends_itself(tmp_p
             assert api("GET", "/healthz")
             doorway.open()
             wait_for(lambda: is_ready(server), 30)
-            wait_for(lambda: "repair: 0 deletions finished" in server.log, 30)
+            wait_for(lambda: "정리: 부서 삭제 0건 마무리" in server.log, 30)
 
 
 def test_an_embedded_engine_that_hangs_is_a_503_within_ten_seconds(tmp_path, settings):
@@ -360,11 +359,6 @@ class Doorway:
             one.close()
 
 
-def test_the_engine_file_tells_what_serves(engine_dir, engine):
-    assert json.loads((engine_dir / "engine.json").read_text())["keeps_nothing"] is False
-    assert engine.url.startswith("http://127.0.0.1:")
-
-
 def test_where_no_engine_is_to_be_had_moto_stands_in_and_says_loudly_that_it_keeps_nothing(
     tmp_path, settings
 ):
@@ -382,5 +376,6 @@ def test_where_no_engine_is_to_be_had_moto_stands_in_and_says_loudly_that_it_kee
     )
     assert done.returncode == 0, done.stderr
     assert "✓ departments 테이블이 생성되었습니다." in done.stdout
-    assert "종료하면 데이터가 모두 사라집니다!" in done.stderr
+    assert done.stdout.startswith("저장소: moto 임시 저장소")
+    assert "끝내면 데이터가 모두 사라집니다!" in done.stdout.splitlines()[0]
     wait_for(lambda: engine_pids(settings) == [])

@@ -1,0 +1,220 @@
+"""What operators read of the commands: which store they speak to, one form of line, sentences."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import requests
+
+from doors_client import Api, Client
+from running import (
+    BACKEND,
+    BIN,
+    ROOT,
+    Server,
+    embedded,
+    free_port,
+    hermetic_env,
+    is_ready,
+    running_server,
+    wait_for,
+)
+
+LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} (INFO|WARNING|ERROR) (?P<said>.+)")
+CREATE_TABLES = "from models import DynamoDBDatabase; db = DynamoDBDatabase(); db.create_tables()"
+
+
+def run(command: list[str], cwd: Path = BACKEND, **settings: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        command, cwd=cwd, env=hermetic_env(**settings), capture_output=True, text=True, timeout=60
+    )
+
+
+@pytest.mark.parametrize("mode", ["flask", "eventlet", "gevent"])
+def test_a_server_logs_in_one_form_and_in_korean(tmp_path, mode):
+    with running_server(tmp_path, mode, embedded(tmp_path / "data")) as server:
+        Api(server.url)("GET", "/nowhere", status=404)
+        Client(server.url).close()
+        wait_for(lambda: "정리:" in server.log)
+        assert server.stop() in (0, -signal.SIGTERM)
+    said = []
+    for line in server.log.splitlines():
+        found = LINE.fullmatch(line)
+        assert found, line
+        said.append(found["said"])
+    assert any(f"저장소: 내장 저장소, {tmp_path}/data" in line for line in said)
+    assert any(server.url in line and "에서 기다립니다" in line for line in said)
+    assert ('127.0.0.1 "GET /nowhere HTTP/1.1" 404 -' in said) == (mode == "flask")
+    assert not [line for line in said if not re.search("[가-힣]", line) and not line.startswith("127.0.0.1 ")]
+
+
+def test_gunicorn_without_a_worker_class_serves_sockets_and_requests_beside_them(tmp_path):
+    port = free_port()
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [BIN / "gunicorn", "app:app", "--bind", f"127.0.0.1:{port}"],
+            cwd=BACKEND,
+            env=hermetic_env(**embedded(tmp_path / "data")),
+            stderr=log,
+        )
+    server = Server(process, f"http://127.0.0.1:{port}", tmp_path / "log")
+    try:
+        wait_for(lambda: is_ready(server), 30)
+        clients = [Client(server.url), Client(server.url, "polling")]
+        department = Api(server.url).department()
+        for client in clients:
+            assert client.wait("department_created") == [department]
+            client.close()
+    finally:
+        server.stop()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "settings", "sentence"),
+    [
+        (["-w", "4"], {}, "작업자(worker)를 하나만"),
+        ([], {"WEB_CONCURRENCY": "2"}, "작업자(worker)를 하나만"),
+        (["--worker-class", "sync"], {}, "sync 작업자는"),
+    ],
+)
+def test_gunicorn_refuses_what_would_not_work(tmp_path, arguments, settings, sentence):
+    command = [str(BIN / "gunicorn"), *arguments, "app:app", "--bind", f"127.0.0.1:{free_port()}"]
+    done = run(command, **embedded(tmp_path / "data"), **settings)
+    assert done.returncode == 1
+    first, then = done.stderr.splitlines()
+    assert first.startswith("✗")
+    assert sentence in first
+    assert then.startswith("  → ")
+    assert not (tmp_path / "data").exists(), "it ended before it touched the store"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        [sys.executable, "-c", CREATE_TABLES],
+        [str(BIN / "flask"), "tables", "create"],
+        [str(BIN / "flask"), "tables", "repair"],
+    ],
+    ids=["python -c", "create", "repair"],
+)
+def test_a_command_says_first_which_store_it_speaks_to(tmp_path, engine, command):
+    run([sys.executable, "-c", CREATE_TABLES], **embedded(tmp_path / "data"))
+    done = run(command, **embedded(tmp_path / "data"))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[0] == f"저장소: 내장 저장소, {tmp_path}/data"
+    keys = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}
+    done = run(command, DYNAMODB_ENDPOINT_URL=engine.url, **keys)
+    assert done.stdout.splitlines()[0] == f"저장소: DynamoDB, {engine.url}"
+
+
+def test_creating_tables_without_credentials_ends_with_a_sentence(engine):
+    done = run([sys.executable, "-c", CREATE_TABLES], DYNAMODB_ENDPOINT_URL=engine.url, HOME="/nonexistent")
+    assert done.returncode == 1
+    assert done.stderr.startswith("✗ DynamoDB 연결 실패: 자격증명 오류\n  → 원인: ")
+    assert len(done.stderr.splitlines()) == 3
+
+
+def test_a_mistake_of_ours_still_shows_its_traceback():
+    done = run([sys.executable, "-c", "import models; models.nothing"])
+    assert done.returncode == 1
+    assert done.stderr.startswith("Traceback")
+
+
+def test_a_store_that_is_corrupt_is_said_in_one_sentence_and_left_as_it_is(tmp_path):
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "calendar.db").write_text("no database at all\n" * 100)
+    for command in (
+        [sys.executable, "-c", CREATE_TABLES],
+        [str(BIN / "flask"), "run", f"--port={free_port()}"],
+        [str(BIN / "flask"), "tables", "repair"],
+    ):
+        done = run(command, **embedded(data))
+        assert done.returncode != 0
+        first, cause, *_ = done.stderr.splitlines()
+        assert first == f"내장 저장소를 열 수 없습니다: {data}/calendar.db"
+        assert "not a valid SQLite database" in cause
+        assert "Traceback" not in done.stderr
+    assert len((data / "engine.log").read_text().splitlines()) <= 3 * 5
+    assert (data / "calendar.db").read_text() == "no database at all\n" * 100
+
+
+def test_a_store_that_was_mended_is_opened(tmp_path):
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "calendar.db").write_text("no database at all\n")
+    assert run([sys.executable, "-c", CREATE_TABLES], **embedded(data)).returncode == 1
+    (data / "calendar.db").unlink()
+    done = run([sys.executable, "-c", CREATE_TABLES], **embedded(data))
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """Lay out what `make run` needs, installed already."""
+    copy = tmp_path / "checkout"
+    shutil.copytree(
+        BACKEND, copy / "backend", ignore=shutil.ignore_patterns("__pycache__", ".env", ".mypy_cache")
+    )
+    for name in ("Makefile", ".env.example", "requirements.txt", "package.json", "package-lock.json"):
+        shutil.copy2(ROOT / name, copy / name)
+    for name in (".venv", "node_modules"):
+        (copy / name).mkdir()
+        for part in (ROOT / name).iterdir():
+            (copy / name / part.name).symlink_to(part)
+        installed = copy / name / ".installed"
+        installed.unlink(missing_ok=True)
+        installed.touch()
+    return copy
+
+
+def make_run(checkout: Path, **settings: str) -> tuple[str, list[str]]:
+    """Let `make run` come up, end it by Ctrl-C; return its output and the departments that it had."""
+    port = free_port()
+    env = {k: v for k, v in hermetic_env(PORT=str(port)).items() if "DOTENV" not in k} | settings
+    url, log = f"http://127.0.0.1:{port}", checkout / "log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            ["make", "run"], cwd=checkout, env=env, stdout=output, stderr=output, start_new_session=True
+        )
+    try:
+        wait_for(lambda: is_ready(Server(process, url, log)), 30)
+        found = Api(url)("GET", "/api/departments")["departments"]
+        Api(url).department()
+    finally:
+        os.killpg(process.pid, signal.SIGINT)
+        process.wait(20)
+    with pytest.raises(requests.ConnectionError):
+        requests.get(url, timeout=5)
+    return log.read_text(), [department["name"] for department in found]
+
+
+def test_make_run_chooses_the_embedded_store_for_every_command_after_it(checkout):
+    output, departments = make_run(checkout)
+    assert f"저장소: 내장 저장소, {checkout}/data" in output
+    assert departments == []
+    assert "Installing" not in output, "all was there"
+    env = {k: v for k, v in hermetic_env().items() if "DOTENV" not in k}
+    for command in ([sys.executable, "-c", CREATE_TABLES], [str(BIN / "flask"), "tables", "repair"]):
+        done = subprocess.run(command, cwd=checkout / "backend", env=env, capture_output=True, text=True)
+        assert done.stdout.startswith(f"저장소: 내장 저장소, {checkout}/data\n"), done.stdout + done.stderr
+    _, departments = make_run(checkout)
+    assert len(departments) == 1
+
+
+def test_make_run_leaves_a_choice_that_was_made_before(checkout, engine):
+    keys = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}
+    run([sys.executable, "-c", CREATE_TABLES], DYNAMODB_ENDPOINT_URL=engine.url, **keys)
+    output, _ = make_run(checkout, DYNAMODB_ENDPOINT_URL=engine.url, **keys)
+    assert f"저장소: DynamoDB, {engine.url}" in output
+    assert not (checkout / "backend/.env").exists()
+    written = f"DYNAMODB_ENDPOINT_URL={engine.url}\nAWS_ACCESS_KEY_ID=x\nAWS_SECRET_ACCESS_KEY=x\n"
+    (checkout / "backend/.env").write_text(written)
+    output, _ = make_run(checkout)
+    assert f"저장소: DynamoDB, {engine.url}" in output
+    assert (checkout / "backend/.env").read_text() == written

@@ -1,7 +1,6 @@
 """Fixtures that all layers share, and the rule that in CI a skip is a failure."""
 
 import os
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,15 +16,6 @@ def pytest_runtest_makereport(item, call):
         report.outcome = "failed"
         report.longrepr = f"skipped in CI, where everything must run: {report.longrepr}"
     return report
-
-
-def pytest_terminal_summary(terminalreporter):
-    """Say last, where it is seen, what this run left out and how to get it."""
-    reasons = Counter(report.longrepr[2] for report in terminalreporter.stats.get("skipped", ()))
-    if reasons:
-        terminalreporter.section("NOT EVERYTHING WAS TESTED")
-        for reason, tests in reasons.most_common():
-            terminalreporter.write_line(f"left out {tests} tests: {reason.removeprefix('Skipped: ')}")
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -3,6 +3,7 @@ PYTHON ?= python3
 PORT ?= 5000
 BIN := .venv/bin
 INFRA_BIN := .venv-infra/bin
+DYNAMODB_LOCAL := tests/storage/dynamodb-local
 
 TEMPLATES := infrastructure/dynamodb-schema.yaml tests/infrastructure/sessions-results.yaml
 
@@ -112,6 +113,6 @@ clean:
 .PHONY: dynamodb-local
 dynamodb-local: debian-packages
 	@if command -v java >/dev/null && command -v mvn >/dev/null; then \
-		test -d tests/storage/dynamodb-local/lib || mvn --quiet --batch-mode \
-			--file tests/storage/dynamodb-local/pom.xml dependency:copy-dependencies -DoutputDirectory=lib; \
+		test -d $(DYNAMODB_LOCAL)/lib || mvn --quiet --batch-mode --file $(DYNAMODB_LOCAL)/pom.xml \
+			dependency:copy-dependencies -DoutputDirectory=lib || { rm -rf $(DYNAMODB_LOCAL)/lib; exit 1; }; \
 	else echo "Java 17 or Maven is missing: the storage suite will not run on DynamoDB Local."; fi

@@ -1,6 +1,7 @@
 """The OpenAPI document: true of the server, whatever is sent, and shown by a page of our own files."""
 
 import re
+from urllib.parse import urljoin
 
 import pytest
 import requests
@@ -70,14 +71,26 @@ def test_every_reference_of_the_document_leads_somewhere(server):
 def test_the_page_and_all_its_files_are_our_own(server):
     page = requests.get(f"{server.url}/docs", timeout=10)
     assert page.ok
-    assert "script-src 'self'" in page.headers["Content-Security-Policy"]
+    policy = page.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
     files = re.findall(r'(?:src|href)="([^"]+)"', page.text)
     assert len(files) == 4
     for name in files:
         assert "//" not in name
-        assert requests.get(f"{server.url}/docs/{name}", timeout=10).ok
+        file = requests.get(urljoin(page.url, name), timeout=10)
+        assert file.ok
+        assert file.headers["Content-Security-Policy"] == page.headers["Content-Security-Policy"]
+        for source_map in re.findall(r"# sourceMappingURL=([^\s*]+)", file.text):
+            assert requests.get(urljoin(file.url, source_map), timeout=10).ok
     script = (ROOT / "backend/static/docs/docs.js").read_text()
     assert "validatorUrl: null" in script
+
+
+def test_the_page_without_its_slash_leads_to_it_by_a_relative_address(server):
+    """A proxy may have another host, scheme or folder than we see."""
+    answer = requests.get(f"{server.url}/docs", timeout=10, allow_redirects=False)
+    assert (answer.status_code, answer.headers["Location"]) == (308, "docs/")
 
 
 @pytest.mark.parametrize("name", ["nothing.js", "a" * 300, "..%2findex.html", "%00"])

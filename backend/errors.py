@@ -34,6 +34,30 @@ def failure_envelope(code: str, message: str, details: Any = None) -> dict[str, 
     return {"success": False, "error": code, "message": message, "details": details}
 
 
+_HTTP = {
+    400: ("bad_request", "요청을 읽을 수 없습니다. HTTP/1.1이어야 하고, 본문은 UTF-8 JSON이어야 합니다."),
+    403: ("forbidden", "허용되지 않는 요청입니다."),
+    404: ("not_found", "주소를 찾을 수 없습니다."),
+    405: ("method_not_allowed", "이 주소에서 쓸 수 없는 메서드입니다."),
+    413: ("payload_too_large", "본문이 너무 큽니다. 최대 1 MiB입니다."),
+    414: ("uri_too_long", "주소가 너무 깁니다."),
+    415: ("unsupported_media_type", "Content-Type은 application/json이어야 합니다."),
+    416: ("range_not_satisfiable", "요청한 범위(Range)가 파일을 벗어납니다."),
+    417: ("expectation_failed", "Expect 헤더가 바라는 것을 할 수 없습니다."),
+    426: ("upgrade_required", "WebSocket 버전 13으로 연결하세요."),
+    431: ("headers_too_large", "요청 헤더가 너무 많거나 너무 깁니다."),
+    500: ("internal_error", "서버 오류가 발생했습니다."),
+    501: ("not_implemented", "서버가 할 줄 모르는 요청입니다."),
+    505: ("http_version_not_supported", "서버가 모르는 HTTP 버전입니다."),
+}
+
+
+def http_failure(status: int, details: Any = None) -> dict[str, Any]:
+    """Return the envelope of a failure that HTTP names, and no exception of ours."""
+    code, message = _HTTP.get(status, (f"http_{status}", "요청을 처리할 수 없습니다."))
+    return failure_envelope(code, message, details)
+
+
 class ValidationFailed(CalendarError):
     """The input breaks a rule. `details` is a list of `{field, rule, message}`, one for each bad field."""
 

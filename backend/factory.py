@@ -21,6 +21,7 @@ from flask_socketio import SocketIO
 from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
 import logs
+import refusals
 import rest.answers
 import rest.assets
 import rest.departments
@@ -134,7 +135,7 @@ def create_app(settings: Settings, db: DynamoDBDatabase | None = None) -> APIFla
         http_compression=False,
         engineio_logger=engine_logger(),
     )
-    app.wsgi_app = _without_compression(app.wsgi_app)  # type: ignore[method-assign]
+    app.wsgi_app = refusals.guarded(app.wsgi_app)  # type: ignore[method-assign,assignment]
     if settings.cors_origins:
         # Compiled: of a string, Flask-CORS guesses whether it is a pattern.
         origins = [o if o == "*" else re.compile(re.escape(o) + r"\Z") for o in settings.cors_origins]
@@ -176,6 +177,7 @@ def start(app: Flask, settings: Settings) -> None:
     not ready in the meantime.
     """
     logs.install(settings.log_level)
+    refusals.refuse_in_envelopes()
     _spare_the_collector()
     calendar: Calendar = app.extensions["calendar"]
     if not settings.embedded:
@@ -256,16 +258,6 @@ def _socket_origins(allowed: tuple[str, ...]) -> Any:
         return origin == f"{scheme}://{host}"
 
     return check
-
-
-def _without_compression(wsgi: Any) -> Any:
-    """Have no WebSocket negotiate permessage-deflate: it costs a third of the CPU of every fan-out."""
-
-    def serve(environ: dict[str, Any], start_response: Any) -> Any:
-        environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
-        return wsgi(environ, start_response)
-
-    return serve
 
 
 def _tables_commands(calendar: Calendar) -> AppGroup:

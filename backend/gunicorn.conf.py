@@ -3,10 +3,12 @@
 import signal
 import sys
 import warnings
+from http import HTTPStatus
 from types import FrameType
 from typing import Any
 
 import gunicorn.glogging
+import gunicorn.util
 
 # Its default, `sync`, serves one connection at a time: a single WebSocket would stop everybody.
 worker_class = "eventlet"
@@ -78,3 +80,20 @@ def post_worker_init(worker: Any) -> None:
 
 def on_exit(server: Any) -> None:
     server.log.say("서버가 끝났습니다.")
+
+
+def write_failure(client: Any, status: int, _reason: str, text: str) -> None:
+    """Answer what gunicorn itself refuses in the shape of every other failure."""
+    import orjson
+
+    from errors import http_failure  # found only after gunicorn has entered this folder
+
+    body = orjson.dumps(http_failure(status, {"reason": text} if text else None))
+    head = (
+        f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nConnection: close\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    gunicorn.util.write_nonblock(client, head.encode() + body)
+
+
+gunicorn.util.write_error = write_failure  # there is no hook for it

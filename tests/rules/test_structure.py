@@ -10,7 +10,9 @@ BACKEND = Path(__file__).resolve().parents[2] / "backend"
 FILES = sorted(p for p in BACKEND.rglob("*.py") if "__pycache__" not in p.parts)
 NAMES = {p.stem for p in FILES} | {"rest"}
 
-DOORS = {"factory", "app", "logs", "sockets"} | {f"rest.{p.stem}" for p in (BACKEND / "rest").glob("*.py")}
+DOORS = {"factory", "app", "logs", "refusals", "sockets"} | {
+    f"rest.{p.stem}" for p in (BACKEND / "rest").glob("*.py")
+}
 STORAGE = {"models", "items", "dynamo_client"}
 ALLOWED = {
     "domain": set(),
@@ -18,6 +20,7 @@ ALLOWED = {
     "concurrency": set(),
     "hints": {"domain", "errors"},
     "wire": set(),
+    "refusals": {"errors"},
     "config": {"errors", "local_engine"},
     "local_engine": {"errors"},
     "schemas": {"domain", "errors"},

@@ -29,6 +29,7 @@ import rest.docs
 import rest.events
 import rest.failures
 import rest.health
+import rest.home
 from broadcasts import Broadcasts
 from change_log import ChangeLog
 from concurrency import async_mode
@@ -160,6 +161,7 @@ def create_app(settings: Settings, db: DynamoDBDatabase | None = None) -> APIFla
     app.register_blueprint(rest.departments.blueprint(departments))
     app.register_blueprint(rest.events.blueprint(events))
     app.register_blueprint(rest.health.blueprint(calendar.require_ready))
+    app.register_blueprint(rest.home.blueprint(departments, settings, VERSION))
     app.register_blueprint(rest.docs.blueprint())
     app.register_blueprint(rest.assets.blueprint())
     rest.failures.install(app)

@@ -11,8 +11,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 BEANSTALK = ROOT / "infrastructure" / "elastic-beanstalk"
-BACKEND_PAGES = ROOT / "backend" / "static"
-AT_THE_TOP = ("requirements.txt", "LICENSE", "DYNAMODB_SETUP.md", "DYNAMODB_SETUP.ko.md")
+BACKEND_PAGES = {ROOT / "backend" / "static", ROOT / "backend" / "templates"}
+GUIDES = ("README.md", "README.ko.md", "DYNAMODB_SETUP.md", "DYNAMODB_SETUP.ko.md")
+AT_THE_TOP = ("requirements.txt", "LICENSE", *GUIDES)
 LEFT_OUT = {"__pycache__", ".mypy_cache", ".ruff_cache"}
 LONG_AGO = (1980, 1, 1, 0, 0, 0)
 
@@ -43,7 +44,8 @@ def contents() -> Iterator[tuple[str, Path]]:
         if (ROOT / name).exists():
             yield name, ROOT / name
     for path in files_under(ROOT / "backend"):
-        if path.suffix == ".py" or BACKEND_PAGES in path.parents:  # not the data that operators put beside it
+        # Not the data that operators put beside the server.
+        if path.suffix == ".py" or not BACKEND_PAGES.isdisjoint(path.parents):
             yield str(path.relative_to(ROOT)), path
     for path in files_under(ROOT / "infrastructure" / "ec2"):
         yield str(path.relative_to(ROOT)), path

@@ -1,9 +1,9 @@
-"""`/static/socket.io.esm.min.js`: socket.io-client as pages import it, beside our own files there."""
+"""Files that lie elsewhere than their address says: socket.io-client as pages import it, the icon."""
 
 from apiflask import APIBlueprint
 from flask import Response, send_from_directory
 
-from config import ROOT_DIR
+from config import BACKEND_DIR, ROOT_DIR
 
 SOCKET_IO_CLIENT = ROOT_DIR / "node_modules" / "socket.io-client" / "dist"
 
@@ -14,5 +14,9 @@ def blueprint() -> APIBlueprint:
     @bp.get("/static/socket.io.esm.min.js")
     def socket_io() -> Response:
         return send_from_directory(SOCKET_IO_CLIENT, "socket.io.esm.min.js")
+
+    @bp.get("/favicon.ico")
+    def icon() -> Response:
+        return send_from_directory(BACKEND_DIR / "static", "icon.svg")
 
     return bp

@@ -1,6 +1,7 @@
 """The server's own pages as a person sees them in a real browser: nothing in the console, no other host."""
 
 import shutil
+import uuid
 from collections.abc import Iterator
 
 import pytest
@@ -12,6 +13,13 @@ from running import Server, embedded, running_server
 
 WIDE = {"width": 1200, "height": 900}
 PHONE = {"width": 360, "height": 740}
+DRAWN = """(syllable) => {
+  const canvas = document.createElement("canvas");
+  const context = canvas.getContext("2d");
+  context.font = "32px " + getComputedStyle(document.body).fontFamily;
+  context.fillText(syllable, 10, 50);
+  return canvas.toDataURL();
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -44,10 +52,11 @@ class Visit:
         self.page.on("request", lambda request: self.requested.append(request.url))
 
     def check(self, server: Server) -> None:
-        """Nothing in the console, nobody else asked, nothing wider than the screen."""
+        """Nothing in the console, nobody else asked, nothing too wide, Korean in real letters."""
         assert self.told == []
         assert [url for url in self.requested if not url.startswith((f"{server.url}/", "data:"))] == []
         assert self.page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0
+        assert self.page.evaluate(DRAWN, "가") != self.page.evaluate(DRAWN, "힣")  # not twice the same box
 
 
 @pytest.fixture
@@ -98,4 +107,42 @@ def test_every_operation_of_the_api_page_opens(server, visit):
     expect(visited.page.locator(".opblock.is-open")).to_have_count(summaries.count())
     for model in visited.page.locator(".opblock.is-open .tablinks", has_text="Schema").all():
         model.click()
+    visited.check(server)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["wide", "phone"])
+@pytest.mark.parametrize(("locale", "heading"), [("ko-KR", "부서"), ("en-US", "Departments")])
+def test_the_first_page_leads_on(tmp_path, server, visit, locale, heading, viewport, scheme):
+    api = Api(server.url)
+    hostile = api.department(f"<script>alert('{uuid.uuid4()}')</script>")
+    api.department("가나다" * 20 + uuid.uuid4().hex)
+    api.event(hostile["id"], "팀 회의")
+    visited = visit("/", locale=locale, viewport=viewport, color_scheme=scheme)
+    page = visited.page
+    expect(page.get_by_role("heading", level=2).first).to_contain_text(heading)
+    background = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert background == {"light": "rgb(244, 246, 250)", "dark": "rgb(18, 22, 31)"}[scheme]
+    page.screenshot(path=tmp_path / "home.png", full_page=True)
+    visited.check(server)
+
+    page.get_by_role("link", name=hostile["name"]).click()
+    expect(page.locator("body")).to_contain_text("팀 회의")
+    page.go_back()
+    page.get_by_role("link", name="Start and operation").click()
+    expect(page.locator("body")).to_contain_text("make run")
+    visited.check(server)
+    page.go_back()
+    page.locator('a[href="/docs/"]').click()
+    expect(page.locator(".opblock").first).to_be_visible()
+    visited.check(server)
+
+
+def test_the_icon_is_a_picture(server, visit):
+    visited = visit("/")
+    loaded = visited.page.evaluate(
+        "new Promise((done) => { const i = new Image(); i.onload = () => done(i.width > 0);"
+        " i.onerror = () => done(false); i.src = '/favicon.ico'; })"
+    )
+    assert loaded
     visited.check(server)

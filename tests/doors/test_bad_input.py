@@ -228,7 +228,16 @@ def test_a_bad_query_is_refused(api, query, field):
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/nothing", "/api", "/api/events", "/docs/nothing", "/api//departments"]
+    "path",
+    [
+        "/nothing",
+        "/api",
+        "/api/events",
+        "/docs/nothing",
+        "/api//departments",
+        "/guides/CHANGELOG.md",
+        "/guides/",
+    ],
 )
 def test_an_unknown_path_is_not_found(api, path):
     assert api("GET", path, status=404)["error"] == "not_found"

@@ -79,6 +79,9 @@ def test_the_bundle_holds_what_runs_and_nothing_else(bundle: Path) -> None:
         "backend/app.py",
         "backend/gunicorn.conf.py",
         "backend/static/docs/index.html",
+        "backend/templates/home.html",
+        "README.ko.md",
+        "DYNAMODB_SETUP.md",
         "node_modules/swagger-ui-dist/swagger-ui-bundle.js",
         "node_modules/swagger-ui-dist/swagger-ui.css.map",
         "infrastructure/ec2/department-calendar@.service",
@@ -88,7 +91,7 @@ def test_the_bundle_holds_what_runs_and_nothing_else(bundle: Path) -> None:
     assert not found & {"tests", ".venv", "requirements-dev.txt", ".git", "data"}
     assert not [path for path in bundle.rglob("*") if path.name in (".env", "__pycache__")]
     kinds = {path.suffix for path in (bundle / "backend").rglob("*") if path.is_file()}
-    assert kinds == {".py", ".js", ".html"}
+    assert kinds == {".py", ".js", ".html", ".css", ".svg"}
 
 
 def test_what_operators_put_beside_the_server_is_not_packed(tmp_path: Path) -> None:

@@ -1,0 +1,88 @@
+"""`/`, for a person who opens the server in a browser, and `/guides`, the documents that it links.
+
+The page runs no script and says nothing of the machine in production. Whether the server should get requests
+is what `/readyz` answers: this page is there even when the store is not.
+"""
+
+import logging
+import shlex
+
+from apiflask import APIBlueprint
+from flask import Response, abort, jsonify, make_response, render_template, request, send_from_directory
+
+from config import ROOT_DIR, Settings
+from department_service import DepartmentService
+from domain import Department
+from errors import SetupError, StoreUnavailable
+
+log = logging.getLogger(__name__)
+
+CSP = (
+    "default-src 'none'; style-src 'self'; img-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+GUIDES = ("README.ko.md", "README.md", "DYNAMODB_SETUP.ko.md", "DYNAMODB_SETUP.md")
+
+
+def blueprint(departments: DepartmentService, settings: Settings, version: str) -> APIBlueprint:
+    bp = APIBlueprint("home", __name__, enable_openapi=False)
+
+    @bp.get("/")
+    def home() -> Response:
+        if request.accept_mimetypes.best_match(["text/html", "application/json"]) == "application/json":
+            answer = jsonify(success=True, **_summary(version))
+        else:
+            answer = _page(departments, settings, version)
+        answer.vary.update(("Accept", "Accept-Language"))
+        return answer
+
+    @bp.get("/guides/<name>")
+    def guide(name: str) -> Response:
+        if name not in GUIDES:
+            abort(404)
+        return send_from_directory(ROOT_DIR, name, mimetype="text/plain")
+
+    return bp
+
+
+def _summary(version: str) -> dict[str, str]:
+    return {
+        "name": "department-calendar",
+        "version": version,
+        "documentation": "/docs/",
+        "openapi": "/openapi.json",
+        "departments": "/api/departments",
+    }
+
+
+def _page(departments: DepartmentService, settings: Settings, version: str) -> Response:
+    found: list[Department] = []
+    failure: Exception | None = None
+    try:
+        found = departments.list_departments()
+    except (StoreUnavailable, SetupError) as error:
+        failure = error
+        log.warning("첫 화면에 부서를 보이지 못했습니다: %s", error)
+    language = request.accept_languages.best_match(["ko", "en"], "ko")
+    page = render_template(
+        "home.html",
+        language=language,
+        version=version,
+        settings=settings,
+        departments=found,
+        failure=failure,
+        # In production it is for the operator alone, in the log.
+        remedy=str(failure) if isinstance(failure, SetupError) and not settings.production else "",
+        create_url=shlex.quote(f"{_origin()}/api/departments"),
+    )
+    answer = make_response(page)
+    answer.content_language.add(language)
+    answer.headers["Content-Security-Policy"] = CSP
+    return answer
+
+
+def _origin() -> str:
+    """Return the server's address as the browser knows it: a proxy may have ended TLS."""
+    forwarded = request.headers.get("X-Forwarded-Proto", "").split(",")[0].strip()
+    scheme = forwarded if forwarded in ("http", "https") else request.scheme
+    return f"{scheme}://{request.host or 'localhost:5000'}"

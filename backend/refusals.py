@@ -76,7 +76,8 @@ def refuse_in_envelopes() -> None:
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        if self.command != "HEAD":
+            self.wfile.write(body)
 
     WSGIRequestHandler.send_error = send_error  # type: ignore[method-assign]
     WSGIRequestHandler.default_request_version = "HTTP/1.0"  # else what is no HTTP gets no status line

@@ -4,6 +4,7 @@ PORT ?= 5000
 BIN := .venv/bin
 INFRA_BIN := .venv-infra/bin
 DYNAMODB_LOCAL := tests/storage/dynamodb-local
+MINISTACK_BIN := .venv-ministack/bin
 
 TEMPLATES := infrastructure/dynamodb-schema.yaml tests/infrastructure/sessions-results.yaml
 
@@ -13,7 +14,7 @@ TEMPLATES := infrastructure/dynamodb-schema.yaml tests/infrastructure/sessions-r
 # What running needs; `make test` adds what checking needs. Both do nothing when nothing has changed.
 install: .venv/.installed node_modules/.installed
 
-install-tests: .venv/.installed-tests node_modules/.installed-tests infra-tools
+install-tests: .venv/.installed-tests node_modules/.installed-tests infra-tools .venv-ministack/.installed
 
 .venv/.installed: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -47,6 +48,13 @@ infra-tools: .venv-infra/.installed node_modules/.installed-tests
 	@echo "Installing the AWS CLI and the linters of infrastructure/ into .venv-infra/ ..."
 	@test -x $(INFRA_BIN)/pip || $(PYTHON) -m venv .venv-infra || { rm -rf .venv-infra; exit 1; }
 	@$(INFRA_BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+# The stand-in for AWS of the deployment tests.
+.venv-ministack/.installed: requirements-ministack.txt
+	@echo "Installing a stand-in for AWS into .venv-ministack/ ..."
+	@test -x $(MINISTACK_BIN)/pip || $(PYTHON) -m venv .venv-ministack || { rm -rf .venv-ministack; exit 1; }
+	@$(MINISTACK_BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
 # nginx, redis-server, chromium ...: by apt, as root or by sudo. The tests that need what is missing are left out.
@@ -105,9 +113,11 @@ lock: .venv/.installed-tests
 		--upgrade -c requirements.txt requirements-dev.in -o requirements-dev.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 		--upgrade requirements-infra.in -o requirements-infra.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+		--upgrade requirements-ministack.in -o requirements-ministack.txt
 
 clean:
-	rm -rf .venv .venv-infra dist node_modules .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-infra .venv-ministack dist node_modules .mypy_cache .ruff_cache .pytest_cache
 
 # AWS's own DynamoDB for the storage suite; only where Java and Maven are present.
 .PHONY: dynamodb-local

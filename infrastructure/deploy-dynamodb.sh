@@ -22,7 +22,8 @@ TEMPLATE_LIMIT=51200 # bytes that CloudFormation takes without an S3 bucket
 EVENTS_SHOWN=10
 
 errors=$(mktemp)
-trap 'rm -f "$errors"' EXIT
+named_template=$(mktemp)
+trap 'rm -f "$errors" "$named_template"' EXIT
 
 say() { printf '%s\n' "$*"; }
 
@@ -34,12 +35,19 @@ cannot_begin() {
 # The last line of what the AWS CLI complained about.
 complaint() { sed -e '/^[[:space:]]*$/d' "$errors" | tail -n 1; }
 
-show_events() {
-  say "최근 이벤트 ${EVENTS_SHOWN}개 (최신순):" >&2
+list_events() {
   # Without --no-paginate the CLI would fetch the whole history for these.
   aws cloudformation describe-stack-events --stack-name "$stack" --no-paginate --output text \
-    --query "StackEvents[:$EVENTS_SHOWN].[Timestamp,ResourceStatus,LogicalResourceId,ResourceStatusReason]" \
-    >&2 || say "  (이벤트를 읽지 못했습니다)" >&2
+    --query "$1.[Timestamp,ResourceStatus,LogicalResourceId,ResourceStatusReason]" >&2 ||
+    say "  (이벤트를 읽지 못했습니다)" >&2
+}
+
+show_events() {
+  # A rollback writes many events after the one that says why.
+  say '실패한 이벤트 (최신순):' >&2
+  list_events "StackEvents[?ends_with(ResourceStatus, '_FAILED')] | [:$EVENTS_SHOWN]"
+  say "최근 이벤트 ${EVENTS_SHOWN}개 (최신순):" >&2
+  list_events "StackEvents[:$EVENTS_SHOWN]"
 }
 
 fail() {
@@ -119,23 +127,44 @@ json_string() {
 
 # The parameters of the change set: what PARAMETERS gives, and for the rest what the stack has now.
 parameters_json() {
-  local pair key known list='' given=' '
+  local pair key list='' given=' '
   for pair in $PARAMETERS; do
     key=${pair%%=*}
     given="$given$key "
     list="$list,{\"ParameterKey\":$(json_string "$key"),\"ParameterValue\":$(json_string "${pair#*=}")}"
   done
-  if [ "$kind" = UPDATE ]; then
-    # `set -e` does not reach into a command substitution.
-    known=$(must '현재 매개변수 조회' cloudformation describe-stacks --stack-name "$stack" --output text \
-      --query 'Stacks[0].Parameters[].ParameterKey') || return 1
-    known=" ${known//$'\t'/ } "
-    for key in $template_parameters; do
-      case $given in *" $key "*) continue ;; esac
-      case $known in *" $key "*) list="$list,{\"ParameterKey\":\"$key\",\"UsePreviousValue\":true}" ;; esac
-    done
-  fi
+  while IFS=$'\t' read -r key _; do
+    case $given in *" $key "*) continue ;; esac
+    case " $template_parameters " in
+      *" $key "*) list="$list,{\"ParameterKey\":\"$key\",\"UsePreviousValue\":true}" ;;
+    esac
+  done <<<"$stack_parameters"
   printf '[%s]' "${list#,}"
+}
+
+# The template with the names that a parameter gives written out: CloudFormation takes a resource in by a literal
+# name alone, and not by !Ref or !Sub. Nothing else changes by it: a parameter's value is the same in both forms.
+# https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/import-resources-automatically.html
+write_out_names() {
+  local pair
+  {
+    printf '%s\n' "$template_defaults" "$stack_parameters"
+    for pair in $PARAMETERS; do printf '%s\t%s\n' "${pair%%=*}" "${pair#*=}"; done
+  } | awk '
+    NR == FNR { at = index($0, "\t"); value[substr($0, 1, at - 1)] = substr($0, at + 1); next }
+    /^ +[A-Za-z]*Name: !(Ref|Sub) [^ ]+$/ {
+      rest = ($2 == "!Ref") ? "${" $3 "}" : $3
+      gsub(/["\047]/, "", rest)
+      name = ""
+      while (match(rest, /[$][{][A-Za-z0-9]+[}]/)) {
+        parameter = substr(rest, RSTART + 2, RLENGTH - 3)
+        if (!(parameter in value)) break
+        name = name substr(rest, 1, RSTART - 1) value[parameter]
+        rest = substr(rest, RSTART + RLENGTH)
+      }
+      if (!index(rest, "${")) $0 = substr($0, 1, index($0, "!") - 1) "\"" name rest "\""
+    }
+    { print }' - "$TEMPLATE" >"$named_template"
 }
 
 discard_change_set() {
@@ -162,9 +191,10 @@ done
 account=$(aws sts get-caller-identity --query Account --output text 2>"$errors") ||
   cannot_begin "AWS에 로그인할 수 없습니다(자격증명을 확인하세요): $(complaint)"
 # Also refuses a template that is none.
-template_parameters=$(aws cloudformation get-template-summary --template-body "file://$TEMPLATE" --output text \
-  --query 'Parameters[].ParameterKey' 2>"$errors" | tr '\t' ' ') ||
+template_defaults=$(aws cloudformation get-template-summary --template-body "file://$TEMPLATE" --output text \
+  --query 'Parameters[].[ParameterKey,DefaultValue]' 2>"$errors") ||
   cannot_begin "템플릿 '$TEMPLATE'이 올바르지 않습니다: $(complaint)"
+template_parameters=$(cut -f 1 <<<"$template_defaults" | paste -s -d ' ' -)
 for pair in $PARAMETERS; do
   case " $template_parameters " in
     *" ${pair%%=*} "*) ;;
@@ -206,19 +236,27 @@ esac
 
 # --- the change set -----------------------------------------------------------------------------------------
 
-change_set="deploy-$(date -u +%Y%m%d-%H%M%S)-$$"
-parameters=$(parameters_json)
+stack_parameters=''
+if [ "$kind" = UPDATE ]; then
+  stack_parameters=$(must '현재 매개변수 조회' cloudformation describe-stacks --stack-name "$stack" --output text \
+    --query 'Stacks[0].Parameters[].[ParameterKey,ParameterValue]')
+fi
 # shellcheck disable=SC2086 # CAPABILITIES is a list of words
-set -- --stack-name "$STACK_NAME" --change-set-name "$change_set" --change-set-type "$kind" \
-  --template-body "file://$TEMPLATE" --parameters "$parameters" --capabilities $CAPABILITIES
-case $import in 1) set -- "$@" --import-existing-resources ;; esac
-if ! stack=$(aws cloudformation create-change-set "$@" --query StackId --output text 2>"$errors"); then
-  stack=$STACK_NAME
+set -- --stack-name "$STACK_NAME" --change-set-name "deploy-$(date -u +%Y%m%d-%H%M%S)-$$" \
+  --change-set-type "$kind" --parameters "$(parameters_json)" --capabilities $CAPABILITIES
+if [ "$import" = 1 ]; then
+  write_out_names
+  set -- "$@" --template-body "file://$named_template" --import-existing-resources
+else
+  set -- "$@" --template-body "file://$TEMPLATE"
+fi
+if ! created=$(aws cloudformation create-change-set "$@" --query '[StackId,Id]' --output text 2>"$errors"); then
   if grep -q 'No updates are to be performed' "$errors"; then
     nothing_to_change
   fi
   fail "변경 세트를 만들지 못했습니다: $(complaint)"
 fi
+IFS=$'\t' read -r stack change_set <<<"$created"
 
 deadline=$((SECONDS + WAIT_SECONDS))
 while :; do

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from infrastructure.tools import moto_server, process, tool, wait_until
+from infrastructure.tools import ministack_server, moto_server, process, tool, wait_until
 from infrastructure.warm_aws import CLIENT
 
 
@@ -22,6 +22,19 @@ def aws_url(moto: str) -> str:
     """Return the address of an AWS account with nothing in it."""
     requests.post(f"{moto}/moto-api/reset", timeout=10).raise_for_status()
     return moto
+
+
+@pytest.fixture(scope="session")
+def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with ministack_server(tmp_path_factory.mktemp("ministack")) as url:
+        yield url
+
+
+@pytest.fixture
+def stacks_url(ministack: str) -> str:
+    """Return the address of an AWS account with nothing in it, whose stacks behave as those of AWS."""
+    requests.post(f"{ministack}/_ministack/reset", timeout=30).raise_for_status()
+    return ministack
 
 
 @pytest.fixture(scope="session")

@@ -25,6 +25,7 @@ TEMPLATE = INFRASTRUCTURE / "dynamodb-schema.yaml"
 SECOND_TEMPLATE = Path(__file__).parent / "sessions-results.yaml"
 SCRIPT = INFRASTRUCTURE / "deploy-dynamodb.sh"
 TOOLS = ROOT / ".venv-infra" / "bin"
+MINISTACK = ROOT / ".venv-ministack" / "bin" / "python"
 PACKAGES = str(Path(jmespath.__file__).parents[1])
 DEADLINE_S = 30.0
 
@@ -76,6 +77,27 @@ def moto_server() -> Iterator[str]:
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
     with process(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL):
         wait_until(lambda: answers(port), "moto's start")
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def ministack_server(folder: Path) -> Iterator[str]:
+    """Run ministack, which keeps its own files in a folder."""
+    assert MINISTACK.exists(), "ministack is missing: run `make .venv-ministack/.installed`"
+    port = free_port()
+    env = {
+        "BIND_HOST": "127.0.0.1",
+        "MINISTACK_HOST": "127.0.0.1",
+        "GATEWAY_PORT": str(port),
+        "LOG_LEVEL": "WARNING",
+        "TMPDIR": str(folder),
+    }
+    command = [str(MINISTACK), str(Path(__file__).parent / "ministack_server.py")]
+    with (
+        (folder / "ministack.log").open("wb") as log,
+        process(command, cwd=folder, env=env, stdout=log, stderr=log),
+    ):
+        wait_until(lambda: answers(port), "ministack's start")
         yield f"http://127.0.0.1:{port}"
 
 

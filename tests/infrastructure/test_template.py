@@ -2,6 +2,7 @@
 the server do what it does and nothing else."""
 
 import json
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ from department_service import DepartmentService
 from domain import new_id
 from dynamo_client import DynamoClient
 from event_service import EventService
-from infrastructure.tools import SECOND_TEMPLATE, TEMPLATE, engine, load_template, resources
+from infrastructure.tools import SCRIPT, SECOND_TEMPLATE, TEMPLATE, engine, load_template, resources
 from models import DynamoDBDatabase
 from snapshots import Snapshots
 
@@ -288,6 +289,15 @@ def test_no_policy_can_delete_a_table_or_widen_itself() -> None:
     assert not [
         a for a in set().union(*allowed("ServerPolicy").values()) if "Table" in a and "Describe" not in a
     ]
+
+
+def test_whoever_deploys_may_do_what_the_script_does() -> None:
+    called = set(re.findall(r"\bcloudformation ([a-z]+(?:-[a-z]+)+)", SCRIPT.read_text()))
+    actions = {"cloudformation:" + "".join(word.title() for word in name.split("-")) for name in called}
+    # A stack whose creation failed was the administrator's, who alone may create the policies in it.
+    actions -= {"cloudformation:DeleteStack"}
+    granted = set().union(*allowed("DeploymentPolicy").values())
+    assert {action for action in granted if action.startswith("cloudformation:")} == actions
 
 
 def test_only_what_has_no_resource_is_allowed_on_all() -> None:

@@ -4,7 +4,13 @@ PORT ?= 5000
 BIN := .venv/bin
 INFRA_BIN := .venv-infra/bin
 DYNAMODB_LOCAL := tests/storage/dynamodb-local
-MINISTACK_BIN := .venv-ministack/bin
+
+# A rule's recipe: its requirements, into a virtual environment that is made if need be.
+define install-into
+	@test -x $(1)/bin/pip || $(PYTHON) -m venv $(1) || { rm -rf $(1); exit 1; }
+	@$(1)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+endef
 
 TEMPLATES := infrastructure/dynamodb-schema.yaml tests/infrastructure/sessions-results.yaml
 
@@ -20,14 +26,11 @@ install-tests: .venv/.installed-tests node_modules/.installed-tests infra-tools 
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or later is needed; PYTHON=python3.13 make ... names another one."; exit 1; }
 	@echo "Installing the server's Python packages into .venv/ ..."
-	@test -x $(BIN)/pip || $(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
-	@touch $@
+	$(call install-into,.venv)
 
 .venv/.installed-tests: requirements-dev.txt .venv/.installed
 	@echo "Installing the Python packages of tests and checks into .venv/ ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
-	@touch $@
+	$(call install-into,.venv)
 
 node_modules/.installed: package.json package-lock.json
 	@node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' && command -v npm >/dev/null || \
@@ -46,16 +49,12 @@ infra-tools: .venv-infra/.installed node_modules/.installed-tests
 
 .venv-infra/.installed: requirements-infra.txt
 	@echo "Installing the AWS CLI and the linters of infrastructure/ into .venv-infra/ ..."
-	@test -x $(INFRA_BIN)/pip || $(PYTHON) -m venv .venv-infra || { rm -rf .venv-infra; exit 1; }
-	@$(INFRA_BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
-	@touch $@
+	$(call install-into,.venv-infra)
 
 # The stand-in for AWS of the deployment tests.
 .venv-ministack/.installed: requirements-ministack.txt
 	@echo "Installing a stand-in for AWS into .venv-ministack/ ..."
-	@test -x $(MINISTACK_BIN)/pip || $(PYTHON) -m venv .venv-ministack || { rm -rf .venv-ministack; exit 1; }
-	@$(MINISTACK_BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
-	@touch $@
+	$(call install-into,.venv-ministack)
 
 # nginx, redis-server, chromium ...: by apt, as root or by sudo. The tests that need what is missing are left out.
 debian-packages:

@@ -153,16 +153,22 @@ def test_a_relative_data_folder_is_counted_from_the_backend():
     assert Settings.from_env({"EMBEDDED_DATA_DIR": "../x"}).embedded_data_dir == ROOT_DIR / "x"
 
 
-def test_a_file_of_another_encoding_is_refused_by_name(tmp_path, monkeypatch):
-    (tmp_path / ".env").write_bytes("# 저장소\nEVENTS_TABLE=file\n".encode("cp949"))
+@pytest.fixture
+def env_file(tmp_path, monkeypatch) -> Path:
+    """Return where the settings look for their file, which they otherwise leave alone in tests."""
+    monkeypatch.delenv("PYTHON_DOTENV_DISABLED")
     monkeypatch.setattr(config, "BACKEND_DIR", tmp_path)
+    return tmp_path / ".env"
+
+
+def test_a_file_of_another_encoding_is_refused_by_name(env_file):
+    env_file.write_bytes("# 저장소\nEVENTS_TABLE=file\n".encode("cp949"))
     with pytest.raises(SetupError, match=r"\.env 파일을 UTF-8로"):
         Settings.from_env()
 
 
-def test_the_file_completes_the_environment_and_never_overrides_it(tmp_path, monkeypatch):
-    (tmp_path / ".env").write_text("EVENTS_TABLE=file\nCHANGES_TABLE=file\n")
-    monkeypatch.setattr(config, "BACKEND_DIR", tmp_path)
+def test_the_file_completes_the_environment_and_never_overrides_it(env_file, monkeypatch):
+    env_file.write_text("EVENTS_TABLE=file\nCHANGES_TABLE=file\n")
     monkeypatch.setenv("EVENTS_TABLE", "process")
     monkeypatch.setenv("CHANGES_TABLE", "")  # so that it is put back afterwards
     monkeypatch.delenv("CHANGES_TABLE")

@@ -52,6 +52,7 @@ class Kind(Enum):
     UPDATED = "updated"
     EQUAL = "equal"
     REFUSED = "refused"
+    SUPERSEDED = "superseded"
 
 
 @dataclass(frozen=True, slots=True)

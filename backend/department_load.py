@@ -38,7 +38,7 @@ class DepartmentLoad:
         self.wanted: list[Candidate] = []
 
     def settle(self, candidates: Sequence[Candidate]) -> Iterator[Outcome]:
-        """Choose what is wanted: one row of each id, one id of each name. Yields the refused ones."""
+        """Choose what is wanted: one row of each id, one id of each name. Yields the others."""
         chosen: dict[str, Candidate] = {}
         for candidate in sorted(candidates, key=lambda c: c.source.entity.updated_at):
             entity = candidate.source.entity
@@ -47,7 +47,7 @@ class DepartmentLoad:
                 self.repeated += 1
                 continue
             if other:
-                yield Outcome(other, Kind.REFUSED, f"같은 id의 더 새로운 행이 있습니다: {candidate.place}")
+                yield Outcome(other, Kind.SUPERSEDED, f"같은 id의 더 새로운 행이 있습니다: {candidate.place}")
             chosen[entity.id] = candidate
         names = {
             fold_text(department.name): department.id

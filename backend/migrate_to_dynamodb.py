@@ -20,9 +20,9 @@ from domain import Department, Event
 from errors import SetupError, StoreUnavailable, TableMissing
 from legacy_files import LegacyFile, Row
 from legacy_rows import Departments, Remarks, RowReader, RowRefused, with_stored_moments
-from migration_report import DIFFERENCES_SHOWN, RULE, Report, say_problem, write_errors
+from migration_report import DIFFERENCES_SHOWN, RULE, Report, say_problem, write_rows
 from models import DynamoDBDatabase
-from staging import Staging
+from staging import LeftOut, Staging
 from table_export import export_tables
 
 log = logging.getLogger(__name__)
@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 DEPARTMENTS_FILE = "departments.json"
 EVENTS_FILE = "calendar_events.json"
 ERRORS_FILE = Path("migration_errors.json")
+SUPERSEDED_FILE = Path("migration_superseded.json")
 INTERRUPTED = 130
 
 
@@ -103,7 +104,12 @@ class Migration:
             else:
                 candidates.append(Candidate(row.place, row.content, source))
         for outcome in load.settle(candidates):
-            self._refuse_department(outcome)
+            if outcome.kind is Kind.SUPERSEDED:
+                place, content = outcome.candidate.place, outcome.candidate.content
+                file = self._options.departments.name
+                self._staging.leave_out(LeftOut.SUPERSEDED, file, place, outcome.reason, content)
+            else:
+                self._refuse_department(outcome)
         for candidate in load.wanted:
             self._known.add(candidate.source.entity, candidate.source.references)
         for department in stored:
@@ -117,7 +123,7 @@ class Migration:
                 self._remarks.left_behind[f"{self._options.events.name} '{row.place}'"] += 1
                 continue
             try:
-                self._staging.add(self._reader.event(row, self._known), row.place)
+                self._staging.add(self._reader.event(row, self._known), row.place, row.content)
             except RowRefused as error:
                 self._refuse(self._options.events, row.place, str(error), row.content)
         return self._staging.settle()
@@ -221,8 +227,12 @@ class Migration:
             say(f"  ↻ 글자를 복구한 값: {remarks.repairs}개")
         if repeated:
             say(f"  ⚠ 똑같이 되풀이된 행: {repeated}개 (한 번만 옮깁니다)")
-        refused = self._staging.refused_count()
-        write_errors(ERRORS_FILE, self._staging.refused())
+        superseded = self._staging.count_left_out(LeftOut.SUPERSEDED)
+        write_rows(SUPERSEDED_FILE, self._staging.left_out(LeftOut.SUPERSEDED))
+        if superseded:
+            say(f"  ⚠ 같은 id의 더 새로운 행으로 대신한 행: {superseded}개 → {SUPERSEDED_FILE}")
+        refused = self._staging.count_left_out(LeftOut.REFUSED)
+        write_rows(ERRORS_FILE, self._staging.left_out(LeftOut.REFUSED))
         if refused:
             say(f"❌ 옮기지 못한 행: {refused}개 → {ERRORS_FILE}에서 이유를 보고 고친 뒤 다시 실행하세요.")
         say(RULE)
@@ -256,7 +266,7 @@ class Migration:
         self._known.refuse(candidate.source.references)
 
     def _refuse(self, file: Path, place: str, reason: str, content: object) -> None:
-        self._staging.refuse(file.name, place, reason, content)
+        self._staging.leave_out(LeftOut.REFUSED, file.name, place, reason, content)
 
 
 def _export(directory: Path, report: Report) -> int:
@@ -294,13 +304,19 @@ def _workers(text: str) -> int:
     return int(text)
 
 
+def _run(options: argparse.Namespace, report: Report) -> int:
+    if options.export:
+        return _export(options.export, report)
+    return Migration(options, report).run()
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status."""
     options = _options(arguments)
     report = Report(verbose=options.verbose)
     logging.basicConfig(level=logging.ERROR, format="%(levelname)s %(name)s: %(message)s")
     try:
-        return _export(options.export, report) if options.export else Migration(options, report).run()
+        return _run(options, report)
     except SetupError as error:
         say_problem(str(error))
     except StoreUnavailable as error:

@@ -1,4 +1,4 @@
-"""What operators read of a migration: its lines, its progress bar and `migration_errors.json`."""
+"""What operators read of a migration: lines, progress bar, files of rows left out."""
 
 import sys
 from collections.abc import Iterable, Iterator
@@ -10,7 +10,7 @@ import orjson
 from tqdm import tqdm
 
 from errors import SetupError
-from staging import RefusedRow
+from staging import RowLeftOut
 
 RULE = "=" * 50
 ROW_LINES_UP_TO = 50
@@ -55,13 +55,13 @@ def say_problem(text: str) -> None:
     print(text, file=sys.stderr, flush=True)  # noqa: T201 - for the operator's terminal
 
 
-def write_errors(path: Path, refused: Iterable[RefusedRow]) -> None:
-    """Write the refused rows; without any, remove what an earlier run left. Raises `SetupError`."""
+def write_rows(path: Path, rows: Iterable[RowLeftOut]) -> None:
+    """Write rows that were left out; without any, remove what an earlier run left. Raises `SetupError`."""
     draft = path.with_name(path.name + ".new")
     try:
         separator = b"[\n"
         with draft.open("wb") as file:
-            for row in refused:
+            for row in rows:
                 file.write(separator + orjson.dumps(row))
                 separator = b",\n"
             file.write(b"\n]\n")

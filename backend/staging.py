@@ -6,6 +6,7 @@ SQLite removes the file by itself, however the process ends. Used by one thread.
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 import orjson
@@ -20,7 +21,8 @@ CREATE TABLE event (
     row INTEGER PRIMARY KEY, department INTEGER, id TEXT, last_modified TEXT, data BLOB, place TEXT,
     stored INTEGER DEFAULT 0, dropped INTEGER DEFAULT 0, revision INTEGER DEFAULT 0, shown INTEGER DEFAULT 0
 );
-CREATE TABLE refused (file TEXT, place TEXT, reason TEXT, content BLOB);
+CREATE TABLE source (row INTEGER PRIMARY KEY, content BLOB);
+CREATE TABLE left_out (kind TEXT, file TEXT, place TEXT, reason TEXT, content BLOB);
 """
 _FIELDS = ("event_date", "title", "description", "time", "url", "created_at", "last_modified")
 
@@ -35,9 +37,16 @@ class Staged:
     stored: bool
 
 
+class LeftOut(Enum):
+    """Why a row is not in the tables: it cannot be, or a newer row of the same id is."""
+
+    REFUSED = "refused"
+    SUPERSEDED = "superseded"
+
+
 @dataclass(frozen=True, slots=True)
-class RefusedRow:
-    """A row that was not migrated: where it stands, why, and what it says."""
+class RowLeftOut:
+    """A row that was not migrated: where it stands, why, and what the file says there."""
 
     file: str
     place: str
@@ -61,21 +70,27 @@ class Staging:
     def close(self) -> None:
         self._db.close()
 
-    def add(self, source: SourceEvent, place: str) -> None:
+    def add(self, source: SourceEvent, place: str, content: Any = None) -> None:
+        """Stage an event, and what its file says there if it may have to be shown."""
         event = source.entity
         number = self._numbers.get(event.department_id)
         if number is None:
             number = self._numbers[event.department_id] = len(self._departments)
             self._departments.append(event.department_id)
         data = orjson.dumps([*(getattr(event, name) for name in _FIELDS), sorted(source.assumed)])
-        self._db.execute(
+        row = self._db.execute(
             "INSERT INTO event (department, id, last_modified, data, place) VALUES (?, ?, ?, ?, ?)",
             (number, event.id, event.last_modified, data, place),
-        )
+        ).lastrowid
+        if content is not None:
+            self._db.execute("INSERT INTO source VALUES (?, ?)", (row, orjson.dumps(content)))
 
-    def refuse(self, file: str, place: str, reason: str, content: Any) -> None:
+    def leave_out(self, kind: LeftOut, file: str, place: str, reason: str, content: Any) -> None:
+        self._leave_out(kind, file, place, reason, orjson.dumps(content))
+
+    def _leave_out(self, kind: LeftOut, file: str, place: str, reason: str, content: bytes | None) -> None:
         self._db.execute(
-            "INSERT INTO refused VALUES (?, ?, ?, ?)", (file, place, reason, orjson.dumps(content))
+            "INSERT INTO left_out VALUES (?, ?, ?, ?, ?)", (kind.value, file, place, reason, content)
         )
 
     def index(self) -> None:
@@ -86,7 +101,7 @@ class Staging:
     def settle(self) -> int:
         """Index the rows and keep one of each id; return how many merely repeated another.
 
-        Of rows that differ the last changed stays, of those the last; the others are refused.
+        Of rows that differ the last changed stays, of those the last; the others are superseded.
         """
         self.index()
         repeated = 0
@@ -102,7 +117,7 @@ class Staging:
                     repeated += 1
                     self.drop([row])
                 else:
-                    self.refuse_event(row, f"같은 id의 더 새로운 행이 있습니다: {winner}")
+                    self._drop_event(LeftOut.SUPERSEDED, row, f"같은 id의 더 새로운 행이 있습니다: {winner}")
         return repeated
 
     def drop(self, rows: Iterable[int]) -> None:
@@ -110,9 +125,14 @@ class Staging:
 
     def refuse_event(self, row: int, reason: str) -> None:
         """Take an event out of the run and report it."""
+        self._drop_event(LeftOut.REFUSED, row, reason)
+
+    def _drop_event(self, kind: LeftOut, row: int, reason: str) -> None:
         self.drop([row])
-        staged = self._staged(self._select("row = ?", (row,))[0])
-        self.refuse(self._event_file, staged.place, reason, staged.source.entity.public())
+        place, content = self._db.execute(
+            "SELECT place, content FROM event LEFT JOIN source USING (row) WHERE row = ?", (row,)
+        ).fetchone()
+        self._leave_out(kind, self._event_file, place, reason, content)
 
     # Reading
 
@@ -140,12 +160,16 @@ class Staging:
         )
         return [row for (row,) in found]
 
-    def refused(self) -> Iterator[RefusedRow]:
-        for file, place, reason, content in self._db.execute("SELECT * FROM refused"):
-            yield RefusedRow(file, place, reason, orjson.loads(content))
+    def left_out(self, kind: LeftOut) -> Iterator[RowLeftOut]:
+        found = self._db.execute(
+            "SELECT file, place, reason, content FROM left_out WHERE kind = ?", (kind.value,)
+        )
+        for file, place, reason, content in found:
+            yield RowLeftOut(file, place, reason, content and orjson.loads(content))
 
-    def refused_count(self) -> int:
-        count: int = self._db.execute("SELECT count(*) FROM refused").fetchone()[0]
+    def count_left_out(self, kind: LeftOut) -> int:
+        found = self._db.execute("SELECT count(*) FROM left_out WHERE kind = ?", (kind.value,))
+        count: int = found.fetchone()[0]
         return count
 
     def _select(self, condition: str, values: Sequence[Any]) -> list[Any]:

@@ -151,7 +151,13 @@ class Desk:
             (self.place / f"{name}.json").write_text(text)
 
     def errors(self) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = json.loads((self.place / "migration_errors.json").read_text())
+        return self._rows("migration_errors.json")
+
+    def superseded(self) -> list[dict[str, Any]]:
+        return self._rows("migration_superseded.json")
+
+    def _rows(self, name: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = json.loads((self.place / name).read_text())
         return found
 
 

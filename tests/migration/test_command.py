@@ -17,6 +17,7 @@ from migration_store import COMMAND, SAMPLES, Desk
 from staging import Staging
 
 RULE = "=" * 50
+DEPARTMENTS, EVENTS = "departments.json", "calendar_events.json"
 SAME = sorted(
     path.name
     for path in SAMPLES.iterdir()
@@ -160,14 +161,48 @@ def test_mended_rows_end_the_list_of_errors(desk: Desk) -> None:
     assert not (desk.place / "migration_errors.json").exists()
 
 
-def test_of_rows_with_one_id_the_last_changed_stays_and_no_content_is_lost(desk: Desk) -> None:
+def test_of_rows_with_one_id_the_last_changed_stays_and_the_others_are_kept_in_a_file(desk: Desk) -> None:
     desk.copy("duplicates")
     run = desk.migrate()
+    assert (run.status, run.err) == (0, "")
     assert set(desk.store.by_title()) == {"팀 회의", "제품 발표", "신입 면접", "번호 없는 행"}
     assert "똑같이 되풀이된 행: 3개" in run.out
+    assert "같은 id의 더 새로운 행으로 대신한 행: 2개 → migration_superseded.json" in run.out
+    assert "옮기지 못한 행" not in run.out
+    assert not (desk.place / "migration_errors.json").exists()
+    department, event = desk.superseded()
+    source = {name: json.loads((desk.place / name).read_text()) for name in (DEPARTMENTS, EVENTS)}
+    assert (department["file"], department["place"]) == (DEPARTMENTS, "[3]")
+    assert (event["file"], event["place"]) == (EVENTS, "[0]")
+    assert department["content"] == source[DEPARTMENTS][3]
+    assert event["content"] == source[EVENTS][0]
+    assert "[1]" in event["reason"]
+    desk.copy("shape_list")
+    desk.migrate()
+    assert not (desk.place / "migration_superseded.json").exists()
+
+
+def test_a_row_that_is_refused_is_shown_as_it_is_in_the_file(desk: Desk) -> None:
+    desk.store.created()
+    desk.write([{"id": 1, "name": "개발팀"}, {"id": 2, "name": "인사팀"}], [])
+    desk.migrate()
+    elsewhere = desk.store.departments()["인사팀"].id
+    taken = Event(id=new_id(), department_id=elsewhere, event_date="2024-01-20", title="회의")
+    desk.store.database().put_events([taken])
+    garbled = "회의".encode().decode("latin-1")
+    row = {
+        "ID": taken.id.upper(),
+        "dept": None,
+        "date": "2024-01-20T05:30:00Z",
+        "Title": garbled,
+        "색": [1.5],
+    }
+    desk.write("[]", {"events": {"개발팀": [{"title": "앞", "date": "2024-01-20"}, row]}})
+    assert desk.migrate().status == 1
     (error,) = desk.errors()
-    assert (error["place"], error["content"]["title"]) == ("[0]", "옛 제목")
-    assert "[1]" in error["reason"]
+    assert (error["file"], error["place"]) == (EVENTS, "events.개발팀[1]")
+    assert "다른 부서" in error["reason"]
+    assert error["content"] == row
 
 
 def test_an_id_that_another_department_has_is_refused_not_doubled(desk: Desk) -> None:

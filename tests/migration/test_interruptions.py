@@ -24,7 +24,7 @@ from event_service import EventService
 from legacy_rows import SourceEvent
 from migration_store import Answer, Desk, Hook, Relay, Store, command, refuse
 from snapshots import Snapshots
-from staging import Staging
+from staging import LeftOut, Staging
 
 KILLS = 20
 EVENTS = 330
@@ -314,7 +314,7 @@ def test_an_edit_that_overtakes_the_load_stays_and_is_reported(store: Store) -> 
     assert list(load.verify()) == []
     assert load.finish() == []
     assert service.get_event(department.id, event.id).title == "사용자"
-    assert "다른 사용자" in next(staging.refused()).reason
+    assert "다른 사용자" in next(staging.left_out(LeftOut.REFUSED)).reason
 
 
 def test_a_department_that_is_deleted_meanwhile_is_reported_and_not_resurrected(desk: Desk) -> None:

@@ -104,13 +104,20 @@ class BulkLoad:
         for event_id, department_id in self._stored_places():
             if department_id in living:
                 misplaced.update(self._staging.note_stored(event_id, department_id))
+        self._staging.take_former_ids()
         return misplaced
 
     def _stored_places(self) -> Iterator[tuple[str, str]]:
         if self._staging.count() > QUERIES_UP_TO:
             return self._db.event_places()
         return self._in_chunks(
-            lambda chunk: [place for s in chunk for place in self._db.event_places(s.source.entity.id)]
+            lambda chunk: [
+                place
+                for staged in chunk
+                for event_id in (staged.source.entity.id, staged.source.former_id)
+                if event_id
+                for place in self._db.event_places(event_id)
+            ]
         )
 
     def compare(self) -> Iterator[Outcome]:

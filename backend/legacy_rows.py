@@ -8,13 +8,14 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import tzinfo
 from functools import lru_cache
 from typing import Any
 
-from domain import Department, Event, fold_text, timestamp
+from domain import Department, Event, fold_text, time_order, timestamp
 from errors import ValidationFailed
 from legacy_files import Row
-from legacy_text import names_a_day, read_date, read_moment, repair
+from legacy_text import DateReading, names_a_day, read_date, read_moment, repair
 from schemas import DepartmentNew, EventNew
 
 NAMESPACE = uuid.UUID("6f1c64f0-2f0e-5d1b-9c52-0d7d3a4f8e21")
@@ -48,10 +49,16 @@ class RowRefused(Exception):
 
 @dataclass(slots=True)
 class Remarks:
-    """What the operator is told besides refused rows: fields left behind, text repaired."""
+    """What the operator is told besides refused rows: fields left behind, text repaired, dates read.
+
+    `clocks` counts the times of day that came from a date, `moved_days` the days that are other ones in the
+    calendar's time zone than in the one they were written in.
+    """
 
     left_behind: Counter[str] = field(default_factory=Counter)
     repairs: int = 0
+    clocks: int = 0
+    moved_days: int = 0
     on_repair: Callable[[str, str, str], None] = lambda _place, _before, _after: None
 
 
@@ -66,10 +73,15 @@ class SourceDepartment:
 
 @dataclass(frozen=True, slots=True)
 class SourceEvent:
-    """An event as its file has it; `assumed` as in `SourceDepartment`."""
+    """An event as its file has it; `assumed` as in `SourceDepartment`.
+
+    `former_id` is the id, if it is another one, under which earlier versions stored a row without an id:
+    they read no clocks and no time zones.
+    """
 
     entity: Event
     assumed: frozenset[str]
+    former_id: str = ""
 
 
 class Departments:
@@ -110,11 +122,17 @@ def stable_id(kind: str, text: str) -> str:
     return str(uuid.uuid5(NAMESPACE, f"{kind}:{text}"))
 
 
-class RowReader:
-    """Reads rows of either kind, and notes what it mends or leaves behind."""
+def _content_id(department_id: str, fields: Mapping[str, Any], moments: Mapping[str, Any]) -> str:
+    """Return the id of an event that has none: the same for the same content, in whatever order."""
+    return stable_id("event-content", repr((department_id, sorted(fields.items()), moments)))
 
-    def __init__(self, remarks: Remarks, *, mend: bool = True) -> None:
+
+class RowReader:
+    """Reads rows of either kind, moments in the calendar's zone; notes what it mends or leaves behind."""
+
+    def __init__(self, remarks: Remarks, zone: tzinfo, *, mend: bool = True) -> None:
         self._remarks = remarks
+        self._zone = zone
         self._mend = mend
         self._keys: dict[str, str] = {}
 
@@ -151,23 +169,49 @@ class RowReader:
         reference = _reference(fields.pop("department_id", None), "department_id")
         if not reference:
             raise RowRefused("부서가 적혀 있지 않습니다.")
-        if isinstance(written := fields.get("event_date"), str) and written.strip():
-            fields["event_date"] = read_date(written)
-            if fields["event_date"] is None:
-                raise RowRefused(f"날짜 '{written}'은(는) 없는 날짜이거나 읽을 수 없습니다.")
+        reading = self._read_date(fields)
         moments, assumed = self._moments(fields, "created_at", "last_modified", left, "이벤트")
         own_id = _reference(fields.pop("id", None), "id")
         checked = _checked(EventNew, fields)
         department_id = departments.find(reference)
+        former_id = ""
         if own_id and _UUID.fullmatch(own_id):
             event_id = stable_id("event", own_id)
         elif own_id:  # old integer ids may count within each department
             event_id = stable_id("event", f"{department_id}:{own_id}")
         else:
-            event_id = stable_id("event-content", repr((department_id, sorted(checked.items()), moments)))
+            event_id = _content_id(department_id, checked | {"event_date": reading.written}, moments)
+            if reading.written_date:
+                former_id = _content_id(
+                    department_id, checked | {"event_date": reading.written_date}, moments
+                )
+        self._apply_clock(reading, checked, left)
         self._leave_behind("이벤트", left)
         event = Event(id=event_id, department_id=department_id, **checked, **moments)
-        return SourceEvent(event, assumed)
+        return SourceEvent(event, assumed, former_id if former_id != event_id else "")
+
+    def _read_date(self, fields: dict[str, Any]) -> DateReading:
+        """Put the day into the fields. Raises `RowRefused`."""
+        written = fields.get("event_date", "")
+        if isinstance(written, bool) or not isinstance(written, str | int | float):
+            raise RowRefused("event_date: 문자열이나 숫자여야 합니다.")
+        if isinstance(written, str) and not written.strip():
+            raise RowRefused("event_date: 필수 항목입니다.")
+        reading = read_date(written, self._zone)
+        if reading is None:
+            raise RowRefused(f"날짜 '{written}'은(는) 없는 날짜나 시각이거나 읽을 수 없습니다.")
+        fields["event_date"] = reading.date
+        return reading
+
+    def _apply_clock(self, reading: DateReading, checked: dict[str, Any], left: list[str]) -> None:
+        """Put a date's clock into an empty `time`; a text that is there stays, and may say the same."""
+        if reading.written_date and reading.written_date != reading.date:
+            self._remarks.moved_days += 1
+        if reading.clock and not checked["time"]:
+            checked["time"] = reading.clock
+            self._remarks.clocks += 1
+        elif reading.clock and time_order(checked["time"])[0] != time_order(reading.clock)[0]:
+            left.append("event_date의 시각: time에 다른 내용이 있음")
 
     def _fields(
         self, row: Row, known: tuple[str, ...], aliases: Mapping[str, str]

@@ -1,10 +1,13 @@
 """Repairs of text that another program decoded wrongly, and readings of old dates and times."""
 
 import re
-from datetime import UTC, date, datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 
 import ftfy
 import ftfy.bad_codecs  # registers sloppy-windows-1252
+
+from domain import timestamp
 
 MISREAD_TIMES = 3
 
@@ -19,7 +22,15 @@ _DATE = re.compile(
     r"(\d{4})\s*(?:[-/.]|년)\s*(\d{1,2})\s*(?:[-/.]|월)\s*(\d{1,2})\s*(?:[.일]|(?=[T\s])|$)\s*(.*)", re.ASCII
 )
 _COMPACT_DATE = re.compile(r"(\d{4})(\d{2})(\d{2})()", re.ASCII)
-_CLOCK = re.compile(r"T?\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?\s*(?:Z|UTC|[+-]\d{2}:?\d{2})?", re.ASCII | re.I)
+_CLOCK = re.compile(
+    r"T?(?P<before>오전|오후|AM|PM)?\s*"
+    r"(?P<hour>\d{1,2}):(?P<minute>[0-5]\d)(?::(?P<second>[0-5]\d)(?:[.,]\d+)?)?\s*"
+    r"(?P<after>AM|PM)?\s*"
+    r"(?:(?P<utc>Z|UTC|GMT)|(?P<sign>[+-])(?P<hours>[01]\d|2[0-3])(?::?(?P<minutes>[0-5]\d))?)?",
+    re.ASCII | re.IGNORECASE,
+)
+_EPOCH = re.compile(r"-?\d{9,13}(?:\.\d+)?", re.ASCII)
+"""Seconds or milliseconds since 1970, of 1973 and later: eight digits are a date."""
 _DOTNET = re.compile(r"/Date\((-?\d+)(?:[+-]\d{4})?\)/", re.ASCII)
 _MILLISECONDS_FROM = 100_000_000_000
 """Numbers of seconds since 1970 reach this in the year 5138, numbers of milliseconds did in 1973."""
@@ -71,24 +82,108 @@ def _from_cp949(text: str) -> str:
         return ""
 
 
-def read_date(text: str) -> str | None:
-    """Return the day that is written, as `2024-01-20`; None when it is no date or no such day exists.
+@dataclass(frozen=True, slots=True)
+class DateReading:
+    """What a date field says to a calendar of one time zone.
 
-    Of an ISO timestamp the written day counts, in whatever zone it was written.
+    `clock` is a time of day as Korean text, `""` when only the day is meant. `written_date` is the day as
+    it was written, in whatever zone; `""` for a count since 1970. `written` says the same as the field in
+    one form, whatever the calendar's zone; of a mere day it is the day.
     """
-    text = text.strip()
-    match = _DATE.fullmatch(text) or _COMPACT_DATE.fullmatch(text)
-    if not match or (match[4] and not _CLOCK.fullmatch(match[4])):
-        return None
+
+    date: str
+    clock: str
+    written_date: str
+    written: str
+
+
+def read_date(value: str | float, zone: tzinfo) -> DateReading | None:
+    """Read a date field: a day, a day and a clock, or a moment; None when it is none or does not exist.
+
+    What has a zone or an offset, or counts since 1970, is a moment and read in `zone`; what has none is
+    what clocks on the wall showed there. The beginning of a day means the day, as programs write dates.
+    """
+    text = _number_text(value) if isinstance(value, int | float) else value.strip()
     try:
-        return date(int(match[1]), int(match[2]), int(match[3])).isoformat()
-    except ValueError:
+        if _DOTNET.fullmatch(text):
+            return _read_in_zone(read_moment(text), "", zone)
+        if _EPOCH.fullmatch(text):
+            return _read_in_zone(read_moment(float(text)), "", zone)
+        return _read_written(text, zone)
+    except (ValueError, OverflowError):  # no such day, or none that its zone can tell
         return None
+
+
+def _number_text(number: float) -> str:
+    return str(int(number) if isinstance(number, float) and number.is_integer() else number)
+
+
+def _read_written(text: str, zone: tzinfo) -> DateReading | None:
+    match = _DATE.fullmatch(text) or _COMPACT_DATE.fullmatch(text)
+    if not match:
+        return None
+    day = date(int(match[1]), int(match[2]), int(match[3]))
+    written_date = day.isoformat()
+    if not match[4]:
+        return DateReading(written_date, "", written_date, written_date)
+    clock = _CLOCK.fullmatch(match[4])
+    since_midnight = _since_midnight(clock) if clock else None
+    if clock is None or since_midnight is None:
+        return None
+    if clock["utc"] or clock["sign"]:
+        moment = datetime.combine(day, time(), _offset(clock)) + since_midnight
+        return _read_in_zone(moment, written_date, zone)
+    korean = _korean_clock(since_midnight) if since_midnight else ""
+    written = f"{written_date}T{since_midnight // timedelta(seconds=1)}" if since_midnight else written_date
+    return DateReading(written_date, korean, written_date, written)
+
+
+def _read_in_zone(moment: datetime | None, written_date: str, zone: tzinfo) -> DateReading | None:
+    if moment is None:
+        return None
+    moment = moment.astimezone(UTC).replace(microsecond=0)
+    local = moment.astimezone(zone)
+    # As moments: where summer time begins at midnight, the day begins at 1:00.
+    begins = datetime.combine(local.date(), time(), zone).astimezone(UTC)
+    clock = timedelta(hours=local.hour, minutes=local.minute, seconds=local.second)
+    korean = "" if moment == begins else _korean_clock(clock)
+    return DateReading(local.date().isoformat(), korean, written_date, timestamp(moment))
+
+
+def _since_midnight(clock: re.Match[str]) -> timedelta | None:
+    """Return how far into the day a clock is, to the second; None for one that no clock shows."""
+    hour = int(clock["hour"])
+    if half_day := (clock["before"] or clock["after"] or "").upper():
+        if hour > 12 or (clock["before"] and clock["after"]):
+            return None
+        hour = hour % 12 + (12 if half_day in ("오후", "PM") else 0)
+    found = timedelta(hours=hour, minutes=int(clock["minute"]), seconds=int(clock["second"] or 0))
+    return found if found <= timedelta(days=1) else None
+
+
+def _offset(clock: re.Match[str]) -> timezone:
+    if clock["utc"]:
+        return UTC
+    offset = timedelta(hours=int(clock["hours"]), minutes=int(clock["minutes"] or 0))
+    return timezone(-offset if clock["sign"] == "-" else offset)
+
+
+def _korean_clock(since_midnight: timedelta) -> str:
+    """Write `오후 2:30`, with seconds only where there are some; the end of a day is `24:00`."""
+    minutes, seconds = divmod(int(since_midnight.total_seconds()), 60)
+    hour, minute = divmod(minutes, 60)
+    if hour == 24:
+        return "24:00"
+    half_day = "오전" if hour < 12 else "오후"
+    return f"{half_day} {(hour + 11) % 12 + 1}:{minute:02d}" + (f":{seconds:02d}" if seconds else "")
 
 
 def names_a_day(text: str) -> bool:
     """Tell whether text is written as a date, be there such a day or not."""
-    return bool(_DATE.fullmatch(text.strip()) or read_date(text))
+    text = text.strip()
+    if not _COMPACT_DATE.fullmatch(text):
+        return bool(_DATE.fullmatch(text))
+    return read_date(text, UTC) is not None  # eight digits may as well be the number of a department
 
 
 def read_moment(value: str | float) -> datetime | None:

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from bulk_load import DELETED_MEANWHILE, BulkLoad, Difference, Kind
 from department_load import Candidate, DepartmentLoad
@@ -31,13 +32,14 @@ DEPARTMENTS_FILE = "departments.json"
 EVENTS_FILE = "calendar_events.json"
 ERRORS_FILE = Path("migration_errors.json")
 SUPERSEDED_FILE = Path("migration_superseded.json")
+TIMEZONE = "Asia/Seoul"
 INTERRUPTED = 130
 
 
 class Migration:
     """One run."""
 
-    def __init__(self, options: argparse.Namespace, report: Report) -> None:
+    def __init__(self, options: argparse.Namespace, zone: ZoneInfo, report: Report) -> None:
         self._options = options
         self._report = report
         self._departments_file = LegacyFile(options.departments)
@@ -45,7 +47,8 @@ class Migration:
         self._db = DynamoDBDatabase()
         self._staging = Staging(options.events.name)
         self._remarks = Remarks(on_repair=self._say_repair)
-        self._reader = RowReader(self._remarks, mend=options.repair)
+        self._zone = zone
+        self._reader = RowReader(self._remarks, zone, mend=options.repair)
         self._known = Departments()
         self._different = 0
 
@@ -227,6 +230,11 @@ class Migration:
             say(f"  ↻ 글자를 복구한 값: {remarks.repairs}개")
         if repeated:
             say(f"  ⚠ 똑같이 되풀이된 행: {repeated}개 (한 번만 옮깁니다)")
+        if remarks.clocks or remarks.moved_days:
+            say(
+                f"  ↻ 날짜에서 읽은 것({self._zone.key}): time에 넣은 시각 {remarks.clocks}개, "
+                f"시간대에 따라 바뀐 날짜 {remarks.moved_days}개"
+            )
         superseded = self._staging.count_left_out(LeftOut.SUPERSEDED)
         write_rows(SUPERSEDED_FILE, self._staging.left_out(LeftOut.SUPERSEDED))
         if superseded:
@@ -269,10 +277,10 @@ class Migration:
         self._staging.leave_out(LeftOut.REFUSED, file.name, place, reason, content)
 
 
-def _export(directory: Path, report: Report) -> int:
+def _export(directory: Path, zone: ZoneInfo, report: Report) -> int:
     db = DynamoDBDatabase()
     db.check_tables()
-    departments, events, orphans = export_tables(db, directory, DEPARTMENTS_FILE, EVENTS_FILE)
+    departments, events, orphans = export_tables(db, directory, DEPARTMENTS_FILE, EVENTS_FILE, zone)
     report.line(f"✅ 내보내기 완료: 부서 {departments}개, 이벤트 {events}개 → {directory}")
     if orphans:
         report.line(f"  ⚠ 삭제된 부서에 남아 있던 이벤트 {orphans}개는 내보내지 않았습니다.")
@@ -294,6 +302,12 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     modes.add_argument("--export", type=Path, metavar="DIR", help="표의 내용을 같은 두 파일로 내보냅니다")
     add("--workers", type=_workers, default=4, metavar="N", help="동시에 쓰는 작업 수 (기본 4)")
     add("--no-repair", dest="repair", action="store_false", help="깨진 글자를 복구하지 않습니다")
+    add(
+        "--timezone",
+        default=TIMEZONE,
+        metavar="ZONE",
+        help=f"캘린더의 시간대, IANA 이름 (기본 {TIMEZONE}). Z나 +09:00이 붙은 날짜를 이 시간대로 읽습니다",
+    )
     add("-v", "--verbose", action="store_true", help="50행이 넘어도 한 행씩 알립니다")
     return parser.parse_args(arguments)
 
@@ -304,10 +318,20 @@ def _workers(text: str) -> int:
     return int(text)
 
 
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError) as error:
+        raise SetupError(
+            f"--timezone {name}: 없는 시간대입니다. IANA 이름으로 적으세요. 예: Asia/Seoul"
+        ) from error
+
+
 def _run(options: argparse.Namespace, report: Report) -> int:
+    zone = _zone(options.timezone)
     if options.export:
-        return _export(options.export, report)
-    return Migration(options, report).run()
+        return _export(options.export, zone, report)
+    return Migration(options, zone, report).run()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -18,8 +18,9 @@ CACHE_KIB = 32_768
 
 _SCHEMA = """
 CREATE TABLE event (
-    row INTEGER PRIMARY KEY, department INTEGER, id TEXT, last_modified TEXT, data BLOB, place TEXT,
-    stored INTEGER DEFAULT 0, dropped INTEGER DEFAULT 0, revision INTEGER DEFAULT 0, shown INTEGER DEFAULT 0
+    row INTEGER PRIMARY KEY, department INTEGER, id TEXT, former_id TEXT, last_modified TEXT, data BLOB,
+    place TEXT, stored INTEGER DEFAULT 0, former_stored INTEGER DEFAULT 0, dropped INTEGER DEFAULT 0,
+    revision INTEGER DEFAULT 0, shown INTEGER DEFAULT 0
 );
 CREATE TABLE source (row INTEGER PRIMARY KEY, content BLOB);
 CREATE TABLE left_out (kind TEXT, file TEXT, place TEXT, reason TEXT, content BLOB);
@@ -66,6 +67,7 @@ class Staging:
         self._db.execute("BEGIN")
         self._numbers: dict[str, int] = {}
         self._departments: list[str] = []
+        self._has_former_ids = False
 
     def close(self) -> None:
         self._db.close()
@@ -79,11 +81,13 @@ class Staging:
             self._departments.append(event.department_id)
         data = orjson.dumps([*(getattr(event, name) for name in _FIELDS), sorted(source.assumed)])
         row = self._db.execute(
-            "INSERT INTO event (department, id, last_modified, data, place) VALUES (?, ?, ?, ?, ?)",
-            (number, event.id, event.last_modified, data, place),
+            "INSERT INTO event (department, id, former_id, last_modified, data, place)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            (number, event.id, source.former_id or None, event.last_modified, data, place),
         ).lastrowid
         if content is not None:
             self._db.execute("INSERT INTO source VALUES (?, ?)", (row, orjson.dumps(content)))
+        self._has_former_ids |= bool(source.former_id)
 
     def leave_out(self, kind: LeftOut, file: str, place: str, reason: str, content: Any) -> None:
         self._leave_out(kind, file, place, reason, orjson.dumps(content))
@@ -97,6 +101,7 @@ class Staging:
         """Make the rows findable, once all are added."""
         self._db.execute("CREATE INDEX by_id ON event (id)")
         self._db.execute("CREATE INDEX by_department ON event (department, id)")
+        self._db.execute("CREATE INDEX by_former_id ON event (former_id) WHERE former_id IS NOT NULL")
 
     def settle(self) -> int:
         """Index the rows and keep one of each id; return how many merely repeated another.
@@ -155,10 +160,27 @@ class Staging:
         """Note that an event is stored already; return the rows that would put it elsewhere as well."""
         number = self._numbers.get(department_id, -1)
         self._db.execute("UPDATE event SET stored = 1 WHERE id = ? AND department = ?", (event_id, number))
+        if self._has_former_ids:
+            self._db.execute(
+                "UPDATE event SET former_stored = 1 WHERE former_id = ? AND department = ?",
+                (event_id, number),
+            )
         found = self._db.execute(
             "SELECT row FROM event WHERE id = ? AND department <> ? AND NOT dropped", (event_id, number)
         )
         return [row for (row,) in found]
+
+    def take_former_ids(self) -> None:
+        """Let each event that is stored under its former id alone keep that id, once all stored are noted.
+
+        Rows that had one former id were one event to earlier versions: the first takes it. None does
+        where it is the id of a row of its own, as of one that has the day without a clock.
+        """
+        self._db.execute(
+            """UPDATE event SET id = former_id, stored = 1 WHERE row IN (
+                SELECT min(row) FROM event AS e WHERE former_stored AND NOT stored AND NOT dropped
+                AND NOT EXISTS (SELECT 1 FROM event WHERE id = e.former_id) GROUP BY former_id)"""
+        )
 
     def left_out(self, kind: LeftOut) -> Iterator[RowLeftOut]:
         found = self._db.execute(
@@ -173,18 +195,18 @@ class Staging:
         return count
 
     def _select(self, condition: str, values: Sequence[Any]) -> list[Any]:
-        query = f"SELECT row, department, id, data, place, stored FROM event WHERE {condition}"  # noqa: S608 - ours
+        query = f"SELECT row, department, id, former_id, data, place, stored FROM event WHERE {condition}"  # noqa: S608 - ours
         return self._db.execute(query, values).fetchall()
 
     def _staged(self, found: Sequence[Any]) -> Staged:
-        row, number, event_id, data, place, stored = found
+        row, number, event_id, former_id, data, place, stored = found
         *values, assumed = orjson.loads(data)
         event = Event(
             id=event_id,
             department_id=self._departments[number],
             **dict(zip(_FIELDS, values, strict=True)),
         )
-        return Staged(row, place, SourceEvent(event, frozenset(assumed)), bool(stored))
+        return Staged(row, place, SourceEvent(event, frozenset(assumed), former_id or ""), bool(stored))
 
     # What the index shows
 

@@ -5,6 +5,7 @@ What is written migrates to equal items, so that the export of those is the same
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -21,22 +22,24 @@ CHUNK = 1_000
 
 
 def export_tables(
-    db: DynamoDBDatabase, directory: Path, departments_file: str, events_file: str
+    db: DynamoDBDatabase, directory: Path, departments_file: str, events_file: str, zone: tzinfo
 ) -> list[int]:
     """Write both files, complete or not at all; return the numbers of departments, events and orphans.
 
-    Orphans are events of departments that are gone; they are not written. Raises `SetupError`.
+    Orphans are events of departments that are gone; they are not written. What an older tool stored is
+    written as the migration reads it in `zone`. Raises `SetupError`.
     """
     staging = Staging()
+    reader = RowReader(Remarks(), zone, mend=False)
     departments = sorted(db.list_departments(), key=lambda d: (d.name.casefold(), d.id))
     known, orphans = Departments(), 0
-    rows = [_department_row(department) for department in departments]
+    rows = [_department_row(department, reader) for department in departments]
     for department in departments:
         known.add(department, (department.id,))
     ids = {department.id for department in departments}
     for event in db.all_events():
         if event.department_id in ids:
-            staging.add(SourceEvent(_as_migrated(event, known), frozenset()), "")
+            staging.add(SourceEvent(_as_migrated(event, known, reader), frozenset()), "")
         else:
             orphans += 1
     staging.index()
@@ -54,19 +57,19 @@ def export_tables(
     return [len(rows), count, orphans]
 
 
-def _department_row(department: Department) -> Mapping[str, Any]:
+def _department_row(department: Department, reader: RowReader) -> Mapping[str, Any]:
     """Write a department as the migration would read it; as it is, if it breaks a rule of today."""
     try:
         row = Row("", (), department.public())
-        return RowReader(Remarks(), mend=False).department(row, Departments()).entity.public()
+        return reader.department(row, Departments()).entity.public()
     except RowRefused:
         return department.public()
 
 
-def _as_migrated(event: Event, departments: Departments) -> Event:
+def _as_migrated(event: Event, departments: Departments, reader: RowReader) -> Event:
     try:
         row = Row("", (), event.public())
-        return RowReader(Remarks(), mend=False).event(row, departments).entity
+        return reader.event(row, departments).entity
     except RowRefused:
         return event
 

@@ -92,7 +92,10 @@ class DynamoClient:
         self._engine = local_engine.acquire(settings.embedded_data_dir) if settings.embedded else None
         self.index_lags = self._engine is None
         """Whether an index may show an item later than its table; the embedded engine writes both at once."""
-        self._client = self._connect()
+        try:
+            self._client = self._connect()
+        except BotoCoreError as error:  # half a key, a profile that is nowhere, an unreadable ~/.aws
+            raise CredentialsRejected(str(error)) from error
 
     def _connect(self) -> "DynamoDBClient":
         settings = self._settings

@@ -12,10 +12,12 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
+from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -23,12 +25,8 @@ from typing import Any
 from errors import SetupError
 
 ENGINE_BINARY = Path(__file__).resolve().parent.parent / "node_modules/@dynoxide/linux-x64/dynoxide"
-STORE_FILE, ADDRESS_FILE, OUTPUT_FILE, FAILURE_FILE = (
-    "calendar.db",
-    "engine.json",
-    "engine.log",
-    "engine.failed",
-)
+STORE_FILE, ADDRESS_FILE = "calendar.db", "engine.json"
+OUTPUT_FILE, FAILURE_FILE = "engine.log", "engine.failed"
 START_TIMEOUT_S = 20.0
 START_TRIES = 5
 """Engines that may end before they answer, as when the port is taken; then their keeper gives up."""
@@ -129,6 +127,23 @@ def describe(data_dir: Path) -> str:
     if ENGINE_BINARY.exists():
         return f"내장 저장소, {data_dir}"
     return "moto 임시 저장소 (이 컴퓨터용 내장 엔진이 없어, 끝내면 데이터가 모두 사라집니다!)"
+
+
+def is_used(data_dir: Path) -> bool:
+    """Tell whether the embedded store of `data_dir` holds any item, without starting the engine.
+
+    A store that cannot be looked into, as a damaged one, is used; one that only has its tables is not.
+    """
+    store = data_dir / STORE_FILE
+    if not store.exists():
+        return False
+    try:
+        # Opened to write, though nothing is: SQLite else leaves files behind that may not be the engine's.
+        with closing(sqlite3.connect(f"{store.resolve().as_uri()}?mode=rw", uri=True)) as db:
+            tables = [str(name) for (name,) in db.execute("SELECT table_name FROM _tables")]
+            return any(db.execute(f'SELECT 1 FROM "{name}" LIMIT 1').fetchone() for name in tables)  # noqa: S608
+    except sqlite3.Error:
+        return True
 
 
 class Keeper:

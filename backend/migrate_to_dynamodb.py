@@ -14,7 +14,9 @@ from dataclasses import fields
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import local_engine
 from bulk_load import DELETED_MEANWHILE, BulkLoad, Difference, Kind
+from config import Settings
 from department_load import Candidate, DepartmentLoad
 from department_load import Outcome as DepartmentOutcome
 from domain import Department, Event
@@ -39,12 +41,15 @@ INTERRUPTED = 130
 class Migration:
     """One run."""
 
-    def __init__(self, options: argparse.Namespace, zone: ZoneInfo, report: Report) -> None:
+    def __init__(
+        self, options: argparse.Namespace, settings: Settings, zone: ZoneInfo, report: Report
+    ) -> None:
         self._options = options
         self._report = report
         self._departments_file = LegacyFile(options.departments)
         self._events_file = LegacyFile(options.events)
-        self._db = DynamoDBDatabase()
+        self._settings = settings
+        self._db = DynamoDBDatabase(settings)
         self._staging = Staging(options.events.name)
         self._remarks = Remarks(on_repair=self._say_repair)
         self._zone = zone
@@ -55,6 +60,8 @@ class Migration:
     def run(self) -> int:
         """Return the exit status. Raises `SetupError`, `StoreUnavailable`."""
         say, options = self._report.line, self._options
+        if not (options.dry_run or options.verify_only):
+            self._confirm_store()
         say(RULE)
         say("🚀 JSON → DynamoDB 마이그레이션 시작")
         tables = self._prepare_tables()
@@ -71,6 +78,23 @@ class Migration:
         if not options.dry_run:
             self._verify(departments, load)
         return self._conclude(repeated)
+
+    def _confirm_store(self) -> None:
+        """Before writing to AWS: make sure it is meant where `make run` was used. Raises `SetupError`.
+
+        Only a terminal is asked, since nobody answers a script, and its settings say AWS.
+        """
+        settings, say = self._settings, self._report.line
+        if settings.dynamodb_endpoint_url or not local_engine.is_used(settings.embedded_data_dir):
+            return
+        say(f"⚠ 내장 저장소({settings.embedded_data_dir})에 데이터가 있지만, 설정에 따라 AWS로 옮깁니다.")
+        if self._options.yes or not self._report.on_terminal:
+            return
+        if not self._report.ask(f"AWS({settings.aws_region})로 옮길까요?"):
+            raise SetupError(
+                "아무것도 옮기지 않았습니다.\n"
+                "  → 내장 저장소로 옮기려면 backend/.env에 DYNAMODB_ENDPOINT_URL=embedded를 적으세요."
+            )
 
     def _prepare_tables(self) -> bool:
         """Create missing tables where that is wanted; tell whether there are any."""
@@ -277,8 +301,8 @@ class Migration:
         self._staging.leave_out(LeftOut.REFUSED, file.name, place, reason, content)
 
 
-def _export(directory: Path, zone: ZoneInfo, report: Report) -> int:
-    db = DynamoDBDatabase()
+def _export(directory: Path, settings: Settings, zone: ZoneInfo, report: Report) -> int:
+    db = DynamoDBDatabase(settings)
     db.check_tables()
     departments, events, orphans = export_tables(db, directory, DEPARTMENTS_FILE, EVENTS_FILE, zone)
     report.line(f"✅ 내보내기 완료: 부서 {departments}개, 이벤트 {events}개 → {directory}")
@@ -308,6 +332,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         metavar="ZONE",
         help=f"캘린더의 시간대, IANA 이름 (기본 {TIMEZONE}). Z나 +09:00이 붙은 날짜를 이 시간대로 읽습니다",
     )
+    add("--yes", action="store_true", help="AWS로 옮길지 묻지 않습니다")
     add("-v", "--verbose", action="store_true", help="50행이 넘어도 한 행씩 알립니다")
     return parser.parse_args(arguments)
 
@@ -328,10 +353,11 @@ def _zone(name: str) -> ZoneInfo:
 
 
 def _run(options: argparse.Namespace, report: Report) -> int:
-    zone = _zone(options.timezone)
+    settings, zone = Settings.from_env(), _zone(options.timezone)
+    report.line(f"저장소: {settings.store}")
     if options.export:
-        return _export(options.export, zone, report)
-    return Migration(options, zone, report).run()
+        return _export(options.export, settings, zone, report)
+    return Migration(options, settings, zone, report).run()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -355,7 +381,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    for stream in (sys.stdout, sys.stderr):
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a CP949 terminal has no emoji
     sys.exit(main())

@@ -1,4 +1,4 @@
-"""What operators read of a migration: lines, progress bar, files of rows left out."""
+"""What operators read of a migration: lines, question, progress bar, files of rows left out."""
 
 import sys
 from collections.abc import Iterable, Iterator
@@ -24,11 +24,21 @@ class Report:
         self._verbose = verbose
         self._bar: Any = None
         self._rows_shown = True
+        self.on_terminal = sys.stdin.isatty() and sys.stdout.isatty()
+        """Whether a person sees what is said and can answer."""
 
     def line(self, text: str) -> None:
         if self._bar is not None:
             self._bar.clear()
         print(text, flush=True)  # noqa: T201 - for the operator's terminal
+
+    def ask(self, question: str) -> bool:
+        """Ask on the terminal; anything but a yes is a no."""
+        try:
+            return input(f"{question} [y/N] ").strip().lower() in ("y", "yes", "예", "네")
+        except EOFError:
+            self.line("")
+            return False
 
     def row(self, text: str) -> None:
         """Tell of one row, or only move the bar when there are too many to read."""

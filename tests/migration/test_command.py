@@ -61,6 +61,7 @@ def test_the_lines_are_those_that_operators_know(desk: Desk) -> None:
     desk.store.created()
     lines = [line for line in desk.migrate().lines if not line.startswith("   (")]
     assert lines == [
+        f"저장소: DynamoDB, {desk.store.url}",
         RULE,
         "🚀 JSON → DynamoDB 마이그레이션 시작",
         "📋 부서 데이터 마이그레이션 시작...",

@@ -10,6 +10,7 @@ import io
 import logging
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from dataclasses import fields
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -42,7 +43,12 @@ class Migration:
     """One run."""
 
     def __init__(
-        self, options: argparse.Namespace, settings: Settings, zone: ZoneInfo, report: Report
+        self,
+        options: argparse.Namespace,
+        settings: Settings,
+        zone: ZoneInfo,
+        staging: Staging,
+        report: Report,
     ) -> None:
         self._options = options
         self._report = report
@@ -50,7 +56,7 @@ class Migration:
         self._events_file = LegacyFile(options.events)
         self._settings = settings
         self._db = DynamoDBDatabase(settings)
-        self._staging = Staging(options.events.name)
+        self._staging = staging
         self._remarks = Remarks(on_repair=self._say_repair)
         self._zone = zone
         self._reader = RowReader(self._remarks, zone, mend=options.repair)
@@ -357,7 +363,8 @@ def _run(options: argparse.Namespace, report: Report) -> int:
     report.line(f"저장소: {settings.store}")
     if options.export:
         return _export(options.export, settings, zone, report)
-    return Migration(options, settings, zone, report).run()
+    with closing(Staging(options.events.name)) as staging:
+        return Migration(options, settings, zone, staging, report).run()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

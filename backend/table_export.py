@@ -5,6 +5,7 @@ What is written migrates to equal items, so that the export of those is the same
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
 from datetime import tzinfo
 from pathlib import Path
 from typing import Any
@@ -29,31 +30,29 @@ def export_tables(
     Orphans are events of departments that are gone; they are not written. What an older tool stored is
     written as the migration reads it in `zone`. Raises `SetupError`.
     """
-    staging = Staging()
-    reader = RowReader(Remarks(), zone, mend=False)
-    departments = sorted(db.list_departments(), key=lambda d: (d.name.casefold(), d.id))
-    known, orphans = Departments(), 0
-    rows = [_department_row(department, reader) for department in departments]
-    for department in departments:
-        known.add(department, (department.id,))
-    ids = {department.id for department in departments}
-    for event in db.all_events():
-        if event.department_id in ids:
-            staging.add(SourceEvent(_as_migrated(event, known, reader), frozenset()), "")
-        else:
-            orphans += 1
-    staging.index()
-    count = staging.count()
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        _write(directory / departments_file, rows)
-        _write(directory / events_file, _event_rows(staging))
-    except OSError as error:
-        raise SetupError(
-            f"'{directory}'에 쓸 수 없습니다: {error.strerror}\n  → 폴더의 권한과 남은 공간을 확인하세요."
-        ) from error
-    finally:
-        staging.close()
+    with closing(Staging()) as staging:
+        reader = RowReader(Remarks(), zone, mend=False)
+        departments = sorted(db.list_departments(), key=lambda d: (d.name.casefold(), d.id))
+        known, orphans = Departments(), 0
+        rows = [_department_row(department, reader) for department in departments]
+        for department in departments:
+            known.add(department, (department.id,))
+        ids = {department.id for department in departments}
+        for event in db.all_events():
+            if event.department_id in ids:
+                staging.add(SourceEvent(_as_migrated(event, known, reader), frozenset()), "")
+            else:
+                orphans += 1
+        staging.index()
+        count = staging.count()
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            _write(directory / departments_file, rows)
+            _write(directory / events_file, _event_rows(staging))
+        except OSError as error:
+            raise SetupError(
+                f"'{directory}'에 쓸 수 없습니다: {error.strerror}\n  → 폴더의 권한과 남은 공간을 확인하세요."
+            ) from error
     return [len(rows), count, orphans]
 
 

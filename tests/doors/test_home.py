@@ -153,7 +153,7 @@ def test_development_names_the_store_and_production_only_its_kind(tmp_path):
         tmp_path, "flask", settings | {"FLASK_ENV": "production", "SECRET_KEY": "x" * 32}
     ) as server:
         text = page(server.url).text
-        assert "내장 엔진" in text
+        assert "내장 저장소" in text
         assert str(tmp_path) not in text
 
 

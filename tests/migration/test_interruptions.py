@@ -5,7 +5,7 @@ import json
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ EVENTS = 330
 """Enough that a run scans the table instead of looking up each event."""
 AT = "2024-01-15T10:30:00.000Z"
 Forward = Callable[[dict[str, Any]], Answer]
+Stage = Callable[..., Staging]
 
 
 def write_files(place: Path, events: int = EVENTS) -> None:
@@ -241,20 +242,27 @@ def test_what_a_throttled_table_hands_back_is_sent_again(
 # Others at work meanwhile
 
 
-def staged(department_id: str, *titles: str, ids: dict[str, str] | None = None) -> Staging:
-    staging = Staging("calendar_events.json")
-    for title in titles:
-        event = Event(
-            id=(ids or {}).get(title) or new_id(),
-            department_id=department_id,
-            event_date="2024-01-20",
-            title=title,
-            created_at=AT,
-            last_modified=AT,
-        )
-        staging.add(SourceEvent(event, frozenset()), f"[{title}]")
-    staging.settle()
-    return staging
+@pytest.fixture
+def staged() -> Iterator[Stage]:
+    """Return a function that stages events of a department by their titles."""
+    with contextlib.ExitStack() as open_ones:
+
+        def stage(department_id: str, *titles: str, ids: dict[str, str] | None = None) -> Staging:
+            staging = open_ones.enter_context(contextlib.closing(Staging("calendar_events.json")))
+            for title in titles:
+                event = Event(
+                    id=(ids or {}).get(title) or new_id(),
+                    department_id=department_id,
+                    event_date="2024-01-20",
+                    title=title,
+                    created_at=AT,
+                    last_modified=AT,
+                )
+                staging.add(SourceEvent(event, frozenset()), f"[{title}]")
+            staging.settle()
+            return staging
+
+        yield stage
 
 
 def new_department(store: Store) -> Department:
@@ -268,7 +276,7 @@ def _no_settling(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bulk_load, "INDEX_SETTLE_S", 0.0)
 
 
-def test_tokens_and_editors_of_before_a_load_do_not_hold_after_it(store: Store) -> None:
+def test_tokens_and_editors_of_before_a_load_do_not_hold_after_it(store: Store, staged: Stage) -> None:
     db, department = store.created(), new_department(store)
     log, snapshots = ChangeLog(db), Snapshots(db, 50_000_000)
     service = EventService(db, log, snapshots)
@@ -295,7 +303,7 @@ def test_tokens_and_editors_of_before_a_load_do_not_hold_after_it(store: Store) 
     assert after.revision == now.revision + 1
 
 
-def test_an_edit_that_overtakes_the_load_stays_and_is_reported(store: Store) -> None:
+def test_an_edit_that_overtakes_the_load_stays_and_is_reported(store: Store, staged: Stage) -> None:
     db, department = store.created(), new_department(store)
     service = EventService(db, ChangeLog(db), Snapshots(db, 50_000_000))
     event = service.create_event(department.id, {"title": "표", "event_date": "2024-01-19"}).entity
@@ -362,7 +370,9 @@ def lagging(shown_after: int) -> Hook:
     return hook
 
 
-def test_the_last_epoch_waits_for_the_index(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_last_epoch_waits_for_the_index(
+    store: Store, monkeypatch: pytest.MonkeyPatch, staged: Stage
+) -> None:
     monkeypatch.setattr(bulk_load, "INDEX_POLL_S", 0.02)
     department = new_department(store)
     with Relay(store.url, lagging(shown_after=4)) as relay:
@@ -380,7 +390,7 @@ def test_the_last_epoch_waits_for_the_index(store: Store, monkeypatch: pytest.Mo
 
 
 def test_the_last_epoch_waits_for_the_new_state_of_an_event_that_changed(
-    store: Store, monkeypatch: pytest.MonkeyPatch
+    store: Store, monkeypatch: pytest.MonkeyPatch, staged: Stage
 ) -> None:
     monkeypatch.setattr(bulk_load, "INDEX_POLL_S", 0.02)
     department = new_department(store)
@@ -414,7 +424,7 @@ def test_the_last_epoch_waits_for_the_new_state_of_an_event_that_changed(
 
 
 def test_an_index_that_never_follows_is_reported_and_the_next_run_finishes(
-    store: Store, monkeypatch: pytest.MonkeyPatch
+    store: Store, monkeypatch: pytest.MonkeyPatch, staged: Stage
 ) -> None:
     monkeypatch.setattr(bulk_load, "INDEX_POLL_S", 0.02)
     department = new_department(store)
@@ -433,7 +443,9 @@ def test_an_index_that_never_follows_is_reported_and_the_next_run_finishes(
     assert store.unfinished() == {}
 
 
-def test_an_event_that_a_user_deletes_meanwhile_does_not_hold_up_the_finish(store: Store) -> None:
+def test_an_event_that_a_user_deletes_meanwhile_does_not_hold_up_the_finish(
+    store: Store, staged: Stage
+) -> None:
     db, department = store.created(), new_department(store)
     service = EventService(db, ChangeLog(db), Snapshots(db, 50_000_000))
     load = BulkLoad(db, staged(department.id, "가", "나"), workers=1)

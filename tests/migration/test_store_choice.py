@@ -70,7 +70,7 @@ def test_every_mode_says_first_which_store_it_speaks_to(
         monkeypatch.setenv(name, value)
     for mode in MODES:
         first = on_aws.migrate(*mode).lines[0]
-        assert first == f"저장소: 내장 엔진, {os.environ['EMBEDDED_DATA_DIR']}", mode
+        assert first == f"저장소: 내장 저장소, {os.environ['EMBEDDED_DATA_DIR']}", mode
 
 
 # A used embedded store

@@ -263,7 +263,7 @@ def _socket_origins(allowed: tuple[str, ...]) -> Any:
 
 
 def _tables_commands(calendar: Calendar) -> AppGroup:
-    group = AppGroup("tables", help="Create the tables, repair what a crash left.")
+    group = AppGroup("tables", help="Create the tables, repair what a crash left, renew after a restore.")
 
     @group.command()
     @click.option("--provisioned", is_flag=True, help="Provisioned billing instead of on demand.")
@@ -279,6 +279,13 @@ def _tables_commands(calendar: Calendar) -> AppGroup:
             click.echo(f"저장소: {calendar.db.store}")
             purged, adopted = calendar.departments.repair()
         click.echo(f"✓ 마무리한 부서 삭제: {purged}개, 새로 등록한 부서: {adopted}개")
+
+    @group.command("new-epoch")
+    def renew_epochs() -> None:
+        """After a restore of the tables: have every client fetch everything once."""
+        with _sentences():
+            moved = calendar.db.renew_epochs()
+        click.echo(f"✓ 새 epoch를 준 변경 기록: {moved}개. 클라이언트는 모두 한 번씩 전부 다시 받습니다.")
 
     return group
 

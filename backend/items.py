@@ -418,7 +418,7 @@ class Tables:
         return Part({"Delete": delete}, _identity(table, key), 100)
 
 
-# Bulk load
+# Moves of the epoch: a bulk load, and a restore of the tables
 
 
 def begin_load(table: str, department_id: str, load: str, epoch: str) -> dict[str, Any]:
@@ -439,10 +439,18 @@ def finish_load(table: str, department_id: str, loads: Collection[str], epoch: s
     }
 
 
-def _move_epoch(table: str, department_id: str, update: str) -> dict[str, Any]:
+def renew_epoch(table: str, partition: str, epoch: str) -> dict[str, Any]:
+    """Update parameters that give a partition's history a new epoch."""
+    return _move_epoch(table, partition, "SET epoch = :epoch") | {
+        "ExpressionAttributeNames": {"#head": "head"},
+        "ExpressionAttributeValues": {":epoch": _s(epoch)},
+    }
+
+
+def _move_epoch(table: str, partition: str, update: str) -> dict[str, Any]:
     return {
         "TableName": table,
-        "Key": head_key(department_id),
+        "Key": head_key(partition),
         "UpdateExpression": update,
         "ConditionExpression": "attribute_exists(#head) AND attribute_not_exists(deleted_at)",
     }

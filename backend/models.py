@@ -345,6 +345,22 @@ class DynamoDBDatabase:
         strangers = [department for department in departments if department.id not in known]
         return sum(self._adopt(department) for department in strangers)
 
+    def renew_epochs(self) -> int:
+        """Give every department's history, and that of their list, a new epoch: every token expires.
+
+        Returns how many heads were moved. Passed over are a department that is marked deleted, which answers
+        nobody and has its head removed, and one without a head, which gets its epoch when it is adopted.
+        """
+        partitions = [REGISTRY, *(department.id for department in self.list_departments())]
+        return sum(map(self._renew_epoch, partitions))
+
+    def _renew_epoch(self, partition: str) -> bool:
+        try:
+            self._move_epoch(items.renew_epoch(self._tables.changes, partition, new_epoch()))
+        except DepartmentNotFound:
+            return False
+        return True
+
     def _adopt(self, department: Department) -> bool:
         """Tell whether a department got its head; one that was deleted since it was listed gets nothing."""
         adopted = False

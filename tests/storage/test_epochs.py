@@ -1,0 +1,118 @@
+"""`flask tables new-epoch`: what a restore of the tables asks for, on real stores."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+import items
+from change_log import ChangeLog
+from department_service import DepartmentService
+from domain import REGISTRY
+from errors import StoreUnavailable, SyncTokenExpired
+from event_service import EventService
+from models import DynamoDBDatabase
+from snapshots import Snapshots
+
+
+class Calendar:
+    """The services of one server process."""
+
+    def __init__(self, db: DynamoDBDatabase, purge: bool = True) -> None:
+        log = ChangeLog(db)
+        snapshots = Snapshots(db, 50_000_000)
+        log.on_commit(snapshots.on_commit)
+        self.departments = DepartmentService(db, log, lambda work, *args: work(*args) if purge else None)
+        self.events = EventService(db, log, snapshots)
+
+    def add(self, department_id: str, title: str = "회의"):
+        return self.events.create_event(department_id, {"title": title, "event_date": "2024-01-20"}).entity
+
+
+@pytest.fixture
+def calendar(db) -> Calendar:
+    return Calendar(db)
+
+
+def raw_head(db: DynamoDBDatabase, partition: str):
+    key = items.head_key(partition)
+    return db._client.call("get_item", TableName=db._tables.changes, Key=key, ConsistentRead=True).get("Item")
+
+
+def test_a_new_epoch_ends_every_token_and_changes_nothing_else(calendar, db):
+    one, two = (calendar.departments.create_department(name).entity.id for name in ("하나", "둘"))
+    event = calendar.add(one)
+    tokens = {i: calendar.events.department(i).sync_token for i in (one, two)}
+    before = {i: raw_head(db, i) for i in (one, two, REGISTRY)}
+
+    assert db.renew_epochs() == 3
+
+    for department_id, token in tokens.items():
+        with pytest.raises(SyncTokenExpired):
+            calendar.events.changes_since(department_id, token, 10)
+        fresh = calendar.events.department(department_id).sync_token
+        assert calendar.events.changes_since(department_id, fresh, 10).changes == []
+    assert calendar.events.department(one).ordered == [event]
+    after = {i: raw_head(db, i) for i in before}
+    assert {i: head | {"epoch": None} for i, head in after.items()} == {
+        i: head | {"epoch": None} for i, head in before.items()
+    }
+    assert not {head["epoch"]["S"] for head in after.values()} & {h["epoch"]["S"] for h in before.values()}
+
+
+def test_a_server_that_runs_goes_on_writing_without_a_hole(calendar, db):
+    department_id = calendar.departments.create_department("하나").entity.id
+    calendar.add(department_id)
+    db.renew_epochs()
+    assert calendar.add(department_id).revision == 2
+    calendar.departments.update_department(department_id, {"name": "둘"})
+    assert calendar.departments.create_department("셋").entity.name == "셋"
+    assert db.read_head(REGISTRY).revision == 3
+
+
+def test_no_write_is_lost_that_runs_beside_it(calendar, db):
+    department_id = calendar.departments.create_department("하나").entity.id
+    with ThreadPoolExecutor() as pool:
+        writes = [pool.submit(calendar.add, department_id, f"회의 {n}") for n in range(40)]
+        assert [db.renew_epochs() for _ in range(5)] == [2] * 5
+        revisions = sorted(write.result(30).revision for write in writes)
+    assert revisions == list(range(1, 41))
+    assert len(calendar.events.department(department_id).ordered) == 40
+
+
+def test_an_empty_store_has_nothing_to_renew(db):
+    assert db.renew_epochs() == 0
+    assert raw_head(db, REGISTRY) is None
+
+
+def test_departments_without_a_head_or_marked_deleted_are_passed_over(db, monkeypatch):
+    deleted = Calendar(db, purge=False).departments.create_department("지운 부서").entity
+    Calendar(db, purge=False).departments.delete_department(deleted.id)
+    head = raw_head(db, deleted.id)
+    foreign = {"id": {"S": "00000000-0000-0000-0000-000000000001"}, "name": {"S": "옛 부서"}}
+    db._client.call("put_item", TableName=db._tables.departments, Item=foreign)
+    found = db.list_departments()
+    monkeypatch.setattr(db, "list_departments", lambda: [*found, deleted])  # as it was listed a moment before
+
+    assert db.renew_epochs() == 1  # the list of departments
+
+    assert raw_head(db, deleted.id) == head
+    assert raw_head(db, foreign["id"]["S"]) is None
+
+
+def test_a_run_that_was_cut_off_is_completed_by_another(calendar, db, monkeypatch):
+    partitions = [calendar.departments.create_department(name).entity.id for name in "가나다"] + [REGISTRY]
+    before = {partition: db.read_head(partition).epoch for partition in partitions}
+    insist, moves = db._client.insist, []
+
+    def cut_off(operation, **parameters):
+        moves.append(parameters["Key"])
+        if len(moves) == 3:
+            raise StoreUnavailable()
+        return insist(operation, **parameters)
+
+    monkeypatch.setattr(db._client, "insist", cut_off)
+    with pytest.raises(StoreUnavailable):
+        db.renew_epochs()
+    monkeypatch.undo()
+    assert db.renew_epochs() == 4
+    assert all(db.read_head(partition).epoch != epoch for partition, epoch in before.items())

@@ -1,21 +1,39 @@
 """The guides are typed in as printed: every block that needs neither AWS nor a machine to change, in order,
-in one shell, against moto. Only ports and addresses are replaced, to meet nothing else on the machine."""
+in one shell, against moto. Only ports and addresses are replaced, to meet nothing else on the machine.
+
+On an account that is in use they leave everything as it was, as a script and as a person types them.
+"""
 
 import json
-import os
 import re
 import shutil
-import signal
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 
 import items
+from config import Settings
+from documents import (
+    INTERACTIVE,
+    SAME_DATE,
+    STRICT,
+    Content,
+    added,
+    everything,
+    fill,
+    harmed,
+    names_in,
+    type_in,
+)
 from infrastructure.costs import LARGE, MIDDLE, SMALL
+from infrastructure.test_template import Recorder
 from infrastructure.tools import INFRASTRUCTURE, ROOT, free_port, load_template
+from models import DynamoDBDatabase
 
 GUIDE, GUIDE_KO = ROOT / "DYNAMODB_SETUP.md", ROOT / "DYNAMODB_SETUP.ko.md"
 BLOCK = re.compile(
@@ -27,19 +45,36 @@ WAIT_FOR_SERVER = (
 )
 
 
+OLD_FILES = {
+    "departments.json": [{"id": 1, "name": "옮긴 부서"}],
+    "calendar_events.json": [
+        {"id": n, "department_id": 1, "event_date": f"2024-03-{n:02}", "title": f"옮긴 일정 {n}"}
+        for n in range(1, 6)
+    ],
+}
+"""What the guide has its reader put into `backend/`."""
+
+
 @dataclass
 class Block:
     how: str
     text: str
+    section: str
+    """The number of the chapter it stands in."""
 
 
 def blocks(path: Path) -> list[Block]:
-    found = [m for m in BLOCK.finditer(path.read_text()) if m["language"] in ("bash", "sh", "console", "")]
+    page = path.read_text()
+    found = [m for m in BLOCK.finditer(page) if m["language"] in ("bash", "sh", "console", "")]
     for match in found:
         assert match["how"], f"{path.name}: does this block run? {match['text']}"
         assert WAYS.fullmatch(match["how"]), f"{path.name}: {match['how']}"
         assert match["language"] == "bash"
-    return [Block(m["how"], m["text"]) for m in found]
+
+    def section(match: re.Match[str]) -> str:
+        return (re.findall(r"^## (\d+)\.", page[: match.start()], re.MULTILINE) or [""])[-1]
+
+    return [Block(m["how"], m["text"], section(m)) for m in found]
 
 
 @pytest.fixture
@@ -55,19 +90,21 @@ def checkout(tmp_path: Path) -> Path:
             shutil.copy2(ROOT / name, copy / name)
     for name in (".venv", ".venv-infra", "node_modules"):
         (copy / name).symlink_to(ROOT / name)
+    for name, rows in OLD_FILES.items():
+        (copy / "backend" / name).write_text(json.dumps(rows))
     return copy
 
 
-def script(found: list[Block], warm_aws: str) -> str:
-    """Put the blocks into one script that stops at the first failure and says where it is."""
-    lines = ["set -euo pipefail", "trap 'jobs -p | xargs -r kill' EXIT"]
+def script(found: Sequence[Block], warm_aws: str, in_use: bool = False) -> str:
+    """Put the blocks into one text to type; on an account in use, none starts with an empty one."""
+    lines = ["trap 'jobs -p | xargs -r kill' EXIT"]
     ports: dict[str, int] = {}
     for number, block in enumerate(found):
         if block.how.startswith("not run"):
             continue
         lines.append(f"echo '--- block {number}: {block.how}'")
         text = block.text
-        if block.how == "run: fresh account":
+        if block.how == "run: fresh account" and not in_use:
             lines.append('curl -fsS -X POST "$AWS_ENDPOINT_URL/moto-api/reset"')
         if block.how.startswith("run: server"):
             port = block.how.split()[-1]
@@ -79,11 +116,12 @@ def script(found: list[Block], warm_aws: str) -> str:
         if block.how.startswith("run: server"):
             lines += [f"(\n{text}\n) &", f"URL=http://127.0.0.1:{free}/readyz", WAIT_FOR_SERVER]
         else:
-            lines += [text, f'export PATH="{warm_aws}:$PATH"']
+            lines += [text, "test $? = 0", f'export PATH="{warm_aws}:$PATH"']  # set -e spares chains by &&
     return "\n".join(lines) + "\n"
 
 
-def type_in(path: Path, checkout: Path, aws_url: str, warm_aws: str) -> str:
+def run(text: str, checkout: Path, aws_url: str, shell: Sequence[str] = STRICT) -> str:
+    """Type a text in; as a script it stops at the first failure, and that is the test's."""
     env = {
         "PATH": "/usr/bin:/bin",
         "HOME": str(checkout.parent),
@@ -94,38 +132,145 @@ def type_in(path: Path, checkout: Path, aws_url: str, warm_aws: str) -> str:
         "POLL_SECONDS": "0",
         "PYTHONDONTWRITEBYTECODE": "1",
     }
-    command = ["bash", "-c", script(blocks(path), warm_aws)]
-    with subprocess.Popen(
-        command,
-        cwd=checkout,
-        env=env,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    ) as running:
-        try:
-            output, _ = running.communicate(timeout=100)
-        finally:
-            if running.poll() is None:
-                os.killpg(running.pid, signal.SIGKILL)
-    assert running.returncode == 0, output
+    strictly = "" if shell is INTERACTIVE else "set -euo pipefail\n"
+    status, output = type_in(strictly + text, shell, checkout, env)
+    assert shell is INTERACTIVE or status == 0, output
     return output
 
 
-def test_the_setup_guide_works_as_printed(checkout: Path, aws_url: str, warm_aws: str) -> None:
-    output = type_in(GUIDE, checkout, aws_url, warm_aws)
+def migrated(db: DynamoDBDatabase) -> list[str]:
+    """Return the titles of the events that the guide had its reader migrate."""
+    [department] = [d for d in db.list_departments() if d.name == "옮긴 부서"]
+    return sorted(event.title for event in db.all_events() if event.department_id == department.id)
+
+
+@pytest.fixture
+def tables(aws_url: str, monkeypatch: pytest.MonkeyPatch) -> DynamoDBDatabase:
+    """The tables of the account, past the guide."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    return DynamoDBDatabase(Settings(dynamodb_endpoint_url=aws_url))
+
+
+def test_the_setup_guide_works_as_printed(
+    checkout: Path, aws_url: str, warm_aws: str, tables: DynamoDBDatabase
+) -> None:
+    output = run(script(blocks(GUIDE), warm_aws), checkout, aws_url)
     assert output.count("✓ departments 테이블이 생성되었습니다.") == 1
     assert output.count("✓ 스택 department-calendar 배포가 끝났습니다") == 2
     assert '"status":"ready"' in output
     assert '"time":"오후 7:00"' in output
     assert "이벤트가 삭제되었습니다." in output
     assert "backend/app.py" in output, "the bundle's contents"
-    assert "changes-restored" in output
+    assert "changes-restored-" in output
+    assert "✓ 새 epoch를 준 변경 기록: 2개." in output
+    assert [d.name for d in tables.list_departments()] == ["옮긴 부서"]
+    assert migrated(tables) == [f"옮긴 일정 {n}" for n in range(1, 6)]
+
+
+@pytest.fixture
+def in_use(tables: DynamoDBDatabase, checkout: Path) -> DynamoDBDatabase:
+    """An account and a checkout in which every name of the guide is taken."""
+    tables.create_tables(report=lambda _: None)
+    fill(tables, sorted({"가장 앞선 부서", "개발팀", *names_in(GUIDE.read_text())}))
+    restored = Settings(
+        departments_table="departments-restored",
+        events_table="events-restored",
+        changes_table="changes-restored",
+        dynamodb_endpoint_url=tables._client._settings.dynamodb_endpoint_url,
+    )
+    DynamoDBDatabase(restored).create_tables(report=lambda _: None)
+    fill(DynamoDBDatabase(restored), ["되살린 부서"])
+    iam = boto3.client("iam", endpoint_url=restored.dynamodb_endpoint_url, region_name="ap-northeast-2")
+    iam.create_user(UserName="department-calendar")
+    iam.create_role(RoleName="department-calendar-server", AssumeRolePolicyDocument="{}")
+    (checkout.parent / ".aws").mkdir()
+    (checkout.parent / ".aws" / "config").write_text(PROFILE)
+    (checkout / "backend" / ".env").write_text(SETTINGS)
+    return tables
+
+
+PROFILE = "[default]\nregion = eu-west-1\n"
+SETTINGS = "SECRET_KEY=somebody-elses\nCORS_ORIGINS=https://calendar.example.com\n"
+
+
+def outside_the_stack(section: str) -> list[Block]:
+    """Return the blocks of a chapter, without those that change the stack: moto's takes over what exists."""
+    return [b for b in blocks(GUIDE) if b.section == section and not _STACK.search(b.text)]
+
+
+_STACK = re.compile(r"deploy-dynamodb\.sh|--deletion-protection-enabled|eb-bundle")
+
+
+def require_unharmed(before: Content, db: DynamoDBDatabase, checkout: Path) -> None:
+    """Fail for anything of the account and the checkout that is other than it was, and for what was left."""
+    after = everything(db)
+    assert harmed(before, after) == []
+    names = {table for table, _ in before}
+    new = {item["name"]["S"] for (table, _), item in added(before, after).items() if table == "departments"}
+    assert new <= {"옮긴 부서"}
+    known = {d.id for d in db.list_departments()}
+    for (table, key), item in added(before, after).items():
+        if table == "events" and table in names:
+            assert item["department_id"]["S"] in known, key
+    assert (checkout.parent / ".aws" / "config").read_text() == PROFILE
+    assert SETTINGS in [path.read_text() for path in (checkout / "backend").glob(".env*")]
+
+
+def continuous_backups(db: DynamoDBDatabase) -> list[str]:
+    """Return which of somebody's tables have them, which costs money."""
+    tables = [definition["TableName"] for definition in db._tables.definitions()]
+    found = [db._client.call("describe_continuous_backups", TableName=table) for table in tables]
+    return [
+        backups["ContinuousBackupsDescription"]["PointInTimeRecoveryDescription"]["PointInTimeRecoveryStatus"]
+        for backups in found
+    ]
+
+
+@pytest.mark.parametrize("shell", [STRICT, INTERACTIVE], ids=["as a script", "typed"])
+def test_the_setup_guide_changes_nothing_of_an_account_in_use(
+    checkout: Path, aws_url: str, warm_aws: str, in_use: DynamoDBDatabase, shell: list[str]
+) -> None:
+    before, backups = everything(in_use), continuous_backups(in_use)
+    sections = ["2", "3", "4", "5", "6", "7", "8", "13"]
+    if shell is STRICT:
+        sections.remove("3")  # stops at the first name that is taken
+    found = [block for section in sections for block in outside_the_stack(section)]
+    if shell is STRICT:
+        found = [block for block in found if "create-table" not in block.text]
+    output = run(script(found, warm_aws, in_use=True), checkout, aws_url, shell)
+    assert '"time":"오후 7:00"' in output, output
+    assert migrated(in_use) == [f"옮긴 일정 {n}" for n in range(1, 6)]
+    require_unharmed(before, in_use, checkout)
+    assert continuous_backups(in_use) == backups
+    iam = boto3.client("iam", endpoint_url=aws_url, region_name="ap-northeast-2")
+    assert iam.list_attached_role_policies(RoleName="department-calendar-server")["AttachedPolicies"] == []
+    assert iam.list_attached_user_policies(UserName="department-calendar")["AttachedPolicies"] == []
+    assert iam.list_access_keys(UserName="department-calendar")["AccessKeyMetadata"] == []
+
+
+@pytest.mark.parametrize("trouble", ["the name is taken", "the server comes up later"])
+def test_a_trial_whose_first_line_failed_touches_nothing(
+    checkout: Path, aws_url: str, warm_aws: str, in_use: DynamoDBDatabase, trouble: str
+) -> None:
+    before = everything(in_use)
+    found = [*outside_the_stack("7")[:1], *outside_the_stack("8")]
+    text = script(found, warm_aws, in_use=True)
+    if trouble == "the name is taken":
+        text = SAME_DATE + text
+    else:
+        creation = '-X POST "$API/api/departments"'
+        assert creation in text
+        text = text.replace(creation, f"-X POST http://127.0.0.1:{free_port()}/api/departments")
+    output = run(text, checkout, aws_url, INTERACTIVE)
+    assert '"status":"ready"' in output
+    assert '"time":"오후 7:00"' not in output
+    require_unharmed(before, in_use, checkout)
+    assert added(before, everything(in_use)) == {}
 
 
 def test_the_infrastructure_readme_works_as_printed(checkout: Path, aws_url: str, warm_aws: str) -> None:
-    output = type_in(INFRASTRUCTURE / "README.md", checkout, aws_url, warm_aws)
+    output = run(script(blocks(INFRASTRUCTURE / "README.md"), warm_aws), checkout, aws_url)
     assert "✓ 스택 sessions-results 배포가 끝났습니다" in output
 
 
@@ -222,6 +367,18 @@ def test_the_other_policies_are_about_the_tables_alone(name: str) -> None:
                     r"arn:aws:dynamodb:ap-northeast-2:\*:table/(departments|events|changes)(\*|/(index|stream)/\*)?",
                     resource,
                 )
+
+
+@pytest.mark.parametrize("name", ["setup-policy.json", "backup-policy.json", "server-policy.json"])
+def test_a_new_epoch_needs_no_more_than_a_policy_allows(name: str, in_use: DynamoDBDatabase) -> None:
+    recorder = Recorder(in_use._client)
+    in_use._client.call = recorder.call  # type: ignore[method-assign]
+    assert in_use.renew_epochs() > 1
+    assert recorder.needed
+    for table, actions in recorder.needed.items():
+        arn = f"arn:aws:dynamodb:ap-northeast-2:*:table/{table}"
+        about = [s for s in policy(name) if {arn, f"{arn}*"} & set(as_list(s["Resource"]))]
+        assert actions <= {action for statement in about for action in as_list(statement["Action"])}
 
 
 def test_the_setup_policy_reaches_the_indexes() -> None:

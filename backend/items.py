@@ -327,7 +327,7 @@ class Tables:
             purge = change_key(PURGES, department.revision)
             return [
                 self._delete(self.departments, key, condition, values),
-                *self._release_name(write, before),
+                self._release_name(write, before),
                 self._mark_deleted(department.id, write.at),
                 self._put(
                     self.changes,
@@ -339,7 +339,7 @@ class Tables:
         put = self._put(self.departments, key, item, condition, values)
         if fold_text(before.name) == fold_text(department.name):
             return [put]
-        return [put, self.claim_name(department), *self._release_name(write, before)]
+        return [put, self.claim_name(department), self._release_name(write, before)]
 
     def claim_name(self, department: Department) -> Part:
         """Put the row that keeps a department's name unique."""
@@ -359,18 +359,40 @@ class Tables:
             }
         }
 
+    def require_unchanged(self, department: Department) -> TransactItem:
+        """Let a transaction fail when a department is not as it was read."""
+        condition, values = _unchanged(department.revision)
+        return {
+            "ConditionCheck": {
+                "TableName": self.departments,
+                "Key": department_key(department.id),
+                "ConditionExpression": condition,
+                "ExpressionAttributeValues": values,
+            }
+        }
+
     def new_head(self, department_id: str, epoch: str) -> Part:
         """Put the head of a department that has none."""
         key = head_key(department_id)
         item = {**key, "head": _n(0), "epoch": _s(epoch)}
         return self._put(self.changes, key, item, "attribute_not_exists(revision)")
 
-    def _release_name(self, write: Write, department: Department) -> list[Part]:
-        if not write.releases_name:
-            return []
+    def _release_name(self, write: Write, department: Department) -> Part:
+        """Remove the row of a name; of one that was not its department's, see that it still is not: an
+        adoption may have claimed it since.
+        """
         key = head_key(name_partition(department.name))
-        values = {":id": _s(department.id)}
-        return [self._delete(self.changes, key, "#owner = :id", values, {"#owner": "owner"})]
+        values, names = {":id": _s(department.id)}, {"#owner": "owner"}
+        if write.releases_name:
+            return self._delete(self.changes, key, "#owner = :id", values, names)
+        check = {
+            "TableName": self.changes,
+            "Key": key,
+            "ConditionExpression": "attribute_not_exists(#owner) OR #owner <> :id",
+            "ExpressionAttributeNames": names,
+            "ExpressionAttributeValues": values,
+        }
+        return Part({"ConditionCheck": check}, _identity(self.changes, key), 100)
 
     def _mark_deleted(self, department_id: str, at: str) -> Part:
         key = head_key(department_id)

@@ -362,15 +362,19 @@ class DynamoDBDatabase:
         return True
 
     def _adopt(self, department: Department) -> bool:
-        """Tell whether a department got its head; one that was deleted since it was listed gets nothing."""
+        """Tell whether a department got its head; one that was deleted since it was listed gets nothing, one
+        that was renamed no row for its old name.
+        """
         adopted = False
         head = self._tables.new_head(department.id, new_epoch())
-        for part in (head, self._tables.claim_name(department)):
-            transaction = [self._tables.require_department(department.id), part.request]
+        for condition, part in (
+            (self._tables.require_department(department.id), head),
+            (self._tables.require_unchanged(department), self._tables.claim_name(department)),
+        ):
             try:
-                self._client.call("transact_write_items", TransactItems=transaction)
+                self._client.call("transact_write_items", TransactItems=[condition, part.request])
             except TransactionRefused:
-                log.info("%s: 이미 있거나 부서가 삭제되어 쓰지 않았습니다.", part.key)
+                log.info("%s: 이미 있거나 부서가 그 사이 바뀌어 쓰지 않았습니다.", part.key)
             else:
                 adopted = adopted or part is head
         return adopted

@@ -248,6 +248,8 @@ def use_everything(db: DynamoDBDatabase) -> None:
     departments.create_department("운영팀")
     stranger = {"id": {"S": new_id()}, "name": {"S": "옛 부서"}}  # as another tool writes it
     db._client.call("put_item", TableName="departments", Item=stranger)
+    departments.delete_department(stranger["id"]["S"])
+    db._client.call("put_item", TableName="departments", Item=stranger)
     assert departments.repair() == (0, 1)
 
 

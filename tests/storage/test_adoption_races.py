@@ -1,0 +1,88 @@
+"""Adoption beside a deletion or a rename, interleaved at every request of either."""
+
+from collections.abc import Callable
+from itertools import count
+
+import pytest
+
+import items
+from change_log import ChangeLog
+from department_service import DepartmentService
+from domain import REGISTRY, Department, new_id
+from dynamo_client import DynamoClient
+from models import DynamoDBDatabase
+
+
+@pytest.fixture
+def other(settings, db) -> DynamoDBDatabase:
+    """The same tables, through a client of their own."""
+    return DynamoDBDatabase(settings, DynamoClient(settings))
+
+
+def service(db: DynamoDBDatabase) -> DepartmentService:
+    return DepartmentService(db, ChangeLog(db), lambda work, *arguments: work(*arguments))
+
+
+def stranger(db: DynamoDBDatabase) -> Department:
+    """Write a department as another tool does: neither head nor name's row."""
+    department = Department(id=new_id(), name=f"옛 부서 {new_id()}")
+    item = {"id": {"S": department.id}, "name": {"S": department.name}}
+    db._client.call("put_item", TableName=db._tables.departments, Item=item)
+    return department
+
+
+def before_request(db: DynamoDBDatabase, number: int, intruder: Callable[[], object]) -> list[str]:
+    """Let somebody else act right before a client's request of that number; return the list of requests."""
+    call, requests = DynamoClient.call, []
+
+    def interposed(operation, **parameters):
+        requests.append(operation)
+        if len(requests) == number:
+            intruder()
+        return call(db._client, operation, **parameters)
+
+    db._client.call = interposed
+    return requests
+
+
+def require_nothing_left_over(db: DynamoDBDatabase) -> None:
+    """Fail for a head without its department, and for a name's row that its owner does not bear."""
+    departments = {department.id: department for department in db.list_departments()}
+    heads = {items.head_key(i)["department_id"]["S"] for i in [*departments, REGISTRY]}
+    names = {items.name_partition(d.name): d.id for d in departments.values()}
+    for item in db._client.items("scan", TableName=db._tables.changes, ConsistentRead=True):
+        if items.revision_of(item) == 0:
+            partition, owner = items.partition_of(item), items.name_owner(item)
+            assert names.get(partition) == owner if owner else partition in heads, item
+
+
+ACTS = {
+    "deletion": DepartmentService.delete_department,
+    "rename": lambda service, department_id: service.update_department(
+        department_id, {"name": f"새 이름 {new_id()}"}
+    ),
+}
+
+
+@pytest.mark.parametrize("act", ACTS)
+def test_a_department_that_goes_or_is_renamed_while_it_is_adopted_leaves_nothing_behind(db, other, act):
+    for step in count(1):
+        department = stranger(other)
+        requests = before_request(db, step, lambda i=department.id: ACTS[act](service(other), i))
+        db.adopt_departments()
+        require_nothing_left_over(other)
+        if step > len(requests):
+            break
+    assert step > 4  # the list, the heads, the head, the name
+
+
+@pytest.mark.parametrize("act", ACTS)
+def test_an_adoption_while_a_department_goes_or_is_renamed_leaves_nothing_behind(db, other, act):
+    for step in count(1):
+        department = stranger(other)
+        requests = before_request(db, step, other.adopt_departments)
+        ACTS[act](service(db), department.id)
+        require_nothing_left_over(other)
+        if step > len(requests):
+            break
+    assert step > 4  # the department, its name's row, the head of the list, the commit

@@ -35,6 +35,8 @@ from infrastructure.test_template import Recorder
 from infrastructure.tools import INFRASTRUCTURE, ROOT, free_port, load_template
 from models import DynamoDBDatabase
 
+pytestmark = pytest.mark.timeout(240)
+
 GUIDE, GUIDE_KO = ROOT / "DYNAMODB_SETUP.md", ROOT / "DYNAMODB_SETUP.ko.md"
 BLOCK = re.compile(
     r"(?:^<!-- (?P<how>.+?) -->\n)?^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
@@ -133,7 +135,7 @@ def run(text: str, checkout: Path, aws_url: str, shell: Sequence[str] = STRICT) 
         "PYTHONDONTWRITEBYTECODE": "1",
     }
     strictly = "" if shell is INTERACTIVE else "set -euo pipefail\n"
-    status, output = type_in(strictly + text, shell, checkout, env)
+    status, output = type_in(strictly + text, shell, checkout, env, timeout=200)
     assert shell is INTERACTIVE or status == 0, output
     return output
 
@@ -206,13 +208,11 @@ def require_unharmed(before: Content, db: DynamoDBDatabase, checkout: Path) -> N
     """Fail for anything of the account and the checkout that is other than it was, and for what was left."""
     after = everything(db)
     assert harmed(before, after) == []
-    names = {table for table, _ in before}
-    new = {item["name"]["S"] for (table, _), item in added(before, after).items() if table == "departments"}
-    assert new <= {"옮긴 부서"}
-    known = {d.id for d in db.list_departments()}
-    for (table, key), item in added(before, after).items():
-        if table == "events" and table in names:
-            assert item["department_id"]["S"] in known, key
+    new = added(before, after)
+    made = {item["id"]["S"]: item["name"]["S"] for (table, _), item in new.items() if table == "departments"}
+    assert set(made.values()) <= {"옮긴 부서"}
+    events = [item for (table, _), item in new.items() if table == "events"]
+    assert {event["department_id"]["S"] for event in events} <= set(made)
     assert (checkout.parent / ".aws" / "config").read_text() == PROFILE
     assert SETTINGS in [path.read_text() for path in (checkout / "backend").glob(".env*")]
 

@@ -56,6 +56,11 @@ OLD_FILES = {
 }
 """What the guide has its reader put into `backend/`."""
 
+FREE_PORT = (
+    """python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'"""
+)
+"""Asked right before a server starts: a port that is free now is somebody else's a minute later."""
+
 
 @dataclass
 class Block:
@@ -100,7 +105,7 @@ def checkout(tmp_path: Path) -> Path:
 def script(found: Sequence[Block], warm_aws: str, in_use: bool = False) -> str:
     """Put the blocks into one text to type; on an account in use, none starts with an empty one."""
     lines = ["trap 'jobs -p | xargs -r kill' EXIT"]
-    ports: dict[str, int] = {}
+    ports: list[str] = []
     for number, block in enumerate(found):
         if block.how.startswith("not run"):
             continue
@@ -110,13 +115,14 @@ def script(found: Sequence[Block], warm_aws: str, in_use: bool = False) -> str:
             lines.append('curl -fsS -X POST "$AWS_ENDPOINT_URL/moto-api/reset"')
         if block.how.startswith("run: server"):
             port = block.how.split()[-1]
-            ports[port] = free_port()
+            ports.append(port)
             assert port in text
-        for port, free in ports.items():
-            text = re.sub(rf"(?<=[:=]){port}\b", str(free), text)
+            lines.append(f"PORT_{port}=$({FREE_PORT})")
+        for taken in ports:
+            text = re.sub(rf"(?<=[:=]){taken}\b", f"$PORT_{taken}", text)
         text = re.sub(r"0\.0\.0\.0|localhost", "127.0.0.1", text)
         if block.how.startswith("run: server"):
-            lines += [f"(\n{text}\n) &", f"URL=http://127.0.0.1:{free}/readyz", WAIT_FOR_SERVER]
+            lines += [f"(\n{text}\n) &", f"URL=http://127.0.0.1:$PORT_{port}/readyz", WAIT_FOR_SERVER]
         else:
             lines += [text, "test $? = 0", f'export PATH="{warm_aws}:$PATH"']  # set -e spares chains by &&
     return "\n".join(lines) + "\n"

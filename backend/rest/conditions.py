@@ -7,26 +7,36 @@ from flask import Response, request
 from errors import ValidationFailed
 from schemas import KEY_MAX
 
-_ETAGS = re.compile(r'(?:W/)?"[^"]*"(?:[\s,]*,[\s,]*(?:W/)?"[^"]*")*')
+IF_MATCH_MAX = 4_096
+_ETAG = r'(?:W/)?"[!\x23-\x7e\x80-\xff]*+"'
+_ETAGS = re.compile(rf"[ \t,]*+{_ETAG}(?:[ \t]*+,[ \t,]*+{_ETAG})*+[ \t,]*+")
+"""The list of RFC 9110, 8.8.3 and 5.6.1; possessive, for a time that only grows with the length."""
+KEY_PATTERN = r"^[!-~\u00c0-\u00ff][ -~\u0080-\u00ff]*$"
+"""ASCII or UTF-8, whose bytes come as characters of latin-1."""
+_KEY = re.compile(KEY_PATTERN)
 _STRONG_REVISION = re.compile(r'(?<!W/)"([0-9]{1,15})"', re.ASCII)
 
 
 def expected_revisions() -> frozenset[str] | None:
     """Return the revisions that `If-Match` names, as text; None when any will do.
 
-    What cannot be the ETag of an event, a weak one included, matches none.
+    What cannot be the ETag of an event, a weak one included, matches none. Raises `ValidationFailed` for a
+    header that is no list of ETags.
     """
     header = request.headers.get("If-Match")
     if header is None or header.strip() == "*":
         return None
-    return frozenset(_STRONG_REVISION.findall(header) if _ETAGS.fullmatch(header.strip()) else ())
+    if len(header) > IF_MATCH_MAX or not _ETAGS.fullmatch(header):
+        message = '이벤트의 ETag를 따옴표까지 그대로 보내야 합니다. 예: If-Match: "3"'
+        raise ValidationFailed([{"field": "If-Match", "rule": "invalid_etag", "message": message}])
+    return frozenset(_STRONG_REVISION.findall(header))
 
 
 def idempotency_key() -> str | None:
-    """Return `Idempotency-Key`. Raises `ValidationFailed` when it is empty or too long."""
+    """Return `Idempotency-Key`. Raises `ValidationFailed` when it is empty, too long or no line of text."""
     key = request.headers.get("Idempotency-Key")
-    if key is not None and not 1 <= len(key.strip()) <= KEY_MAX:
-        message = f"1자 이상 {KEY_MAX}자 이하여야 합니다."
+    if key is not None and (len(key) > KEY_MAX or not _KEY.fullmatch(key)):
+        message = f"제어 문자 없이 1자 이상 {KEY_MAX}자 이하여야 합니다."
         raise ValidationFailed([{"field": "Idempotency-Key", "rule": "string_length", "message": message}])
     return key
 

@@ -239,7 +239,7 @@ def test_a_stale_edit_is_refused_with_the_event_as_it_is(api):
     path = f"/api/events/{event['id']}"
     updated = api("PUT", path, {"title": "먼저"}, headers={"If-Match": '"1"'})["event"]
     for method, body in (("PUT", {"title": "늦음"}), ("DELETE", None)):
-        for stale in ('"1"', '"9"', "rubbish", 'W/"2"', '"1", W/"2"', "2", 'w/"2"', '"x"2"', '"2";x'):
+        for stale in ('"1"', '"9"', 'W/"2"', '"1", W/"2"', '"", "x", "1,2"', ',"1" ,, "\xe9",'):
             refusal = api(method, path, body, status=412, headers={"If-Match": stale})
             assert refusal["error"] == "event_changed"
             assert refusal["details"] == {"event": updated}
@@ -247,6 +247,23 @@ def test_a_stale_edit_is_refused_with_the_event_as_it_is(api):
     assert api("PUT", path, {"title": "y"}, headers={"If-Match": '"1",, "3"'})["event"]["revision"] == 4
     api("DELETE", path, headers={"If-Match": '"4"'})
     api("DELETE", path, status=404, headers={"If-Match": '"3"'})
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["1", "rubbish", '"1', "", ",", '"1" "2"', 'w/"1"', '"x"1"', '"1";x', '*, "1"', '"1", *', "'1'", '"1\t"',
+     '"1",' * 2_000, "," * 8_000],
+)  # fmt: skip
+def test_an_if_match_header_that_cannot_be_read_is_refused_with_the_reason(api, header):
+    event = api.event(api.department()["id"])
+    path = f"/api/events/{event['id']}"
+    for method, body in (("PUT", {"title": "새"}), ("DELETE", None)):
+        refusal = api(method, path, body, status=400, headers={"If-Match": header})
+        assert refusal["error"] == "validation_failed"
+        (detail,) = refusal["details"]
+        assert (detail["field"], detail["rule"]) == ("If-Match", "invalid_etag")
+        assert "따옴표" in detail["message"]
+    assert api.events(event["department_id"]) == [event]
 
 
 def test_a_list_comes_in_pages_that_hold_while_others_write(api):
@@ -403,7 +420,7 @@ def test_an_event_brought_back_while_its_id_is_chosen_elsewhere_is_one_event(ser
             assert [event["id"] in str(api.events(department)) for department in (one, two)].count(True) == 1
 
 
-@pytest.mark.parametrize("key", ["", "x" * 256])
+@pytest.mark.parametrize("key", ["", "x" * 256, "a\tb"])
 def test_a_key_that_is_none_is_refused(api, key):
     headers = {"Idempotency-Key": key}
     refusal = api("POST", "/api/departments", {"name": "x"}, status=400, headers=headers)

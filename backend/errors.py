@@ -34,7 +34,7 @@ def failure_envelope(code: str, message: str, details: Any = None) -> dict[str, 
     return {"success": False, "error": code, "message": message, "details": details}
 
 
-_HTTP = {
+HTTP_FAILURES = {
     400: ("bad_request", "요청을 읽을 수 없습니다. HTTP/1.1이어야 하고, 본문은 UTF-8 JSON이어야 합니다."),
     403: ("forbidden", "허용되지 않는 요청입니다."),
     404: ("not_found", "주소를 찾을 수 없습니다."),
@@ -54,7 +54,7 @@ _HTTP = {
 
 def http_failure(status: int, details: Any = None) -> dict[str, Any]:
     """Return the envelope of a failure that HTTP names, and no exception of ours."""
-    code, message = _HTTP.get(status, (f"http_{status}", "요청을 처리할 수 없습니다."))
+    code, message = HTTP_FAILURES.get(status, (f"http_{status}", "요청을 처리할 수 없습니다."))
     return failure_envelope(code, message, details)
 
 
@@ -63,10 +63,11 @@ class ValidationFailed(CalendarError):
 
     code = "validation_failed"
     status = 400
+    message = "입력값이 올바르지 않습니다."
 
     def __init__(self, details: Sequence[Mapping[str, str]]) -> None:
         first = details[0]
-        super().__init__(f"입력값이 올바르지 않습니다: {first['field']} - {first['message']}", list(details))
+        super().__init__(f"{self.message[:-1]}: {first['field']} - {first['message']}", list(details))
 
 
 class InvalidId(CalendarError):

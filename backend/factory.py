@@ -22,10 +22,10 @@ from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
 import logs
 import refusals
-import rest.answers
 import rest.assets
 import rest.departments
 import rest.docs
+import rest.document
 import rest.events
 import rest.failures
 import rest.health
@@ -122,7 +122,8 @@ def create_app(settings: Settings, db: DynamoDBDatabase | None = None) -> APIFla
     )
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
-    app.spec_processor(rest.answers.add_answers)
+    app.description = rest.document.DESCRIPTION
+    app.spec_processor(rest.document.finished)
 
     socketio = SocketIO(
         app,

@@ -45,8 +45,26 @@ ECHOED = frozenset({"id", "department_id", "created_at", "last_modified", "updat
 
 UUID_PATTERN = r"^[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$"
 _UUID = re.compile(UUID_PATTERN)
-_UNFIT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
-"""Control characters that are no white space, and halves of surrogate pairs."""
+_CONTROL = r"\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f"
+"""Control characters that are no white space."""
+_UNFIT = re.compile(rf"[{_CONTROL}\ud800-\udfff]")
+"""Control characters, and halves of surrogate pairs."""
+
+# What the OpenAPI document says of texts, in what all dialects of regular expressions share. The server
+# itself reads texts by the functions below.
+_BLANK = r"\u0000-\u0020\u007f-\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+"""Control characters and white space."""
+_SEPARATORS = (
+    r"/?#@:\[\]\u2047-\u2049\u2100\u2101\u2105\u2106\u2a74"
+    r"\ufe13\ufe16\ufe55\ufe56\ufe5f\ufe6b\uff03\uff0f\uff1a\uff1f\uff20"
+)
+"""What ends a part of an address, and what `urlsplit` refuses because NFKC makes it such."""
+_PART = f"[^{_BLANK}{_SEPARATORS}]"
+TEXT_PATTERN = f"^[^{_CONTROL}]*$"
+FILLED_PATTERN = f"^[^{_CONTROL}]*[^{_BLANK}][^{_CONTROL}]*$"
+URL_PATTERN = (
+    f"^(?:[Hh][Tt][Tt][Pp][Ss]?://(?:{_PART}+(?::{_PART}*)?@)?{_PART}+(?::{_PART}*)?(?:[/?#][^{_BLANK}]*)?)?$"
+)
 
 _MESSAGES = {
     "missing": "필수 항목입니다.",
@@ -64,10 +82,21 @@ _MESSAGES = {
 }
 
 
+def leave_out_what_is_empty(schema: dict[str, Any]) -> None:
+    """Name no default and no null: a generated client would send them, and blank the field of an entity."""
+    for field in schema.get("properties", {}).values():
+        if field.get("default") in ("", None):
+            field.pop("default", None)
+        variants = [variant for variant in field.pop("anyOf", ()) if variant != {"type": "null"}]
+        field.update(*variants)
+
+
 class Shape(BaseModel):
     """Base of all input: strict types, unknown fields named as errors, our own error for broken rules."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+    model_config = ConfigDict(
+        strict=True, extra="forbid", frozen=True, json_schema_extra=leave_out_what_is_empty
+    )
     ignored: ClassVar[frozenset[str]] = frozenset()
 
     @model_validator(mode="before")
@@ -144,12 +173,34 @@ def _web_address(value: str) -> str:
     return value
 
 
-Name = Annotated[str, StringConstraints(min_length=1, max_length=NAME_MAX), BeforeValidator(_clean_line)]
-Title = Annotated[str, StringConstraints(min_length=1, max_length=TITLE_MAX), BeforeValidator(_clean_line)]
-Description = Annotated[str, StringConstraints(max_length=DESCRIPTION_MAX), BeforeValidator(_clean)]
-TimeText = Annotated[str, StringConstraints(max_length=TIME_MAX), BeforeValidator(_clean_line)]
+def _described(pattern: str) -> Any:
+    return Field(json_schema_extra={"pattern": pattern})
+
+
+Name = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=NAME_MAX),
+    BeforeValidator(_clean_line),
+    _described(FILLED_PATTERN),
+]
+Title = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=TITLE_MAX),
+    BeforeValidator(_clean_line),
+    _described(FILLED_PATTERN),
+]
+Description = Annotated[
+    str, StringConstraints(max_length=DESCRIPTION_MAX), BeforeValidator(_clean), _described(TEXT_PATTERN)
+]
+TimeText = Annotated[
+    str, StringConstraints(max_length=TIME_MAX), BeforeValidator(_clean_line), _described(TEXT_PATTERN)
+]
 Url = Annotated[
-    str, StringConstraints(max_length=URL_MAX), BeforeValidator(_clean), AfterValidator(_web_address)
+    str,
+    StringConstraints(max_length=URL_MAX),
+    BeforeValidator(_clean),
+    AfterValidator(_web_address),
+    _described(URL_PATTERN),
 ]
 IsoDate = Annotated[
     str,
@@ -157,11 +208,7 @@ IsoDate = Annotated[
     AfterValidator(_iso_date),
     Field(json_schema_extra={"format": "date", "examples": ["2024-01-20"]}),
 ]
-
-
-ChosenId = Annotated[
-    str, StringConstraints(pattern=UUID_PATTERN, to_lower=True), Field(json_schema_extra={"format": "uuid"})
-]
+ChosenId = Annotated[str, StringConstraints(pattern=UUID_PATTERN, to_lower=True)]
 
 
 class DepartmentNew(Shape):
@@ -212,7 +259,9 @@ class Query(Shape):
 class ListQuery(Query):
     """Which part of a list is wanted: inclusive dates, text to find, and one page of it."""
 
-    q: Annotated[str, StringConstraints(max_length=TITLE_MAX), BeforeValidator(_clean)] = ""
+    q: Annotated[
+        str, StringConstraints(max_length=TITLE_MAX), BeforeValidator(_clean), _described(TEXT_PATTERN)
+    ] = ""
     limit: Annotated[int, Field(ge=1, le=PAGE_MAX)] | None = None
     page_token: str = ""
     first: IsoDate | None = Field(default=None, alias="from")
@@ -242,7 +291,7 @@ class ChangesQuery(Query):
 class HistoryQuery(Query):
     """Whose history is wanted."""
 
-    event_id: str
+    event_id: Annotated[str, _described(UUID_PATTERN)]
 
 
 class LeaveMessage(Shape):

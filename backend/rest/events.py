@@ -7,6 +7,14 @@ from flask import Response, jsonify
 
 import event_service
 from domain import Created, Event, parse_page_token
+from errors import (
+    DepartmentNotFound,
+    EventIdTaken,
+    EventNotFound,
+    InvalidId,
+    StoreUnavailable,
+    SyncTokenExpired,
+)
 from event_service import EventService
 from rest.answers import (
     ChangesAnswer,
@@ -14,19 +22,29 @@ from rest.answers import (
     EventsAnswer,
     HistoryAnswer,
     MessageAnswer,
-    documented,
 )
 from rest.conditions import expected_revisions, idempotency_key, not_modified, tagged
+from rest.document import ETAG, REPLAYED, documented
 from schemas import ChangesQuery, EventChange, EventNew, HistoryQuery, ListQuery, parse_id
 from snapshots import Place, Snapshot
 
 
 def blueprint(events: EventService) -> APIBlueprint:
-    bp = APIBlueprint("events", __name__, url_prefix="/api/events", tag="이벤트")
+    bp = APIBlueprint(
+        "events", __name__, url_prefix="/api/events", tag={"name": "events", "description": "이벤트"}
+    )
 
     @bp.get("/<department_id>")
+    @documented(
+        "부서의 이벤트 목록 (날짜, 시간순)",
+        EventsAnswer,
+        InvalidId,
+        DepartmentNotFound,
+        StoreUnavailable,
+        takes=("If-None-Match",),
+        sends=ETAG,
+    )
     @bp.input(ListQuery, location="query", arg_name="query")
-    @documented("부서의 이벤트 목록 (날짜, 시간순)", EventsAnswer, 200, 404, headers=("If-None-Match",))
     def list_events(department_id: str, query: ListQuery) -> Response:
         place = events.department(parse_id(department_id))
         if unchanged := not_modified(place.etag):
@@ -46,15 +64,32 @@ def blueprint(events: EventService) -> APIBlueprint:
         return _list_answer(page.place, page.json(), page.next_page_token)
 
     @bp.post("/<department_id>")
+    @documented(
+        "이벤트 만들기",
+        EventAnswer,
+        InvalidId,
+        DepartmentNotFound,
+        EventIdTaken,
+        StoreUnavailable,
+        status=201,
+        takes=("Idempotency-Key",),
+        sends=ETAG | REPLAYED,
+    )
     @bp.input(EventNew, arg_name="body")
-    @documented("이벤트 만들기", EventAnswer, 201, 404, 409, 422, headers=("Idempotency-Key",))
     def create_event(department_id: str, body: EventNew) -> Response:
         created = events.create_event(parse_id(department_id), body.model_dump(), idempotency_key())
         return _created(created)
 
     @bp.get("/<department_id>/changes")
+    @documented(
+        "동기화 토큰 이후의 변경",
+        ChangesAnswer,
+        InvalidId,
+        DepartmentNotFound,
+        SyncTokenExpired,
+        StoreUnavailable,
+    )
     @bp.input(ChangesQuery, location="query", arg_name="query")
-    @documented("동기화 토큰 이후의 변경", ChangesAnswer, 200, 404, 410)
     def list_changes(department_id: str, query: ChangesQuery) -> dict[str, Any]:
         delta = events.changes_since(parse_id(department_id), query.since, query.limit)
         return {
@@ -65,31 +100,67 @@ def blueprint(events: EventService) -> APIBlueprint:
         }
 
     @bp.get("/<department_id>/history")
+    @documented(
+        "이벤트의 변경 이력 (기록이 남아 있는 동안)",
+        HistoryAnswer,
+        InvalidId,
+        DepartmentNotFound,
+        StoreUnavailable,
+    )
     @bp.input(HistoryQuery, location="query", arg_name="query")
-    @documented("이벤트의 변경 이력 (기록이 남아 있는 동안)", HistoryAnswer, 200, 404)
-    def get_history(department_id: str, query: HistoryQuery) -> dict[str, Any]:
+    def get_event_history(department_id: str, query: HistoryQuery) -> dict[str, Any]:
         entries = events.history(parse_id(department_id), parse_id(query.event_id))
         return {"success": True, "history": [entry.public() for entry in entries]}
 
     @bp.get("/<department_id>/<event_id>")
-    @documented("이벤트 한 개", EventAnswer, 200, 404, headers=("If-None-Match",))
+    @documented(
+        "이벤트 한 개",
+        EventAnswer,
+        InvalidId,
+        DepartmentNotFound,
+        EventNotFound,
+        StoreUnavailable,
+        takes=("If-None-Match",),
+        sends=ETAG,
+    )
     def get_event(department_id: str, event_id: str) -> Response:
         event = events.get_event(parse_id(department_id), parse_id(event_id))
         return not_modified(str(event.revision)) or _one(event)
 
     @bp.post("/<department_id>/<event_id>/restore")
-    @documented("지운 이벤트 되살리기 (기록이 남아 있는 동안)", EventAnswer, 200, 404, 409)
+    @documented(
+        "지운 이벤트 되살리기 (기록이 남아 있는 동안)",
+        EventAnswer,
+        InvalidId,
+        DepartmentNotFound,
+        EventNotFound,
+        EventIdTaken,
+        StoreUnavailable,
+        413,
+        415,
+        sends=ETAG,
+    )
     def restore_event(department_id: str, event_id: str) -> Response:
         return _one(events.restore_event(parse_id(department_id), parse_id(event_id)))
 
     @bp.put("/<event_id>")
+    @documented(
+        "이벤트 고치기 (보낸 항목만)",
+        EventAnswer,
+        InvalidId,
+        EventNotFound,
+        StoreUnavailable,
+        takes=("If-Match",),
+        sends=ETAG,
+    )
     @bp.input(EventChange, arg_name="body")
-    @documented("이벤트 고치기 (보낸 항목만)", EventAnswer, 200, 404, 412, headers=("If-Match",))
     def update_event(event_id: str, body: EventChange) -> Response:
         return _one(events.update_event(parse_id(event_id), body.given(), expected_revisions()))
 
     @bp.delete("/<event_id>")
-    @documented("이벤트 지우기", MessageAnswer, 200, 404, 412, headers=("If-Match",))
+    @documented(
+        "이벤트 지우기", MessageAnswer, InvalidId, EventNotFound, StoreUnavailable, takes=("If-Match",)
+    )
     def delete_event(event_id: str) -> dict[str, Any]:
         events.delete_event(parse_id(event_id), expected_revisions())
         return {"success": True, "message": "이벤트가 삭제되었습니다."}

@@ -5,21 +5,23 @@ from typing import Any
 
 from apiflask import APIBlueprint
 
-from rest.answers import StatusAnswer, documented
+from errors import StoreUnavailable
+from rest.answers import StatusAnswer
+from rest.document import documented
 
 
 def blueprint(require_ready: Callable[[], None]) -> APIBlueprint:
     """`require_ready` raises when the server should get no requests."""
-    bp = APIBlueprint("health", __name__, tag="상태")
+    bp = APIBlueprint("health", __name__, tag={"name": "health", "description": "상태"})
 
     @bp.get("/healthz")
     @documented("프로세스가 살아 있음", StatusAnswer)
-    def healthz() -> dict[str, Any]:
+    def get_health() -> dict[str, Any]:
         return {"success": True, "status": "alive"}
 
     @bp.get("/readyz")
-    @documented("저장소에 닿음", StatusAnswer, 200, 503)
-    def readyz() -> dict[str, Any]:
+    @documented("저장소에 닿음", StatusAnswer, StoreUnavailable)
+    def get_readiness() -> dict[str, Any]:
         require_ready()
         return {"success": True, "status": "ready"}
 

@@ -1,69 +1,196 @@
 """The OpenAPI document: true of the server, whatever is sent, and shown by a page of our own files."""
 
 import re
+import subprocess
+from pathlib import Path
+from typing import Any
 from urllib.parse import urljoin
 
+import openapi_spec_validator
 import pytest
 import requests
-import schemathesis
-from hypothesis import HealthCheck, given, settings
 
-import rest.answers
-from running import ROOT
+from rest import answers
+from running import BIN, ROOT
 
-
-def answers_as_described(case) -> None:
-    answer = case.call()
-    assert answer.status_code < 500, answer.text
-    described = case.operation.definition.raw["responses"]
-    if str(answer.status_code) in described:
-        reference = described[str(answer.status_code)]["content"]["application/json"]["schema"]["$ref"]
-        getattr(rest.answers, reference.rsplit("/", 1)[1]).model_validate(answer.json())
-    else:
-        assert answer.status_code in (400, 404, 405, 413, 415)
-        rest.answers.Failure.model_validate(answer.json())
-
-
-def test_whatever_is_sent_the_answer_is_as_described(server):
-    schema = schemathesis.openapi.from_url(f"{server.url}/openapi.json")
-    operations = [found.ok() for found in schema.get_all_operations()]
-    assert len(operations) == 15
-    for operation in operations:
-        settings(
-            max_examples=20, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
-        )(given(operation.as_strategy())(answers_as_described))()
+OPERATIONS = {
+    "list_departments": ("get", "/api/departments"),
+    "create_department": ("post", "/api/departments"),
+    "get_department": ("get", "/api/departments/{department_id}"),
+    "update_department": ("put", "/api/departments/{department_id}"),
+    "delete_department": ("delete", "/api/departments/{department_id}"),
+    "list_events": ("get", "/api/events/{id}"),
+    "create_event": ("post", "/api/events/{id}"),
+    "update_event": ("put", "/api/events/{id}"),
+    "delete_event": ("delete", "/api/events/{id}"),
+    "get_event": ("get", "/api/events/{department_id}/{event_id}"),
+    "restore_event": ("post", "/api/events/{department_id}/{event_id}/restore"),
+    "get_event_history": ("get", "/api/events/{department_id}/history"),
+    "list_changes": ("get", "/api/events/{department_id}/changes"),
+    "get_health": ("get", "/healthz"),
+    "get_readiness": ("get", "/readyz"),
+}
+CONDITIONAL = ("list_departments", "list_events", "get_event")
 
 
-def test_the_document_is_openapi_3_1_and_names_every_path(api, server):
-    document = requests.get(f"{server.url}/openapi.json", timeout=10).json()
+@pytest.fixture
+def document(server) -> dict[str, Any]:
+    return requests.get(f"{server.url}/openapi.json", timeout=10).json()
+
+
+@pytest.fixture
+def operations(document) -> dict[str, Any]:
+    return {name: document["paths"][path][method] for name, (method, path) in OPERATIONS.items()}
+
+
+def header_names(operation: dict[str, Any]) -> set[str]:
+    return {parameter["name"] for parameter in operation["parameters"] if parameter["in"] == "header"}
+
+
+def test_the_document_is_valid_openapi_3_1(document):
     assert document["openapi"].startswith("3.1")
-    assert {(path, method) for path, methods in document["paths"].items() for method in methods} == {
-        ("/api/departments", "get"),
-        ("/api/departments", "post"),
-        ("/api/departments/{department_id}", "get"),
-        ("/api/departments/{department_id}", "put"),
-        ("/api/departments/{department_id}", "delete"),
-        ("/api/events/{department_id}", "get"),
-        ("/api/events/{department_id}", "post"),
-        ("/api/events/{department_id}/{event_id}", "get"),
-        ("/api/events/{department_id}/{event_id}/restore", "post"),
-        ("/api/events/{department_id}/history", "get"),
-        ("/api/events/{department_id}/changes", "get"),
-        ("/api/events/{event_id}", "put"),
-        ("/api/events/{event_id}", "delete"),
-        ("/healthz", "get"),
-        ("/readyz", "get"),
-    }
+    openapi_spec_validator.validate(document)
+
+
+@pytest.mark.timeout(300)
+def test_schemathesis_finds_no_answer_that_is_not_as_described(server, tmp_path):
+    config = Path(__file__).with_name("schemathesis.toml")
+    command = [BIN / "schemathesis", "--config-file", config, "run", f"{server.url}/openapi.json"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=290, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Tested: 15" in done.stdout
+
+
+def test_every_route_is_an_operation_with_the_name_of_a_method(document):
+    assert {
+        operation["operationId"]: (method, path)
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+    } == OPERATIONS
+
+
+def test_paths_differ_in_more_than_the_names_of_their_parameters(document):
+    shapes = [re.sub(r"{\w+}", "{}", path) for path in document["paths"]]
+    assert len(set(shapes)) == len(shapes)
+
+
+def test_requests_are_described_with_their_limits_and_no_value_for_what_is_left_out(document):
     shapes = document["components"]["schemas"]
     assert shapes["EventNew"]["required"] == ["event_date", "title"]
     assert shapes["EventNew"]["properties"]["title"]["maxLength"] == 200
-    assert "EventShape" in shapes
+    for name in ("EventNew", "EventChange", "DepartmentNew", "DepartmentChange"):
+        assert shapes[name]["additionalProperties"] is False
+        assert "default" not in str(shapes[name])
+    for name in ("EventChange", "DepartmentChange"):
+        assert "required" not in shapes[name]
 
 
-def test_every_reference_of_the_document_leads_somewhere(server):
-    text = requests.get(f"{server.url}/openapi.json", timeout=10).text
-    shapes = requests.get(f"{server.url}/openapi.json", timeout=10).json()["components"]["schemas"]
-    references = set(re.findall(r'"\$ref":\s*"([^"]+)"', text))
+def test_bodies_are_required_where_there_are_any(operations):
+    with_body = {name for name, operation in operations.items() if "requestBody" in operation}
+    assert with_body == {"create_department", "update_department", "create_event", "update_event"}
+    assert all(operations[name]["requestBody"]["required"] for name in with_body)
+
+
+def test_the_headers_that_a_route_minds_are_parameters(operations):
+    minded = {name: header_names(operation) for name, operation in operations.items()}
+    assert {name: headers for name, headers in minded.items() if headers} == {
+        **{name: {"If-None-Match"} for name in CONDITIONAL},
+        **{name: {"Idempotency-Key"} for name in ("create_department", "create_event")},
+        **{name: {"If-Match"} for name in ("update_event", "delete_event")},
+    }
+
+
+def test_the_headers_of_answers_are_described(operations):
+    sent = {
+        (name, status, header)
+        for name, operation in operations.items()
+        for status, response in operation["responses"].items()
+        for header in response.get("headers", ())
+    }
+    assert sent == {
+        *((name, status, "ETag") for name in CONDITIONAL for status in ("200", "304")),
+        *((name, "200", "ETag") for name in ("update_event", "restore_event")),
+        ("create_event", "201", "ETag"),
+        *((name, "201", "Idempotent-Replayed") for name in ("create_department", "create_event")),
+        *((name, "503", "Retry-After") for name in OPERATIONS if name != "get_health"),
+    }
+
+
+def test_what_has_not_changed_is_described_as_an_answer_without_content(operations):
+    assert all("content" not in operations[name]["responses"]["304"] for name in CONDITIONAL)
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "codes"),
+    [
+        ("create_department", 400, {"bad_request", "validation_failed"}),
+        ("create_department", 409, {"department_name_taken"}),
+        ("create_department", 422, {"idempotency_key_reused"}),
+        ("update_department", 404, {"department_not_found"}),
+        ("list_events", 400, {"invalid_id", "validation_failed"}),
+        ("create_event", 409, {"event_id_taken"}),
+        ("get_event", 400, {"invalid_id"}),
+        ("get_event", 404, {"department_not_found", "event_not_found"}),
+        ("update_event", 400, {"bad_request", "invalid_id", "validation_failed"}),
+        ("update_event", 412, {"event_changed"}),
+        ("update_event", 413, {"payload_too_large"}),
+        ("update_event", 415, {"unsupported_media_type"}),
+        ("delete_event", 400, {"invalid_id", "validation_failed"}),
+        ("restore_event", 409, {"event_id_taken"}),
+        ("restore_event", 415, {"unsupported_media_type"}),
+        ("list_changes", 410, {"sync_token_expired"}),
+        ("get_readiness", 503, {"store_unavailable"}),
+        ("get_health", 500, {"internal_error"}),
+    ],
+)
+def test_a_failure_is_described_with_the_codes_that_it_may_carry(operations, name, status, codes):
+    described = operations[name]["responses"][str(status)]["description"]
+    assert set(re.findall(r"`(\w+)`", described)) == codes
+
+
+def test_answers_may_grow_without_breaking_generated_clients(document, operations):
+    """New fields, codes and kinds of changes will come."""
+    shapes = document["components"]["schemas"]
+    answered, found = set(), str([operation["responses"] for operation in operations.values()])
+    while further := set(re.findall(r"#/components/schemas/(\w+)", found)) - answered:
+        answered |= further
+        found = str([shapes[name] for name in further])
+    assert {"Failure", "EventsAnswer", "EventShape", "ChangeShape", "ChangedEventShape"} <= answered
+    for name in answered:
+        assert shapes[name].get("additionalProperties") is not False
+        assert not re.search(r"'(enum|const|anyOf|oneOf|default)'", str(shapes[name]))
+
+
+def test_answers_hold_what_is_described_and_nothing_else(api):
+    def answer(model, *request: Any, **options: Any) -> dict[str, Any]:
+        found = api(*request, **options)
+        model.model_validate(found, strict=True, extra="forbid")
+        return found
+
+    department = answer(answers.DepartmentAnswer, "POST", "/api/departments", {"name": api.url}, status=201)
+    where = department["department"]["id"]
+    answer(answers.DepartmentAnswer, "GET", f"/api/departments/{where}")
+    answer(answers.DepartmentAnswer, "PUT", f"/api/departments/{where}", {"description": "설명"})
+    answer(answers.DepartmentsAnswer, "GET", "/api/departments")
+    token = answer(answers.EventsAnswer, "GET", f"/api/events/{where}")["sync_token"]
+    event = {"event_date": "2024-01-20", "title": "회의"}
+    which = answer(answers.EventAnswer, "POST", f"/api/events/{where}", event, status=201)["event"]["id"]
+    answer(answers.EventAnswer, "GET", f"/api/events/{where}/{which}")
+    answer(answers.EventAnswer, "PUT", f"/api/events/{which}", {"title": "새"})
+    answer(answers.EventsAnswer, "GET", f"/api/events/{where}?limit=1")
+    answer(answers.MessageAnswer, "DELETE", f"/api/events/{which}")
+    answer(answers.ChangesAnswer, "GET", f"/api/events/{where}/changes?since={token}")
+    answer(answers.HistoryAnswer, "GET", f"/api/events/{where}/history?event_id={which}")
+    answer(answers.EventAnswer, "POST", f"/api/events/{where}/{which}/restore")
+    answer(answers.MessageAnswer, "DELETE", f"/api/departments/{where}")
+    answer(answers.Failure, "GET", f"/api/departments/{where}", status=404)
+    answer(answers.StatusAnswer, "GET", "/healthz")
+    answer(answers.StatusAnswer, "GET", "/readyz")
+
+
+def test_every_reference_of_the_document_leads_somewhere(document):
+    shapes = document["components"]["schemas"]
+    references = set(re.findall(r"'\$ref': '([^']+)'", str(document)))
     assert references
     assert all(r.removeprefix("#/components/schemas/") in shapes for r in references)
 

@@ -1,0 +1,201 @@
+"""The OpenAPI document: what each route takes and answers, said beside the route and put together here."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from errors import (
+    HTTP_FAILURES,
+    CalendarError,
+    EventChanged,
+    IdempotencyKeyReused,
+    StoreUnavailable,
+    ValidationFailed,
+)
+from rest.answers import (
+    ChangesAnswer,
+    DepartmentAnswer,
+    DepartmentsAnswer,
+    EventAnswer,
+    EventsAnswer,
+    Failure,
+    HistoryAnswer,
+    MessageAnswer,
+    StatusAnswer,
+)
+from rest.conditions import KEY_PATTERN
+from schemas import KEY_MAX, UUID_PATTERN
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+DESCRIPTION = """
+모든 실패는 `Failure` 모양이며, `error`가 프로그램이 읽는 코드입니다. 코드, 응답의 항목, 변경의 종류는 앞으로
+늘어날 수 있으니 모르는 것은 건너뛰세요. 주소가 받지 않는 메서드는 405 `method_not_allowed`입니다.
+
+PUT은 보낸 항목만 바꿉니다. 응답에서 되돌려 보낸 `id`, `department_id`, `created_at`, `updated_at`,
+`last_modified`, `revision`은 무시하고, 그 밖의 모르는 항목은 400입니다. 글은 앞뒤 공백을 떼고 NFC로 정규화한
+뒤에 길이를 잽니다.
+""".strip()
+REF = "#/components/schemas/{model}"
+ANSWERS: tuple[type[BaseModel], ...] = (
+    ChangesAnswer,
+    DepartmentAnswer,
+    DepartmentsAnswer,
+    EventAnswer,
+    EventsAnswer,
+    Failure,
+    HistoryAnswer,
+    MessageAnswer,
+    StatusAnswer,
+)
+
+_IDS = {"department_id": "부서의 식별자", "event_id": "이벤트의 식별자"}
+_ETAG = r'(?:W/)?"[!#-~]*"'
+
+
+def _request_header(name: str, description: str, **schema: Any) -> dict[str, Any]:
+    return {"in": "header", "name": name, "description": description, "schema": {"type": "string", **schema}}
+
+
+_REQUEST_HEADERS = {
+    "If-Match": _request_header(
+        "If-Match",
+        "고치려는 이벤트의 ETag: 따옴표 안의 리비전. 그 사이 바뀌었으면 412. 없으면 나중에 쓴 쪽이 남습니다.",
+        pattern=rf"^(?:\*|{_ETAG}(?:, ?{_ETAG})*)$",
+        examples=['"3"'],
+    ),
+    "If-None-Match": _request_header(
+        "If-None-Match", "가지고 있는 내용의 ETag. 바뀌지 않았으면 본문 없이 304.", examples=['"3"']
+    ),
+    "Idempotency-Key": _request_header(
+        "Idempotency-Key",
+        "같은 키로 다시 보내면 처음의 답을 돌려줍니다. 다른 내용이면 422.",
+        pattern=KEY_PATTERN,
+        maxLength=KEY_MAX,
+    ),
+}
+_FAILURES_OF_HEADERS: dict[str, tuple[type[CalendarError], ...]] = {
+    "If-Match": (ValidationFailed, EventChanged),
+    "If-None-Match": (),
+    "Idempotency-Key": (ValidationFailed, IdempotencyKeyReused),
+}
+
+ETAG = {
+    "ETag": {
+        "description": "이 내용의 표. 이벤트에서는 따옴표 안의 리비전.",
+        "required": True,
+        "schema": {"type": "string"},
+    }
+}
+REPLAYED = {
+    "Idempotent-Replayed": {
+        "description": "`true`: 같은 요청을 전에 처리했고, 그때의 답을 다시 보냄.",
+        "schema": {"type": "string"},
+    }
+}
+RETRY_AFTER = {
+    "Retry-After": {
+        "description": "몇 초 뒤에 다시 시도할지.",
+        "required": True,
+        "schema": {"type": "integer"},
+    }
+}
+
+
+def documented(
+    summary: str,
+    answer: type[BaseModel],
+    *failures: type[CalendarError] | int,
+    status: int = 200,
+    takes: tuple[str, ...] = (),
+    sends: Mapping[str, Any] | None = None,
+) -> Callable[[View], View]:
+    """Describe a route in the OpenAPI document. Stands above its `input`, whose failures are known.
+
+    `takes` are the request headers that it minds, whose failures are known, too; `sends` are the headers of
+    its answer. A failure that is no class of ours is named by its status.
+    """
+
+    def describe(view: View) -> View:
+        spec: dict[str, Any] = vars(view).setdefault("_spec", {})
+        possible = {*failures, *(error for name in takes for error in _FAILURES_OF_HEADERS[name]), 500}
+        if "body" in spec:
+            possible |= {ValidationFailed, 400, 413, 415}
+        if "args" in spec:
+            possible.add(ValidationFailed)
+        headers = {"headers": sends} if sends else {}
+        spec["operation_id"] = view.__name__
+        spec["summary"] = summary
+        spec["responses"] = {status: {**_content("성공", answer), **headers}} | _described_failures(possible)
+        if "If-None-Match" in takes:
+            spec["responses"][304] = {"description": "바뀌지 않음", **headers}
+        spec["extensions"] = {"x-takes": takes}
+        return view
+
+    return describe
+
+
+def finished(document: Any) -> Any:
+    """Add to APIFlask's document what it has no way to be told of."""
+    _, definitions = models_json_schema([(model, "serialization") for model in ANSWERS], ref_template=REF)
+    document["components"]["schemas"].update(definitions["$defs"])
+    for item in document["paths"].values():
+        for operation in item.values():
+            operation["parameters"] = [_identified(parameter) for parameter in operation["parameters"]]
+            operation["parameters"] += [_REQUEST_HEADERS[name] for name in operation.pop("x-takes")]
+            if "requestBody" in operation:
+                operation["requestBody"]["required"] = True
+            for response in operation["responses"].values():
+                if not response["content"]:
+                    del response["content"]
+    document["paths"] = _merged(document["paths"])
+    return document
+
+
+def _merged(paths: Mapping[str, Any]) -> dict[str, Any]:
+    """Make one path of those that differ only in the names of their parameters, as OpenAPI demands."""
+    same: dict[str, list[str]] = {}
+    for path in paths:
+        same.setdefault(re.sub(r"{\w+}", "{}", path), []).append(path)
+    merged = {}
+    for alike in same.values():
+        path = alike[0] if len(alike) == 1 else re.sub(r"{\w+}", "{id}", alike[0])
+        merged[path] = {method: operation for one in alike for method, operation in paths[one].items()}
+        if len(alike) > 1:
+            for operation in merged[path].values():
+                operation["parameters"][0]["name"] = "id"
+    return merged
+
+
+def _identified(parameter: dict[str, Any]) -> dict[str, Any]:
+    """Say of an id in a path whose it is, and what ids look like."""
+    if parameter["in"] != "path":
+        return parameter
+    schema = {"type": "string", "pattern": UUID_PATTERN}
+    return {**parameter, "description": _IDS[parameter["name"]], "schema": schema}
+
+
+def _described_failures(failures: Iterable[type[CalendarError] | int]) -> dict[int, dict[str, Any]]:
+    """Describe the failures of a route by their status, with the codes that each may carry."""
+    codes: dict[int, dict[str, str]] = {}
+    for failure in failures:
+        if isinstance(failure, int):
+            code, message = HTTP_FAILURES[failure]
+            codes.setdefault(failure, {})[code] = message
+        else:
+            codes.setdefault(failure.status, {})[failure.code] = failure.message
+    described = {}
+    for status, messages in sorted(codes.items()):
+        lines = [f"- `{code}`: {messages[code]}" for code in sorted(messages)]
+        described[status] = _content("\n".join(lines), Failure)
+    if StoreUnavailable.status in described:
+        described[StoreUnavailable.status]["headers"] = RETRY_AFTER
+    return described
+
+
+def _content(description: str, model: type[BaseModel]) -> dict[str, Any]:
+    schema = {"$ref": REF.format(model=model.__name__)}
+    return {"description": description, "content": {"application/json": {"schema": schema}}}

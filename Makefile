@@ -3,7 +3,6 @@ PYTHON ?= python3
 PORT ?= 5000
 BIN := .venv/bin
 INFRA_BIN := .venv-infra/bin
-DYNAMODB_LOCAL := tests/storage/dynamodb-local
 
 # A rule's recipe: its requirements, into a virtual environment that is made if need be.
 define install-into
@@ -14,7 +13,7 @@ endef
 
 TEMPLATES := infrastructure/dynamodb-schema.yaml tests/infrastructure/sessions-results.yaml
 
-.PHONY: install install-tests infra-tools debian-packages run test fresh histories check lint lint-infra eb-bundle \
+.PHONY: install install-tests infra-tools java-tools debian-packages run test fresh histories check lint lint-infra eb-bundle \
 	bench bench-migrate lock clean
 
 # What running needs; `make test` adds what checking needs. Both do nothing when nothing has changed.
@@ -68,7 +67,7 @@ backend/.env:
 	@if [ -z "$${DYNAMODB_ENDPOINT_URL+chosen}" ]; then \
 		sed 's/^#\(DYNAMODB_ENDPOINT_URL=embedded\)$$/\1/' .env.example > $@; fi
 
-test: debian-packages install-tests dynamodb-local
+test: debian-packages install-tests java-tools
 	$(BIN)/pytest
 
 # A bare Debian in a folder of its own, the README's two commands in it, and away with it. As root; some 15 minutes.
@@ -118,10 +117,11 @@ lock: .venv/.installed-tests
 clean:
 	rm -rf .venv .venv-infra .venv-ministack dist node_modules .mypy_cache .ruff_cache .pytest_cache
 
-# AWS's own DynamoDB for the storage suite; only where Java and Maven are present.
-.PHONY: dynamodb-local
-dynamodb-local: debian-packages
+# What the tests use of Java, where it and Maven are: AWS's own DynamoDB Local, and the generator of a C# client.
+java-tools: debian-packages
 	@if command -v java >/dev/null && command -v mvn >/dev/null; then \
-		test -d $(DYNAMODB_LOCAL)/lib || mvn --quiet --batch-mode --file $(DYNAMODB_LOCAL)/pom.xml \
-			dependency:copy-dependencies -DoutputDirectory=lib || { rm -rf $(DYNAMODB_LOCAL)/lib; exit 1; }; \
-	else echo "Java 17 or Maven is missing: the storage suite will not run on DynamoDB Local."; fi
+		for folder in tests/storage/dynamodb-local tests/generated_clients/openapi-generator; do \
+			test -d $$folder/lib || mvn --quiet --batch-mode --file $$folder/pom.xml \
+				dependency:copy-dependencies -DoutputDirectory=lib || { rm -rf $$folder/lib; exit 1; }; \
+		done; \
+	else echo "Java or Maven is missing: the tests on DynamoDB Local and of the C# client are left out."; fi

@@ -28,7 +28,7 @@ def dynamodb_local() -> Iterator[str]:
     program("java")
     if not DYNAMODB_LOCAL.is_dir():
         program("mvn")
-        pytest.fail("run `make dynamodb-local`")
+        pytest.fail("run `make java-tools`")
     with running_dynamodb_local() as url:
         yield url
 

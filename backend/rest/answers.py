@@ -111,7 +111,7 @@ class StatusAnswer(Answer):
 class Failure(BaseModel):
     """모든 실패의 한 가지 모양."""
 
-    success: bool
+    success: bool = Field(examples=[False])
     error: str = Field(description="프로그램이 읽는 오류 코드. 앞으로 늘어날 수 있습니다.")
     message: str = Field(description="사람이 읽는 문장")
     details: Any = Field(

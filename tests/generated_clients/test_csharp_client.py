@@ -10,13 +10,15 @@ from typing import Any
 
 import pytest
 
+import programs
+from running import ROOT
+
 HERE = Path(__file__).parent
 GENERATOR = HERE / "openapi-generator/lib"
-NEWTONSOFT = Path("/usr/lib/cli/Newtonsoft.Json-5.0/Newtonsoft.Json.dll")
-NEEDED = (
-    "default-jre-headless, maven, mono-mcs, mono-runtime, libmono-system-net-http4.0-cil, "
-    "libmono-system-componentmodel-dataannotations4.0-cil, libnewtonsoft-json5.0-cil"
+NEWTONSOFT = (
+    ROOT / "node_modules/jillejr.newtonsoft.json-for-unity/Plugins/Newtonsoft.Json Editor/Newtonsoft.Json.dll"
 )
+"""From npm: Debian has it no longer."""
 
 Run = Callable[..., Any]
 
@@ -24,18 +26,16 @@ Run = Callable[..., Any]
 @pytest.fixture(scope="session")
 def program(document: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The program of `csharp/`, compiled with the client that is generated from the server's document."""
-    if (
-        not all(map(shutil.which, ("java", "mcs", "mono")))
-        or not GENERATOR.is_dir()
-        or not NEWTONSOFT.exists()
-    ):
-        pytest.skip(f"the C# client needs {NEEDED} of Debian, then: make openapi-generator")
+    java, mcs, _ = map(programs.program, ("java", "mcs", "mono"))
+    if not GENERATOR.is_dir():
+        programs.program("mvn")
+        pytest.fail("run `make java-tools`")
     folder = tmp_path_factory.mktemp("csharp")
     (jar,) = GENERATOR.glob("*.jar")
-    run("java", "-jar", jar, "generate", "-g", "csharp", "--library", "httpclient", "-i", document,
+    run(java, "-jar", jar, "generate", "-g", "csharp", "--library", "httpclient", "-i", document,
         "-o", folder, "--additional-properties", "targetFramework=net47,packageName=Calendar")  # fmt: skip
     shutil.copy(NEWTONSOFT, folder)
-    run("mcs", "-langversion:latest", f"-out:{folder / 'program.exe'}", "-r:System.Net.Http",
+    run(mcs, "-langversion:latest", f"-out:{folder / 'program.exe'}", "-r:System.Net.Http",
         "-r:System.Runtime.Serialization", "-r:System.ComponentModel.DataAnnotations", f"-r:{NEWTONSOFT}",
         f"-recurse:{folder}/src/Calendar/*.cs", *HERE.glob("csharp/*.cs"))  # fmt: skip
     return folder / "program.exe"

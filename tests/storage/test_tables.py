@@ -24,8 +24,9 @@ def describe(settings: Settings, table: str) -> dict:
 
 def test_created_tables_are_announced_and_found_again(settings):
     name = settings.departments_table
-    assert create(settings)[0] == f"✓ {name} 테이블이 생성되었습니다."
-    assert create(settings)[0] == f"✓ {name} 테이블이 이미 있습니다."
+    store = f"저장소: {settings.store}"
+    assert create(settings)[:2] == [store, f"✓ {name} 테이블이 생성되었습니다."]
+    assert create(settings)[:2] == [store, f"✓ {name} 테이블이 이미 있습니다."]
 
 
 def test_tables_have_the_keys_and_indexes_of_the_contract(settings):

@@ -11,13 +11,16 @@ define install-into
 	@touch $@
 endef
 
+# Where there is no embedded engine moto stands in for it, which comes with the packages of tests.
+STAND_IN := $(if $(filter Linux-x86_64,$(shell uname -sm | tr ' ' -)),,.venv/.installed-tests)
+
 TEMPLATES := infrastructure/dynamodb-schema.yaml tests/infrastructure/sessions-results.yaml
 
-.PHONY: install install-tests infra-tools java-tools debian-packages run test fresh histories check lint lint-infra eb-bundle \
-	bench bench-migrate lock clean
+.PHONY: install install-tests infra-tools java-tools debian-packages run test fresh histories check lint lint-infra \
+	eb-bundle bench bench-migrate lock clean
 
 # What running needs; `make test` adds what checking needs. Both do nothing when nothing has changed.
-install: .venv/.installed node_modules/.installed
+install: .venv/.installed node_modules/.installed $(STAND_IN)
 
 install-tests: .venv/.installed-tests node_modules/.installed-tests infra-tools .venv-ministack/.installed
 

@@ -78,7 +78,7 @@ def _until_the_next_look(partition: str) -> Iterator[None]:
     try:
         yield
     except CalendarError as error:
-        log.warning("부서 %s의 변경 알림이 저장소를 기다립니다: %s", partition, error)
+        log.warning("%s: 저장소에 닿지 않아 변경 알림을 미룹니다: %s", partition, error)
 
 
 def _room(partition: str) -> str | None:
@@ -260,7 +260,7 @@ class Broadcasts:
                 watched = dict(self._cursors)
             heads: Mapping[str, Head] = {}
             try:
-                with _until_the_next_look("all rooms"):
+                with _until_the_next_look("모든 부서"):
                     heads = self._db.recent_heads(list(watched))
             except Exception:  # the next look may do better
                 log.exception("다른 서버의 변경을 찾지 못했습니다")

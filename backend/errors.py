@@ -43,12 +43,12 @@ HTTP_FAILURES = {
     414: ("uri_too_long", "주소가 너무 깁니다."),
     415: ("unsupported_media_type", "Content-Type은 application/json이어야 합니다."),
     416: ("range_not_satisfiable", "요청한 범위(Range)가 파일을 벗어납니다."),
-    417: ("expectation_failed", "Expect 헤더가 바라는 것을 할 수 없습니다."),
+    417: ("expectation_failed", "Expect 헤더의 요구를 지원하지 않습니다."),
     426: ("upgrade_required", "WebSocket 버전 13으로 연결하세요."),
     431: ("headers_too_large", "요청 헤더가 너무 많거나 너무 깁니다."),
     500: ("internal_error", "서버 오류가 발생했습니다."),
-    501: ("not_implemented", "서버가 할 줄 모르는 요청입니다."),
-    505: ("http_version_not_supported", "서버가 모르는 HTTP 버전입니다."),
+    501: ("not_implemented", "서버가 지원하지 않는 요청입니다."),
+    505: ("http_version_not_supported", "서버가 지원하지 않는 HTTP 버전입니다."),
 }
 
 

@@ -285,6 +285,7 @@ def _tables_commands(calendar: Calendar) -> AppGroup:
     def renew_epochs() -> None:
         """After a restore of the tables: have every client fetch everything once."""
         with _sentences():
+            click.echo(f"저장소: {calendar.db.store}")
             moved = calendar.db.renew_epochs()
         click.echo(f"✓ 새 epoch를 준 변경 기록: {moved}개. 클라이언트는 모두 한 번씩 전부 다시 받습니다.")
 

@@ -47,14 +47,14 @@ def on_starting(server: Any) -> None:
     """Refuse what would run and not work. Ends the start with a sentence."""
     if server.cfg.workers > 1:
         sys.exit(
-            "✗ 한 gunicorn에는 작업자(worker)를 하나만 둡니다(-w 1): Socket.IO 세션은 한 프로세스 안에 있어, "
+            "✗ 한 gunicorn에는 워커(worker)를 하나만 둡니다(-w 1): Socket.IO 세션은 한 프로세스 안에 있어, "
             "여럿이면 클라이언트의 요청이 번번이 400으로 끊깁니다.\n"
             "  → 여러 개가 필요하면 포트를 달리해 gunicorn을 여러 번 실행하고, 클라이언트를 한 서버에 머물게 "
             "하는 nginx나 로드 밸런서를 앞에 두세요. 예: DYNAMODB_SETUP.ko.md의 10. EC2"
         )
     if server.cfg.worker_class_str == "sync":
         sys.exit(
-            "✗ sync 작업자는 연결을 한 번에 하나만 처리해, 클라이언트 하나가 접속하면 서버가 멈춥니다.\n"
+            "✗ sync 워커는 연결을 한 번에 하나만 처리해, 클라이언트 하나가 접속하면 서버가 멈춥니다.\n"
             "  → --worker-class 옵션을 빼거나 eventlet, gevent, gthread 가운데 하나를 쓰세요."
         )
 
@@ -62,7 +62,7 @@ def on_starting(server: Any) -> None:
 def when_ready(server: Any) -> None:
     addresses = ", ".join(map(str, server.LISTENERS))
     server.log.say(
-        f"{addresses} 에서 기다립니다 ({server.cfg.worker_class_str}). 끝내려면 Ctrl+C를 누르세요."
+        f"{addresses} 에서 접속을 받습니다 ({server.cfg.worker_class_str}). 끝내려면 Ctrl+C를 누르세요."
     )
 
 

@@ -51,13 +51,15 @@ class RowRefused(Exception):
 class Remarks:
     """What the operator is told besides refused rows: fields left behind, text repaired, dates read.
 
-    `clocks` counts the times of day that came from a date, `moved_days` the days that are other ones in the
-    calendar's time zone than in the one they were written in.
+    `clocks` counts the times of day that came from a date, `clashing_clocks` those that did not because
+    `time` says something else, `moved_days` the days that are other ones in the calendar's time zone than in
+    the one they were written in.
     """
 
     left_behind: Counter[str] = field(default_factory=Counter)
     repairs: int = 0
     clocks: int = 0
+    clashing_clocks: int = 0
     moved_days: int = 0
     on_repair: Callable[[str, str, str], None] = lambda _place, _before, _after: None
 
@@ -185,7 +187,7 @@ class RowReader:
                 former_id = _content_id(
                     department_id, checked | {"event_date": reading.written_date}, moments
                 )
-        self._apply_clock(reading, checked, left)
+        self._apply_clock(reading, checked)
         self._leave_behind("이벤트", left)
         event = Event(id=event_id, department_id=department_id, **checked, **moments)
         return SourceEvent(event, assumed, former_id if former_id != event_id else "")
@@ -203,7 +205,7 @@ class RowReader:
         fields["event_date"] = reading.date
         return reading
 
-    def _apply_clock(self, reading: DateReading, checked: dict[str, Any], left: list[str]) -> None:
+    def _apply_clock(self, reading: DateReading, checked: dict[str, Any]) -> None:
         """Put a date's clock into an empty `time`; a text that is there stays, and may say the same."""
         if reading.written_date and reading.written_date != reading.date:
             self._remarks.moved_days += 1
@@ -211,7 +213,7 @@ class RowReader:
             checked["time"] = reading.clock
             self._remarks.clocks += 1
         elif reading.clock and time_order(checked["time"])[0] != time_order(reading.clock)[0]:
-            left.append("event_date의 시각: time에 다른 내용이 있음")
+            self._remarks.clashing_clocks += 1
 
     def _fields(
         self, row: Row, known: tuple[str, ...], aliases: Mapping[str, str]

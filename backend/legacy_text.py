@@ -29,7 +29,7 @@ _CLOCK = re.compile(
     r"(?:(?P<utc>Z|UTC|GMT)|(?P<sign>[+-])(?P<hours>[01]\d|2[0-3])(?::?(?P<minutes>[0-5]\d))?)?",
     re.ASCII | re.IGNORECASE,
 )
-_EPOCH = re.compile(r"-?\d{9,13}(?:\.\d+)?", re.ASCII)
+_UNIX_TIME = re.compile(r"-?\d{9,13}(?:\.\d+)?", re.ASCII)
 """Seconds or milliseconds since 1970, of 1973 and later: eight digits are a date."""
 _DOTNET = re.compile(r"/Date\((-?\d+)(?:[+-]\d{4})?\)/", re.ASCII)
 _MILLISECONDS_FROM = 100_000_000_000
@@ -98,7 +98,7 @@ class DateReading:
 
 
 def read_date(value: str | float, zone: tzinfo) -> DateReading | None:
-    """Read a date field: a day, a day and a clock, or a moment; None when it is none or does not exist.
+    """Read a date field: a day, a day and a clock, or a moment; None if there is no such day or time.
 
     What has a zone or an offset, or counts since 1970, is a moment and read in `zone`; what has none is
     what clocks on the wall showed there. The beginning of a day means the day, as programs write dates.
@@ -107,7 +107,7 @@ def read_date(value: str | float, zone: tzinfo) -> DateReading | None:
     try:
         if _DOTNET.fullmatch(text):
             return _read_in_zone(read_moment(text), "", zone)
-        if _EPOCH.fullmatch(text):
+        if _UNIX_TIME.fullmatch(text):
             return _read_in_zone(read_moment(float(text)), "", zone)
         return _read_written(text, zone)
     except (ValueError, OverflowError):  # no such day, or none that its zone can tell

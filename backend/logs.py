@@ -1,4 +1,7 @@
-"""The one form of what a server logs: a time, a level, a Korean sentence. `gunicorn.conf.py` has it, too."""
+"""The one form of what a server logs: a time, a level, a Korean sentence.
+
+`gunicorn.conf.py` repeats the format: gunicorn reads it before this folder can be imported.
+"""
 
 import logging
 import re
@@ -23,6 +26,6 @@ def _in_our_words(record: logging.LogRecord) -> bool:
     """Take Werkzeug's own time and colours out of a line, and put its greeting into Korean."""
     text = _OWN_TIME.sub("", _COLOUR.sub("", record.getMessage()))
     if addresses := _ADDRESS.findall(text):
-        text = f"{', '.join(addresses)} 에서 기다립니다 (개발용 서버). 끝내려면 Ctrl+C를 누르세요."
+        text = f"{', '.join(addresses)} 에서 접속을 받습니다 (개발용 서버). 끝내려면 Ctrl+C를 누르세요."
     record.msg, record.args = text, ()
     return text != "Press CTRL+C to quit"

@@ -260,6 +260,8 @@ class Migration:
             say(f"  ↻ 글자를 복구한 값: {remarks.repairs}개")
         if repeated:
             say(f"  ⚠ 똑같이 되풀이된 행: {repeated}개 (한 번만 옮깁니다)")
+        if remarks.clashing_clocks:
+            say(f"  ⚠ time에 다른 내용이 있어 쓰지 않은 시각: {remarks.clashing_clocks}개")
         if remarks.clocks or remarks.moved_days:
             say(
                 f"  ↻ 날짜에서 읽은 것({self._zone.key}): time에 넣은 시각 {remarks.clocks}개, "
@@ -268,7 +270,7 @@ class Migration:
         superseded = self._staging.count_left_out(LeftOut.SUPERSEDED)
         write_rows(SUPERSEDED_FILE, self._staging.left_out(LeftOut.SUPERSEDED))
         if superseded:
-            say(f"  ⚠ 같은 id의 더 새로운 행으로 대신한 행: {superseded}개 → {SUPERSEDED_FILE}")
+            say(f"  ⚠ 같은 id의 더 새로운 행이 있어 옮기지 않은 행: {superseded}개 → {SUPERSEDED_FILE}")
         refused = self._staging.count_left_out(LeftOut.REFUSED)
         write_rows(ERRORS_FILE, self._staging.left_out(LeftOut.REFUSED))
         if refused:

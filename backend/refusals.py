@@ -38,7 +38,7 @@ _ENGINE_IO = {
 
 
 def guarded(wsgi: Wsgi) -> Wsgi:
-    """Refuse WebSocket handshakes that are none, and put the envelope around each failure that has none."""
+    """Refuse malformed WebSocket handshakes, and put each failure that has no envelope into one."""
 
     def serve(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         # No WebSocket negotiates permessage-deflate: it costs a third of the CPU of every fan-out.
@@ -80,7 +80,7 @@ def refuse_in_envelopes() -> None:
             self.wfile.write(body)
 
     WSGIRequestHandler.send_error = send_error  # type: ignore[method-assign]
-    WSGIRequestHandler.default_request_version = "HTTP/1.0"  # else what is no HTTP gets no status line
+    WSGIRequestHandler.default_request_version = "HTTP/1.0"  # else input that is not HTTP gets no status line
 
 
 def _handshake_refusal(environ: Environ) -> tuple[int, str, Headers] | None:
@@ -101,6 +101,8 @@ def _refuse(
     environ: Environ, start_response: Callable[..., Any], status: int, headers: Headers, reason: str
 ) -> list[bytes]:
     failure = http_failure(status, {"reason": reason})
+    if status == HTTPStatus.BAD_REQUEST and environ["PATH_INFO"].startswith(SOCKET_IO_PATH):
+        failure["message"] = "Socket.IO 요청이 올바르지 않습니다. details.reason에 이유가 있습니다."
     for beginning, (code, message) in _ENGINE_IO.items():
         if reason.startswith(beginning):
             failure = failure_envelope(code, message, {"reason": reason})

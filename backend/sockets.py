@@ -20,7 +20,7 @@ from errors import (
     SyncTokenExpired,
     UnknownMessage,
     ValidationFailed,
-    failure_envelope,
+    http_failure,
 )
 from event_service import EventService
 from schemas import CHANGES_MAX, LeaveMessage, SyncMessage, parse_id
@@ -115,7 +115,7 @@ class Messages:
                 envelope = StoreUnavailable().envelope()
             except Exception:
                 log.exception("메시지 처리 중 예상하지 못한 오류")
-                envelope = failure_envelope("internal_error", "서버 오류가 발생했습니다.")
+                envelope = http_failure(500)
             if not wire.acknowledged.get():
                 self._broadcasts.error(sid, envelope)
             return envelope

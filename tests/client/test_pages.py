@@ -1,6 +1,5 @@
 """The server's own pages as a person sees them in a real browser: nothing in the console, no other host."""
 
-import shutil
 import uuid
 from collections.abc import Iterator
 
@@ -9,6 +8,7 @@ import requests
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from doors_client import Api
+from programs import chromium
 from running import Server, embedded, running_server
 
 WIDE = {"width": 1200, "height": 900}
@@ -31,10 +31,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    chromium = shutil.which("chromium")
-    assert chromium, "Debian's chromium is needed, see .ci/debian-packages"
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
         yield browser
         browser.close()
 

@@ -48,7 +48,7 @@ def test_a_server_logs_in_one_form_and_in_korean(tmp_path, mode):
         assert found, line
         said.append(found["said"])
     assert any(f"저장소: 내장 저장소, {tmp_path}/data" in line for line in said)
-    assert any(server.url in line and "에서 기다립니다" in line for line in said)
+    assert any(server.url in line and "에서 접속을 받습니다" in line for line in said)
     assert ('127.0.0.1 "GET /nowhere HTTP/1.1" 404 -' in said) == (mode == "flask")
     assert not [line for line in said if not re.search("[가-힣]", line) and not line.startswith("127.0.0.1 ")]
 
@@ -77,9 +77,9 @@ def test_gunicorn_without_a_worker_class_serves_sockets_and_requests_beside_them
 @pytest.mark.parametrize(
     ("arguments", "settings", "sentence"),
     [
-        (["-w", "4"], {}, "작업자(worker)를 하나만"),
-        ([], {"WEB_CONCURRENCY": "2"}, "작업자(worker)를 하나만"),
-        (["--worker-class", "sync"], {}, "sync 작업자는"),
+        (["-w", "4"], {}, "워커(worker)를 하나만"),
+        ([], {"WEB_CONCURRENCY": "2"}, "워커(worker)를 하나만"),
+        (["--worker-class", "sync"], {}, "sync 워커는"),
     ],
 )
 def test_gunicorn_refuses_what_would_not_work(tmp_path, arguments, settings, sentence):
@@ -99,8 +99,9 @@ def test_gunicorn_refuses_what_would_not_work(tmp_path, arguments, settings, sen
         [sys.executable, "-c", CREATE_TABLES],
         [str(BIN / "flask"), "tables", "create"],
         [str(BIN / "flask"), "tables", "repair"],
+        [str(BIN / "flask"), "tables", "new-epoch"],
     ],
-    ids=["python -c", "create", "repair"],
+    ids=["python -c", "create", "repair", "new-epoch"],
 )
 def test_a_command_says_first_which_store_it_speaks_to(tmp_path, engine, command):
     run([sys.executable, "-c", CREATE_TABLES], **embedded(tmp_path / "data"))

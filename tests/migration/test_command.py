@@ -169,7 +169,7 @@ def test_of_rows_with_one_id_the_last_changed_stays_and_the_others_are_kept_in_a
     assert (run.status, run.err) == (0, "")
     assert set(desk.store.by_title()) == {"팀 회의", "제품 발표", "신입 면접", "번호 없는 행"}
     assert "똑같이 되풀이된 행: 3개" in run.out
-    assert "같은 id의 더 새로운 행으로 대신한 행: 2개 → migration_superseded.json" in run.out
+    assert "같은 id의 더 새로운 행이 있어 옮기지 않은 행: 2개 → migration_superseded.json" in run.out
     assert "옮기지 못한 행" not in run.out
     assert not (desk.place / "migration_errors.json").exists()
     department, event = desk.superseded()

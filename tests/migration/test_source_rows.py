@@ -129,7 +129,7 @@ def test_a_text_that_is_in_time_stays_and_a_clock_that_it_does_not_say_is_counte
     for text in ("14:30~15:30", "오후 2시 반", "10시", "3층 회의실"):
         assert reader.event(event_row(**at_two, time=text), known()).entity.time == text
     assert remarks.clocks == 0
-    assert remarks.left_behind == {"이벤트 'event_date의 시각: time에 다른 내용이 있음'": 2}
+    assert remarks.clashing_clocks == 2
     for text in (None, "", "  "):
         assert reader.event(event_row(**at_two, time=text), known()).entity.time == "오후 2:30"
     assert (remarks.clocks, remarks.moved_days) == (3, 0)

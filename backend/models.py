@@ -362,22 +362,34 @@ class DynamoDBDatabase:
         return True
 
     def _adopt(self, department: Department) -> bool:
-        """Tell whether a department got its head; one that was deleted since it was listed gets nothing, one
-        that was renamed no row for its old name.
+        """Return whether a department got its head, which comes last: who has one is adopted.
+
+        Its name's row is that of the name it bears now, unless the name is taken already. A department that
+        was deleted meanwhile gets nothing.
         """
-        adopted = False
+        listed: Department | None = department
+        while listed and not self._claim_name(listed):
+            listed = self.find_department(department.id)  # somebody edited it
+        if listed is None:
+            return False
         head = self._tables.new_head(department.id, new_epoch())
-        for condition, part in (
-            (self._tables.require_department(department.id), head),
-            (self._tables.require_unchanged(department), self._tables.claim_name(department)),
-        ):
-            try:
-                self._client.call("transact_write_items", TransactItems=[condition, part.request])
-            except TransactionRefused:
-                log.info("%s: 이미 있거나 부서가 그 사이 바뀌어 쓰지 않았습니다.", part.key)
-            else:
-                adopted = adopted or part is head
-        return adopted
+        transaction = [self._tables.require_department(department.id), head.request]
+        try:
+            self._client.call("transact_write_items", TransactItems=transaction)
+        except TransactionRefused:
+            log.info("%s: 이미 있거나 부서가 삭제되어 쓰지 않았습니다.", head.key)
+            return False
+        return True
+
+    def _claim_name(self, department: Department) -> bool:
+        """Return False when a department is other than it was read; a name that is taken stays taken."""
+        unchanged = self._tables.require_unchanged(department)
+        claim = self._tables.claim_name(department)
+        try:
+            self._client.call("transact_write_items", TransactItems=[unchanged, claim.request])
+        except TransactionRefused as error:
+            return error.reasons[0] != CONDITION_FAILED
+        return True
 
     # Bulk load: events in batches, past the log; `bulk_load.py` tells how its steps make that safe
 

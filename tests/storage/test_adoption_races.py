@@ -46,7 +46,11 @@ def before_request(db: DynamoDBDatabase, number: int, intruder: Callable[[], obj
 
 
 def require_nothing_left_over(db: DynamoDBDatabase) -> None:
-    """Fail for a head without its department, and for a name's row that its owner does not bear."""
+    """Fail for a head without its department, for a name's row that its owner does not bear, and for a
+    department that never gets its name's row.
+    """
+    db.adopt_departments()
+    assert all(map(db.owns_name, db.list_departments()))
     departments = {department.id: department for department in db.list_departments()}
     heads = {items.head_key(i)["department_id"]["S"] for i in [*departments, REGISTRY]}
     names = {items.name_partition(d.name): d.id for d in departments.values()}
@@ -60,6 +64,9 @@ ACTS = {
     "deletion": DepartmentService.delete_department,
     "rename": lambda service, department_id: service.update_department(
         department_id, {"name": f"새 이름 {new_id()}"}
+    ),
+    "edit": lambda service, department_id: service.update_department(
+        department_id, {"description": "새 설명"}
     ),
 }
 

@@ -2,13 +2,14 @@
 
 import os
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
-from dotenv import load_dotenv
+from dotenv import dotenv_values, load_dotenv
 
 import local_engine
 from errors import SetupError
@@ -20,6 +21,9 @@ EMBEDDED = "embedded"
 DEVELOPMENT_SECRET = "development-only"  # noqa: S105 - refused in production, see below
 REGION = r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?"
 ORIGIN = r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]+)?/?"
+CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+NEARLY = 0.85
+"""Likeness of two names, as difflib counts it, from which one is taken for a slip of the other."""
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
@@ -47,10 +51,14 @@ class Settings:
         Raises `SetupError` with a Korean sentence for a value that cannot be used.
         """
         if environ is None:
+            file = BACKEND_DIR / ".env"
             try:
-                load_dotenv(BACKEND_DIR / ".env")  # into os.environ: boto3's own variables stand there too
+                load_dotenv(file)  # into os.environ: boto3's own variables stand there too
+                _refuse_misspelt(dotenv_values(file))
             except UnicodeDecodeError as error:
-                raise SetupError(f"{BACKEND_DIR / '.env'} 파일을 UTF-8로 저장하세요.") from error
+                raise SetupError(f"{file} 파일을 UTF-8로 저장하세요.") from error
+            except OSError as error:
+                raise SetupError(f"{file} 파일을 읽을 수 없습니다: {error.strerror}") from error
             environ = os.environ
 
         def text(name: str, default: str = "") -> str:
@@ -90,15 +98,26 @@ class Settings:
     def _refuse_unsafe_production(self) -> None:
         if not self.production:
             return
-        if self.secret_key in (DEVELOPMENT_SECRET, "change-me"):
+        if self.secret_key in (DEVELOPMENT_SECRET, "change-me") or self.secret_key.startswith("$("):
             raise SetupError(
-                "FLASK_ENV=production에서는 SECRET_KEY를 직접 정해야 합니다. 예: "
-                "SECRET_KEY=$(python -c 'import secrets; print(secrets.token_hex(32))')"
+                "FLASK_ENV=production에서는 SECRET_KEY를 직접 정해야 합니다. "
+                "다음 명령이 출력하는 줄을 쓰세요: "
+                """python3 -c 'import secrets; print("SECRET_KEY=" + secrets.token_hex(32))'"""
             )
         if "*" in self.cors_origins:
             raise SetupError(
                 "FLASK_ENV=production에서는 CORS_ORIGINS=* 를 쓸 수 없습니다. "
                 "허용할 주소를 쉼표로 나열하세요. 예: CORS_ORIGINS=https://calendar.example.com"
+            )
+
+
+def _refuse_misspelt(written: Iterable[str]) -> None:
+    """Refuse a name that is nearly one of ours: without DYNAMODB_ENDPOINT_URL, for one, the store is AWS."""
+    known = {field.name.upper() for field in fields(Settings)} | {"FLASK_ENV", "AUTH", *CREDENTIALS}
+    for name in written:
+        if name not in known and (meant := get_close_matches(name, known, 1, NEARLY)):
+            raise SetupError(
+                f"backend/.env의 {name}은(는) 없는 설정입니다. {meant[0]}을(를) 쓰려던 것인가요?"
             )
 
 

@@ -62,7 +62,12 @@ class DepartmentLoad:
             if owner == entity.id:
                 self.wanted.append(candidate)
             else:
-                yield Outcome(candidate, Kind.REFUSED, f"같은 이름의 부서가 이미 있습니다: id {owner}")
+                yield Outcome(
+                    candidate,
+                    Kind.REFUSED,
+                    f"같은 이름의 부서가 이미 있습니다(id {owner}). "
+                    "그 부서의 이름을 바꾸거나 지운 뒤 다시 실행하세요.",
+                )
 
     def compare(self) -> Iterator[Outcome]:
         """Tell what `load` would do, and write nothing."""

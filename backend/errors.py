@@ -35,7 +35,7 @@ def failure_envelope(code: str, message: str, details: Any = None) -> dict[str, 
 
 
 HTTP_FAILURES = {
-    400: ("bad_request", "요청을 읽을 수 없습니다. HTTP/1.1이어야 하고, 본문은 UTF-8 JSON이어야 합니다."),
+    400: ("bad_request", "요청을 읽을 수 없습니다. 본문은 UTF-8로 쓴 올바른 JSON이어야 합니다."),
     403: ("forbidden", "허용되지 않는 요청입니다."),
     404: ("not_found", "주소를 찾을 수 없습니다."),
     405: ("method_not_allowed", "이 주소에서 쓸 수 없는 메서드입니다."),
@@ -183,5 +183,6 @@ class CredentialsRejected(SetupError):
         super().__init__(
             "✗ DynamoDB 연결 실패: 자격증명 오류\n"
             f"  → 원인: {reason}\n"
-            "  → backend/.env의 AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY 또는 IAM 역할을 확인하세요."
+            "  → backend/.env의 AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY 또는 IAM 역할을 확인하세요.\n"
+            "  → AWS 없이 쓰려면 backend/.env에 DYNAMODB_ENDPOINT_URL=embedded를 적으세요."
         )

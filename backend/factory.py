@@ -123,7 +123,7 @@ def create_app(settings: Settings, db: DynamoDBDatabase | None = None) -> APIFla
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     app.description = rest.document.DESCRIPTION
-    app.spec_processor(rest.document.finished)
+    app.spec_processor(rest.document.complete_document)
 
     socketio = SocketIO(
         app,
@@ -264,26 +264,23 @@ def _socket_origins(allowed: tuple[str, ...]) -> Any:
 
 
 def _tables_commands(calendar: Calendar) -> AppGroup:
-    group = AppGroup("tables", help="Create the tables, repair what a crash left, renew after a restore.")
+    group = AppGroup("tables", help="테이블을 만들고, 중단된 일을 마무리하고, 복원한 뒤를 정리합니다.")
 
-    @group.command()
-    @click.option("--provisioned", is_flag=True, help="Provisioned billing instead of on demand.")
+    @group.command(help="없는 테이블과 인덱스를 만듭니다. 데이터는 건드리지 않습니다.")
+    @click.option("--provisioned", is_flag=True, help="온디맨드 대신 프로비저닝된 용량으로 만듭니다.")
     def create(provisioned: bool) -> None:
-        """Create what is missing; never touches data."""
         with _sentences():
             calendar.db.create_tables(provisioned=provisioned, report=click.echo)
 
-    @group.command()
+    @group.command(help="중단된 부서 삭제를 마무리하고, 다른 도구가 쓴 부서를 등록합니다.")
     def repair() -> None:
-        """Finish deletions that were cut off; adopt departments that other tools wrote."""
         with _sentences():
             click.echo(f"저장소: {calendar.db.store}")
             purged, adopted = calendar.departments.repair()
         click.echo(f"✓ 마무리한 부서 삭제: {purged}개, 새로 등록한 부서: {adopted}개")
 
-    @group.command("new-epoch")
+    @group.command("new-epoch", help="테이블을 복원한 뒤: 모든 클라이언트가 한 번씩 전체를 다시 받게 합니다.")
     def renew_epochs() -> None:
-        """After a restore of the tables: have every client fetch everything once."""
         with _sentences():
             click.echo(f"저장소: {calendar.db.store}")
             moved = calendar.db.renew_epochs()

@@ -22,6 +22,17 @@ accesslog = None
 warnings.filterwarnings("ignore", message=r"\s*Eventlet is deprecated")  # as this server pins it
 
 
+KOREAN = {
+    "Worker (pid:%s) exited with code %s.": "워커(pid %s)가 코드 %s로 끝났습니다.",
+    "Worker failed to boot.": "워커가 시작하지 못했습니다.",
+    "App failed to load.": "앱을 불러오지 못했습니다.",
+    "WORKER TIMEOUT (pid:%s)": "워커(pid %s)가 응답하지 않아 다시 시작합니다.",
+    "Shutting down: %s": "서버를 끝냅니다: %s",
+    "Reason: %s": "이유: %s",
+}
+"""What gunicorn says when something is wrong, and an operator reads."""
+
+
 class Logger(gunicorn.glogging.Logger):  # type: ignore[misc] # no types
     """gunicorn's own log in the form of the server's, see `logs.py`."""
 
@@ -35,6 +46,12 @@ class Logger(gunicorn.glogging.Logger):  # type: ignore[misc] # no types
     def warning(self, msg: str, *args: Any, **kwargs: Any) -> None:
         if "eventlet worker is DEPRECATED" not in msg:
             super().warning(msg, *args, **kwargs)
+
+    def error(self, msg: str, *args: Any, **kwargs: Any) -> None:
+        super().error(KOREAN.get(msg, msg), *(KOREAN.get(arg, arg) for arg in args), **kwargs)
+
+    def critical(self, msg: str, *args: Any, **kwargs: Any) -> None:
+        super().critical(KOREAN.get(msg, msg), *args, **kwargs)
 
     def say(self, sentence: str) -> None:
         self.error_log.info(sentence)

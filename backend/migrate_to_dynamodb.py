@@ -302,6 +302,7 @@ class Migration:
 
     def _refuse_department(self, outcome: DepartmentOutcome) -> None:
         candidate = outcome.candidate
+        self._report.line(f"  ✗ 부서 '{candidate.source.entity.name}': {outcome.reason}")
         self._refuse(self._options.departments, candidate.place, outcome.reason, candidate.content)
         self._known.refuse(candidate.source.references)
 
@@ -322,7 +323,8 @@ def _export(directory: Path, settings: Settings, zone: ZoneInfo, report: Report)
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="migrate_to_dynamodb.py",
-        description="데스크톱 프로그램의 JSON 파일을 DynamoDB 테이블로 옮깁니다. 다시 실행해도 안전합니다.",
+        description="데스크톱 프로그램의 JSON 파일을 DynamoDB 테이블로 옮깁니다. "
+        "다시 실행하면 끊긴 일을 마무리하고, 그 뒤에 고치거나 지운 것을 파일의 내용으로 되돌립니다.",
         epilog="종료 상태: 0 모두 옮김, 1 옮기지 못했거나 다른 행이 있음, 2 실행할 수 없음(이유가 출력됨).",
     )
     add = parser.add_argument

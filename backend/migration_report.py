@@ -1,6 +1,7 @@
 """What operators read of a migration: lines, question, progress bar, files of rows left out."""
 
 import sys
+import termios
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,7 +34,8 @@ class Report:
         print(text, flush=True)  # noqa: T201 - for the operator's terminal
 
     def ask(self, question: str) -> bool:
-        """Ask on the terminal; anything but a yes is a no."""
+        """Ask on the terminal; anything but a yes is a no, and so is what was typed before the question."""
+        termios.tcflush(sys.stdin, termios.TCIFLUSH)
         try:
             return input(f"{question} [y/N] ").strip().lower() in ("y", "yes", "예", "네")
         except EOFError:

@@ -4,12 +4,14 @@ Flask answers in that shape by itself, see rest/failures.py. Knows HTTP and WebS
 calendars. `gunicorn.conf.py` does the same for what gunicorn refuses.
 """
 
+import contextlib
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any
 
 import orjson
 from werkzeug.serving import WSGIRequestHandler
+from werkzeug.wsgi import ClosingIterator
 
 from errors import failure_envelope, http_failure
 
@@ -60,7 +62,8 @@ def guarded(wsgi: Wsgi) -> Wsgi:
         if not bare:
             return answer
         status, headers = bare[-1]
-        return _refuse(environ, start_response, status, headers, _reason(b"".join(answer)))
+        with contextlib.closing(ClosingIterator(answer)) as replaced:
+            return _refuse(environ, start_response, status, headers, _reason(b"".join(replaced)))
 
     return serve
 

@@ -67,10 +67,10 @@ class OneLine(logging.Filter):
     """Log a client's rubbish as one line: a traceback is for errors of ours."""
 
     def filter(self, record: logging.LogRecord) -> bool:
+        told = f"Socket.IO 클라이언트의 잘못된 요청: {record.getMessage()}"
         if record.exc_info and record.exc_info[1]:
-            record.msg = f"{record.getMessage()}: {record.exc_info[1]!r}"
-            record.args = ()
-            record.exc_info = None
+            told += f": {record.exc_info[1]!r}"
+        record.msg, record.args, record.exc_info = told, (), None
         record.levelno, record.levelname = logging.WARNING, "WARNING"
         return True
 

@@ -61,6 +61,11 @@ def hermetic_env(**settings: str) -> dict[str, str]:
     return kept | {"AWS_EC2_METADATA_DISABLED": "true", "PYTHONUNBUFFERED": "1"} | NO_ENV_FILE | settings
 
 
+def with_env_file(**settings: str) -> dict[str, str]:
+    """The same, but with the `backend/.env` of the checkout that a program runs in."""
+    return {name: value for name, value in hermetic_env(**settings).items() if name not in NO_ENV_FILE}
+
+
 @dataclass
 class Server:
     """A running server process with its log."""

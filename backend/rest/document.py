@@ -15,17 +15,8 @@ from errors import (
     StoreUnavailable,
     ValidationFailed,
 )
-from rest.answers import (
-    ChangesAnswer,
-    DepartmentAnswer,
-    DepartmentsAnswer,
-    EventAnswer,
-    EventsAnswer,
-    Failure,
-    HistoryAnswer,
-    MessageAnswer,
-    StatusAnswer,
-)
+from rest import answers
+from rest.answers import Failure
 from rest.conditions import KEY_PATTERN
 from schemas import KEY_MAX, UUID_PATTERN
 
@@ -41,15 +32,15 @@ PUT은 보낸 항목만 바꿉니다. 응답에서 되돌려 보낸 `id`, `depar
 """.strip()
 REF = "#/components/schemas/{model}"
 ANSWERS: tuple[type[BaseModel], ...] = (
-    ChangesAnswer,
-    DepartmentAnswer,
-    DepartmentsAnswer,
-    EventAnswer,
-    EventsAnswer,
-    Failure,
-    HistoryAnswer,
-    MessageAnswer,
-    StatusAnswer,
+    answers.ChangesAnswer,
+    answers.DepartmentAnswer,
+    answers.DepartmentsAnswer,
+    answers.EventAnswer,
+    answers.EventsAnswer,
+    answers.Failure,
+    answers.HistoryAnswer,
+    answers.MessageAnswer,
+    answers.StatusAnswer,
 )
 
 _IDS = {"department_id": "부서의 식별자", "event_id": "이벤트의 식별자"}
@@ -85,7 +76,7 @@ _FAILURES_OF_HEADERS: dict[str, tuple[type[CalendarError], ...]] = {
 
 ETAG = {
     "ETag": {
-        "description": "이 내용의 표. 이벤트에서는 따옴표 안의 리비전.",
+        "description": "이 내용의 버전을 나타내는 값. 이벤트에서는 따옴표 안의 리비전.",
         "required": True,
         "schema": {"type": "string"},
     }
@@ -138,10 +129,12 @@ def documented(
     return describe
 
 
-def finished(document: Any) -> Any:
+def complete_document(document: Any) -> Any:
     """Add to APIFlask's document what it has no way to be told of."""
     _, definitions = models_json_schema([(model, "serialization") for model in ANSWERS], ref_template=REF)
     document["components"]["schemas"].update(definitions["$defs"])
+    for schema in document["components"]["schemas"].values():
+        schema.pop("description", None)  # our docstrings, in English
     for item in document["paths"].values():
         for operation in item.values():
             operation["parameters"] = [_identified(parameter) for parameter in operation["parameters"]]

@@ -1,5 +1,6 @@
 """One real server per way of running it; the door tests run against each."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 from config import Settings
 from doors_client import Api, Client
 from local_engine import Engine
-from running import COMMANDS, Server, embedded, running_server
+from running import BACKEND, COMMANDS, ROOT, Server, embedded, running_server
 
 
 @pytest.fixture(scope="session", params=COMMANDS)
@@ -58,3 +59,22 @@ def connect(server: Server) -> Iterator[Callable[..., Client]]:
     yield open_client
     for client in clients:
         client.close()
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """Lay out what `make run` needs, installed already."""
+    copy = tmp_path / "checkout"
+    shutil.copytree(
+        BACKEND, copy / "backend", ignore=shutil.ignore_patterns("__pycache__", ".env", ".mypy_cache")
+    )
+    for name in ("Makefile", ".env.example", "requirements.txt", "package.json", "package-lock.json"):
+        shutil.copy2(ROOT / name, copy / name)
+    for name in (".venv", "node_modules"):
+        (copy / name).mkdir()
+        for part in (ROOT / name).iterdir():
+            (copy / name / part.name).symlink_to(part)
+        installed = copy / name / ".installed"
+        installed.unlink(missing_ok=True)
+        installed.touch()
+    return copy

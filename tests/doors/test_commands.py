@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +14,6 @@ from doors_client import Api, Client
 from running import (
     BACKEND,
     BIN,
-    ROOT,
     Server,
     embedded,
     free_port,
@@ -23,6 +21,7 @@ from running import (
     is_ready,
     running_server,
     wait_for,
+    with_env_file,
 )
 
 LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} (INFO|WARNING|ERROR) (?P<said>.+)")
@@ -117,7 +116,7 @@ def test_creating_tables_without_credentials_ends_with_a_sentence(engine):
     done = run([sys.executable, "-c", CREATE_TABLES], DYNAMODB_ENDPOINT_URL=engine.url, HOME="/nonexistent")
     assert done.returncode == 1
     assert done.stderr.startswith("✗ DynamoDB 연결 실패: 자격증명 오류\n  → 원인: ")
-    assert len(done.stderr.splitlines()) == 3
+    assert len(done.stderr.splitlines()) == 4
 
 
 def test_a_mistake_of_ours_still_shows_its_traceback():
@@ -155,29 +154,10 @@ def test_a_store_that_was_mended_is_opened(tmp_path):
     assert done.returncode == 0, done.stderr
 
 
-@pytest.fixture
-def checkout(tmp_path: Path) -> Path:
-    """Lay out what `make run` needs, installed already."""
-    copy = tmp_path / "checkout"
-    shutil.copytree(
-        BACKEND, copy / "backend", ignore=shutil.ignore_patterns("__pycache__", ".env", ".mypy_cache")
-    )
-    for name in ("Makefile", ".env.example", "requirements.txt", "package.json", "package-lock.json"):
-        shutil.copy2(ROOT / name, copy / name)
-    for name in (".venv", "node_modules"):
-        (copy / name).mkdir()
-        for part in (ROOT / name).iterdir():
-            (copy / name / part.name).symlink_to(part)
-        installed = copy / name / ".installed"
-        installed.unlink(missing_ok=True)
-        installed.touch()
-    return copy
-
-
 def make_run(checkout: Path, **settings: str) -> tuple[str, list[str]]:
     """Let `make run` come up, end it by Ctrl-C; return its output and the departments that it had."""
     port = free_port()
-    env = {k: v for k, v in hermetic_env(PORT=str(port)).items() if "DOTENV" not in k} | settings
+    env = with_env_file(PORT=str(port), **settings)
     url, log = f"http://127.0.0.1:{port}", checkout / "log"
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -200,7 +180,7 @@ def test_make_run_chooses_the_embedded_store_for_every_command_after_it(checkout
     assert f"저장소: 내장 저장소, {checkout}/data" in output
     assert departments == []
     assert "Installing" not in output, "all was there"
-    env = {k: v for k, v in hermetic_env().items() if "DOTENV" not in k}
+    env = with_env_file()
     for command in ([sys.executable, "-c", CREATE_TABLES], [str(BIN / "flask"), "tables", "repair"]):
         done = subprocess.run(command, cwd=checkout / "backend", env=env, capture_output=True, text=True)
         assert done.stdout.startswith(f"저장소: 내장 저장소, {checkout}/data\n"), done.stdout + done.stderr

@@ -202,7 +202,7 @@ def test_the_page_and_all_its_files_are_our_own(server):
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy
     files = re.findall(r'(?:src|href)="([^"]+)"', page.text)
-    assert len(files) == 4
+    assert len(files) == 5
     for name in files:
         assert "//" not in name
         file = requests.get(urljoin(page.url, name), timeout=10)

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -21,8 +22,20 @@ from documents import (
 )
 from local_engine import acquire
 from models import DynamoDBDatabase
-from running import BIN, ROOT, Server, embedded, free_port, hermetic_env, running_server, wait_for
+from running import (
+    BIN,
+    ROOT,
+    Server,
+    embedded,
+    free_port,
+    hermetic_env,
+    running_server,
+    wait_for,
+    with_env_file,
+)
 
+BLOCK = re.compile(r"^```(?:bash|html)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+SECTION = re.compile(r"^## ([^\n]+\n.*?)(?=^## )", re.MULTILINE | re.DOTALL)
 PARTS = re.compile(r"^## (?:Five-minute tour|5분 둘러보기)$(.*?)^## ", re.MULTILINE | re.DOTALL)
 PAGES = pytest.mark.parametrize("page", ["README.md", "README.ko.md"])
 
@@ -32,6 +45,19 @@ def tour(page: str) -> list[str]:
     blocks: list[str] = re.findall(r"^```bash\n(.*?)^```", part, re.MULTILINE | re.DOTALL)
     assert len(blocks) == 3
     return blocks
+
+
+def section(heading: str) -> list[str]:
+    """Return the blocks of a section, by its heading in either language."""
+    [text] = [
+        found[1]
+        for page in ("README.md", "README.ko.md")
+        for found in re.finditer(
+            r"^## ([^\n]+\n.*?)(?=^## )", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL
+        )
+        if found[1].startswith(heading)
+    ]
+    return BLOCK.findall(text)
 
 
 def at(address: str, text: str) -> str:
@@ -100,3 +126,56 @@ def test_a_tour_whose_first_line_failed_touches_nothing(
     after = everything(full)
     assert harmed(before, after) == []
     assert added(before, after) == {}
+
+
+def test_both_languages_print_the_same_commands() -> None:
+    def commands(page: str) -> list[str]:
+        return [re.sub(r"[ ]+# .*", "", block) for block in BLOCK.findall((ROOT / page).read_text())]
+
+    assert commands("README.md") == commands("README.ko.md")
+
+
+@pytest.fixture
+def used(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> DynamoDBDatabase:
+    """A checkout whose embedded store holds somebody's data, chosen as the first `make run` chooses it."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
+    (checkout / "backend/.env").write_text("DYNAMODB_ENDPOINT_URL=embedded\n")
+    db = DynamoDBDatabase(Settings(dynamodb_endpoint_url=acquire(checkout / "data").url))
+    db.create_tables(report=lambda _line: None)
+    fill(db, ["남의 부서"])
+    return db
+
+
+@pytest.mark.parametrize("heading", ["In production", "운영"])
+def test_the_commands_of_production_work_as_printed(
+    checkout: Path, used: DynamoDBDatabase, heading: str
+) -> None:
+    before, port = everything(used), free_port()
+    [block] = section(heading)
+    *others, serve = block.replace("0.0.0.0:8000", f"127.0.0.1:{port}").splitlines()
+    ready = f"until curl -fsS http://127.0.0.1:{port}/readyz; do sleep 0.1; done"
+    script = "\n".join([*others, f"{serve} &", ready, "kill $!", "wait $!"])
+    status, output = type_in(script, STRICT, checkout, with_env_file(), timeout=60)
+    assert status == 0, output
+    assert output.startswith(f"저장소: 내장 저장소, {checkout}/data\n✓ departments 테이블이 이미 있습니다.")
+    assert '"status":"ready"' in output
+    assert harmed(before, everything(used)) == []
+
+
+@pytest.mark.parametrize("heading", ["Moving the old JSON files in", "예전 JSON 파일 옮기기"])
+def test_the_commands_of_the_migration_work_as_printed(
+    tmp_path: Path, checkout: Path, used: DynamoDBDatabase, heading: str
+) -> None:
+    for file in (ROOT / "tests/migration/samples/shape_list").iterdir():
+        shutil.copy(file, checkout / "backend")
+    before = everything(used)
+    look, move = section(heading)
+    env = with_env_file(HOME=str(tmp_path))
+    status, output = type_in(look, STRICT, checkout, env, timeout=60)
+    assert (status, everything(used)) == (0, before), output
+    status, output = type_in(f"{look}\n{move}", STRICT, checkout, env, timeout=60)
+    assert status == 0, output
+    assert "✅ 마이그레이션 검증 완료" in output
+    assert "팀 회의" in (tmp_path / "calendar-backup/calendar_events.json").read_text()
+    assert harmed(before, everything(used)) == []

@@ -28,8 +28,7 @@ def program(document: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The program of `csharp/`, compiled with the client that is generated from the server's document."""
     java, mcs, _ = map(programs.program, ("java", "mcs", "mono"))
     if not GENERATOR.is_dir():
-        programs.program("mvn")
-        pytest.fail("run `make java-tools`")
+        pytest.skip("the generator of the C# client is missing: make java-tools")
     folder = tmp_path_factory.mktemp("csharp")
     (jar,) = GENERATOR.glob("*.jar")
     run(java, "-jar", jar, "generate", "-g", "csharp", "--library", "httpclient", "-i", document,

@@ -207,7 +207,7 @@ def outside_the_stack(section: str) -> list[Block]:
     return [b for b in blocks(GUIDE) if b.section == section and not _STACK.search(b.text)]
 
 
-_STACK = re.compile(r"deploy-dynamodb\.sh|--deletion-protection-enabled|eb-bundle")
+_STACK = re.compile(r"deploy-dynamodb\.sh|eb-bundle")
 
 
 def require_unharmed(before: Content, db: DynamoDBDatabase, checkout: Path) -> None:

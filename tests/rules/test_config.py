@@ -176,6 +176,41 @@ def test_the_file_completes_the_environment_and_never_overrides_it(env_file, mon
     assert (settings.events_table, settings.changes_table) == ("process", "file")
 
 
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("DYNAMODB_ENDPOINT=embedded", "DYNAMODB_ENDPOINT_URL"),
+        ("AWS_SECRET_ACCES_KEY=x", "AWS_SECRET_ACCESS_KEY"),
+        ("EVENT_TABLE=x", "EVENTS_TABLE"),
+    ],
+)
+def test_a_name_that_is_nearly_a_setting_is_refused(env_file, written, meant):
+    env_file.write_text(f"{written}\n")
+    with pytest.raises(SetupError, match=f"{written.split('=')[0]}은.*{meant}을"):
+        Settings.from_env()
+
+
+def test_names_of_others_are_let_pass(env_file, monkeypatch):
+    names = (
+        "AWS_PROFILE",
+        "AWS_DEFAULT_REGION",
+        "AWS_ENDPOINT_URL_DYNAMODB",
+        "FLASK_DEBUG",
+        "PORT",
+        "MY_TABLE",
+    )
+    for name in names:
+        monkeypatch.setenv(name, "")  # so that it is put back afterwards
+        monkeypatch.delenv(name)
+    env_file.write_text("".join(f"{name}=\n" for name in names))
+    assert Settings.from_env() == Settings()
+
+
+def test_a_command_that_was_pasted_as_the_secret_is_none(env_file):
+    with pytest.raises(SetupError, match="SECRET_KEY를 직접"):
+        Settings.from_env({**PRODUCTION, "SECRET_KEY": "$(python3 -c 'import secrets')"})
+
+
 def test_the_example_file_names_every_setting_and_sets_nothing_unsafe():
     lines = (ROOT_DIR / ".env.example").read_text().splitlines()
     named = {line.lstrip("# ").split("=")[0] for line in lines if "=" in line}

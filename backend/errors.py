@@ -39,6 +39,7 @@ HTTP_FAILURES = {
     403: ("forbidden", "허용되지 않는 요청입니다."),
     404: ("not_found", "주소를 찾을 수 없습니다."),
     405: ("method_not_allowed", "이 주소에서 쓸 수 없는 메서드입니다."),
+    412: ("precondition_failed", "요청에 적힌 조건이 지금의 내용과 맞지 않습니다."),
     413: ("payload_too_large", "본문이 너무 큽니다. 최대 1 MiB입니다."),
     414: ("uri_too_long", "주소가 너무 깁니다."),
     415: ("unsupported_media_type", "Content-Type은 application/json이어야 합니다."),

@@ -4,11 +4,18 @@ import signal
 import sys
 import warnings
 from http import HTTPStatus
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import gunicorn.glogging
 import gunicorn.util
+import orjson
+
+sys.path.insert(0, str(Path(__file__).parent))  # gunicorn enters this folder only later
+
+from errors import http_failure
+from logs import Formatter
 
 # Its default, `sync`, serves one connection at a time: a single WebSocket would stop everybody.
 worker_class = "eventlet"
@@ -36,8 +43,10 @@ KOREAN = {
 class Logger(gunicorn.glogging.Logger):  # type: ignore[misc] # no types
     """gunicorn's own log in the form of the server's, see `logs.py`."""
 
-    error_fmt = "%(asctime)s %(levelname)s %(message)s"
-    datefmt = None
+    def setup(self, cfg: Any) -> None:
+        super().setup(cfg)
+        for handler in self.error_log.handlers:
+            handler.setFormatter(Formatter())
 
     def info(self, msg: str, *args: Any, **kwargs: Any) -> None:
         """Keep its English account of each step for `--log-level debug`; operators read `say` below."""
@@ -69,10 +78,12 @@ def on_starting(server: Any) -> None:
             "  → 여러 개가 필요하면 포트를 달리해 gunicorn을 여러 번 실행하고, 클라이언트를 한 서버에 머물게 "
             "하는 nginx나 로드 밸런서를 앞에 두세요. 예: DYNAMODB_SETUP.ko.md의 10. EC2"
         )
-    if server.cfg.worker_class_str == "sync":
+    # By name: importing a worker here would be before eventlet patches what it imports.
+    kinds = {kind.__name__ for kind in server.cfg.worker_class.__mro__}
+    if "SyncWorker" in kinds or ("ThreadWorker" in kinds and server.cfg.threads == 1):
         sys.exit(
-            "✗ sync 워커는 연결을 한 번에 하나만 처리해, 클라이언트 하나가 접속하면 서버가 멈춥니다.\n"
-            "  → --worker-class 옵션을 빼거나 eventlet, gevent, gthread 가운데 하나를 쓰세요."
+            "✗ 이 워커는 연결을 한 번에 하나만 처리해, 클라이언트 하나가 접속하면 서버가 멈춥니다.\n"
+            "  → --worker-class 옵션을 빼거나 eventlet, gevent 또는 gthread --threads 100을 쓰세요."
         )
 
 
@@ -101,10 +112,6 @@ def on_exit(server: Any) -> None:
 
 def write_failure(client: Any, status: int, _reason: str, text: str) -> None:
     """Answer what gunicorn itself refuses in the shape of every other failure."""
-    import orjson
-
-    from errors import http_failure  # found only after gunicorn has entered this folder
-
     body = orjson.dumps(http_failure(status, {"reason": text} if text else None))
     head = (
         f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nConnection: close\r\n"

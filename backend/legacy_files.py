@@ -74,7 +74,12 @@ class LegacyFile:
         `wrapper` is the top-level key that only says what the file holds; what stands under the
         top-level key `other` belongs to the other file's kind and is passed over.
         """
-        yield from _Walk(self._tokens(), wrapper, other).rows()
+        try:
+            yield from _Walk(self._tokens(), wrapper, other).rows()
+        except RecursionError as error:
+            raise FileUnusable(
+                f"파일 '{self.path}'에 너무 깊이 겹친 값이 있습니다.\n  → 그 값을 고친 뒤 다시 실행하세요."
+            ) from error
 
     # Bytes
 

@@ -191,9 +191,9 @@ def read_moment(value: str | float) -> datetime | None:
 
     Without a zone it is UTC, as SQLite's CURRENT_TIMESTAMP is. None when it cannot be read.
     """
-    if isinstance(value, str) and (match := _DOTNET.fullmatch(value.strip())):
-        return _since_1970(int(match[1]) / 1000)
     try:
+        if isinstance(value, str) and (match := _DOTNET.fullmatch(value.strip())):
+            return _since_1970(int(match[1]) / 1000)
         if not isinstance(value, str):
             return _since_1970(value / 1000 if abs(value) >= _MILLISECONDS_FROM else value)
         moment = datetime.fromisoformat(value.strip().replace("/", "-"))

@@ -95,7 +95,7 @@ class Engine:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                check=True,  # returns at once: the keeper detaches itself
+                check=False,  # returns at once: the keeper detaches itself, or is started again
             )
         deadline = time.monotonic() + LOCK_PATIENCE_S
         while not self._keeper_lives() and time.monotonic() < deadline:

@@ -11,6 +11,7 @@ import orjson
 from tqdm import tqdm
 
 from errors import SetupError
+from logs import printable
 from staging import RowLeftOut
 
 RULE = "=" * 50
@@ -31,7 +32,7 @@ class Report:
     def line(self, text: str) -> None:
         if self._bar is not None:
             self._bar.clear()
-        print(text, flush=True)  # noqa: T201 - for the operator's terminal
+        print(printable(text), flush=True)  # noqa: T201 - for the operator's terminal
 
     def ask(self, question: str) -> bool:
         """Ask on the terminal; anything but a yes is a no, and so is what was typed before the question."""

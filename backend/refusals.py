@@ -5,6 +5,7 @@ calendars. `gunicorn.conf.py` does the same for what gunicorn refuses.
 """
 
 import contextlib
+import re
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any
@@ -16,11 +17,18 @@ from werkzeug.wsgi import ClosingIterator
 from errors import failure_envelope, http_failure
 
 Environ = dict[str, Any]
+_NAME = re.compile(r"HTTP_[A-Z0-9_]+")
+_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")  # a cookie of another program may be any text
 Headers = list[tuple[str, str]]
 Wsgi = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 
 SOCKET_IO_PATH = "/socket.io/"
 WEBSOCKET_VERSION = "13"
+REASON_MAX = 200
+OF_THE_REPLACED = frozenset(
+    ("accept-ranges", "content-disposition", "content-length", "content-type", "etag", "last-modified")
+)
+"""Headers about a body that the envelope takes the place of."""
 
 _ENGINE_IO = {
     "Invalid session": (
@@ -49,13 +57,13 @@ def guarded(wsgi: Wsgi) -> Wsgi:
             status, reason, headers = refusal
             return _refuse(environ, start_response, status, headers, reason)
 
-        bare: list[tuple[int, Headers]] = []
+        bare: list[tuple[HTTPStatus, Headers]] = []
 
         def start(status: str, headers: Headers, exc_info: Any = None) -> Any:
             code = int(status.split(" ")[0])
             if code < 400 or _content_type(headers) == "application/json":
                 return start_response(status, headers, exc_info)
-            bare.append((code, headers))
+            bare.append((HTTPStatus(code), headers))
             return _ignore
 
         answer = wsgi(environ, start)
@@ -63,7 +71,8 @@ def guarded(wsgi: Wsgi) -> Wsgi:
             return answer
         status, headers = bare[-1]
         with contextlib.closing(ClosingIterator(answer)) as replaced:
-            return _refuse(environ, start_response, status, headers, _reason(b"".join(replaced)))
+            reason = _reason(replaced) if environ["PATH_INFO"].startswith(SOCKET_IO_PATH) else ""
+        return _refuse(environ, start_response, status, headers, reason)
 
     return serve
 
@@ -94,6 +103,13 @@ def _handshake_refusal(environ: Environ) -> tuple[int, str, Headers] | None:
         return None
     if environ.get("HTTP_SEC_WEBSOCKET_VERSION", "").strip() != WEBSOCKET_VERSION:
         return 426, "Unsupported WebSocket version", [("Sec-WebSocket-Version", WEBSOCKET_VERSION)]
+    for name, value in environ.items():
+        if name.startswith("HTTP_") and not (_NAME.fullmatch(name) and _VALUE.fullmatch(value)):
+            return 400, "Invalid WebSocket handshake", []
+        if name.startswith(("HTTP_HOST", "HTTP_SEC_WEBSOCKET_")) and not value.isascii():
+            return 400, "Invalid WebSocket handshake", []
+    if "HTTP_TRANSFER_ENCODING" in environ:
+        return 400, "Invalid WebSocket handshake", []
     asked = {part.strip().lower() for part in environ.get("HTTP_CONNECTION", "").split(",")}
     if "upgrade" not in asked or not environ.get("HTTP_SEC_WEBSOCKET_KEY") or not environ.get("HTTP_HOST"):
         return 400, "Invalid WebSocket handshake", []
@@ -103,16 +119,14 @@ def _handshake_refusal(environ: Environ) -> tuple[int, str, Headers] | None:
 def _refuse(
     environ: Environ, start_response: Callable[..., Any], status: int, headers: Headers, reason: str
 ) -> list[bytes]:
-    failure = http_failure(status, {"reason": reason})
+    failure = http_failure(status, {"reason": reason} if reason else None)
     if status == HTTPStatus.BAD_REQUEST and environ["PATH_INFO"].startswith(SOCKET_IO_PATH):
         failure["message"] = "Socket.IO 요청이 올바르지 않습니다. details.reason에 이유가 있습니다."
     for beginning, (code, message) in _ENGINE_IO.items():
         if reason.startswith(beginning):
             failure = failure_envelope(code, message, {"reason": reason})
     body = orjson.dumps(failure)
-    kept = [
-        (name, value) for name, value in headers if name.lower() not in ("content-type", "content-length")
-    ]
+    kept = [(name, value) for name, value in headers if name.lower() not in OF_THE_REPLACED]
     kept += [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
     if status == HTTPStatus.METHOD_NOT_ALLOWED:
         kept.append(("Allow", "GET, POST, OPTIONS"))
@@ -120,8 +134,9 @@ def _refuse(
     return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
 
 
-def _reason(body: bytes) -> str:
+def _reason(answer: Iterable[bytes]) -> str:
     """Return the sentence of a refusal, which python-engineio writes as a JSON string, mostly."""
+    body = b"".join(answer)[:REASON_MAX]
     try:
         return str(orjson.loads(body))
     except orjson.JSONDecodeError:

@@ -78,7 +78,9 @@ def test_gunicorn_without_a_worker_class_serves_sockets_and_requests_beside_them
     [
         (["-w", "4"], {}, "워커(worker)를 하나만"),
         ([], {"WEB_CONCURRENCY": "2"}, "워커(worker)를 하나만"),
-        (["--worker-class", "sync"], {}, "sync 워커는"),
+        (["--worker-class", "sync"], {}, "한 번에 하나만"),
+        (["--worker-class", "gunicorn.workers.sync.SyncWorker"], {}, "한 번에 하나만"),
+        (["--worker-class", "gthread"], {}, "한 번에 하나만"),
     ],
 )
 def test_gunicorn_refuses_what_would_not_work(tmp_path, arguments, settings, sentence):

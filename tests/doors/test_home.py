@@ -13,6 +13,7 @@ import pytest
 import requests
 
 from doors_client import Api
+from programs import program
 from running import BACKEND, ROOT, embedded, free_port, hermetic_env, running_server, wait_for
 
 PERSON = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
@@ -131,6 +132,7 @@ def test_other_methods_are_refused(api):
 def test_a_fresh_server_says_how_to_make_a_department_and_the_line_works(tmp_path, language):
     with running_server(tmp_path, "flask", embedded(tmp_path / "data")) as server:
         [line] = re.findall(r"<pre><code>(.*?)</code></pre>", page(server.url, language).text, re.DOTALL)
+        program("curl")
         done = subprocess.run(["bash", "-ec", unescape(line)], capture_output=True, text=True, timeout=20)
         assert '"success":true' in done.stdout, done
         [department] = Api(server.url)("GET", "/api/departments")["departments"]

@@ -1,6 +1,7 @@
 """Failures that no route answers: of Engine.IO, and of the HTTP servers under the app."""
 
 import http.client
+import re
 import socket
 from dataclasses import dataclass
 from typing import Any
@@ -158,3 +159,51 @@ def test_a_line_longer_than_the_development_server_reads_has_the_envelope(server
 def test_a_range_beyond_a_file_has_the_envelope(api):
     refusal = api("GET", "/static/calendar-sync.js", headers={"Range": "bytes=99999999-"}, status=416)
     assert refusal["error"] == "range_not_satisfiable"
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"Sec-WebSocket-Protocol: \xff",
+        b"Transfer-Encoding: gzip",
+        b"X: a\x0bb",
+        b"X: a\x00b",
+        b"a(b): c",
+    ],
+)
+def test_a_handshake_with_a_malformed_header_is_refused_and_leaves_no_traceback(server, header):
+    request = engine_io("EIO=4&transport=websocket", **HANDSHAKE)
+    answer = send(server, request.replace(b"\r\n\r\n", b"\r\n" + header + b"\r\n\r\n"))
+    assert answer.status in (400, 501)  # gunicorn knows no other transfer encoding than chunked
+    assert "Traceback" not in server.log
+
+
+def test_a_handshake_may_carry_the_cookies_of_other_programs(server):
+    request = engine_io("EIO=4&transport=websocket", **HANDSHAKE, Cookie="이름=값")
+    parts = urlsplit(server.url)
+    with socket.create_connection((parts.hostname, parts.port), timeout=10) as connection:
+        connection.sendall(request)
+        assert connection.recv(100).startswith(b"HTTP/1.1 101 ")
+
+
+def test_a_file_whose_condition_fails_is_refused_without_its_content(server):
+    answer = requests.get(
+        f"{server.url}/docs/swagger-ui-bundle.js", headers={"If-Match": '"another"'}, timeout=10
+    )
+    assert answer.status_code == 412
+    assert answer.json()["error"] == "precondition_failed"
+    assert len(answer.content) < 1000
+    assert "ETag" not in answer.headers
+
+
+def test_what_a_client_sends_ends_no_line_of_the_log(server):
+    told = len(server.log)
+    send(
+        server,
+        engine_io("EIO=4&transport=polling&sid=x%0A2026-01-01%2000:00:00,000%20ERROR%20forged%1B%5B2J"),
+    )
+    send(server, b"GET Running on http://evil.example/ HTTP/1.1\r\nHost: x\r\n\r\n")
+    send(server, lines("\x1b[2KF /socket.io/?EIO=4 HTTP/1.1"))
+    assert "\x1b" not in server.log[told:]
+    assert not re.search("^2026-01-01 .*forged", server.log[told:], re.MULTILINE)
+    assert "evil.example/ 에서" not in server.log[told:]

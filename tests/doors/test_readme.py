@@ -22,6 +22,7 @@ from documents import (
 )
 from local_engine import acquire
 from models import DynamoDBDatabase
+from programs import program
 from running import (
     BIN,
     ROOT,
@@ -74,6 +75,7 @@ def walk(script: str, shell: list[str]) -> str:
 @pytest.fixture
 def full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DynamoDBDatabase:
     """An embedded store with somebody's departments, under the very names of the tour among others."""
+    program("curl")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
     db = DynamoDBDatabase(Settings(dynamodb_endpoint_url=acquire(tmp_path / "data").url))
@@ -138,6 +140,7 @@ def test_both_languages_print_the_same_commands() -> None:
 @pytest.fixture
 def used(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> DynamoDBDatabase:
     """A checkout whose embedded store holds somebody's data, chosen as the first `make run` chooses it."""
+    program("curl")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
     (checkout / "backend/.env").write_text("DYNAMODB_ENDPOINT_URL=embedded\n")

@@ -34,6 +34,7 @@ from infrastructure.costs import LARGE, MIDDLE, SMALL
 from infrastructure.test_template import Recorder
 from infrastructure.tools import INFRASTRUCTURE, ROOT, free_port, load_template
 from models import DynamoDBDatabase
+from programs import program
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -87,6 +88,8 @@ def blocks(path: Path) -> list[Block]:
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """Copy what git has, with the installed packages of this checkout."""
+    for name in ("curl", "unzip"):
+        program(name)
     copy = tmp_path / "checkout"
     listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
     for name in subprocess.run(

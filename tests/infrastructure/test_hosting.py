@@ -5,6 +5,7 @@ import configparser
 import json
 import os
 import re
+import runpy
 import shlex
 import subprocess
 import sys
@@ -57,8 +58,11 @@ class UnitFile(configparser.RawConfigParser):
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build the bundle and unpack it to where a server would run it."""
-    folder = tmp_path_factory.mktemp("bundle")
+    """Return the bundle, unpacked to where a server would run it."""
+    return unpacked(tmp_path_factory.mktemp("bundle"))
+
+
+def unpacked(folder: Path) -> Path:
     target = folder / "calendar.zip"
     build(target)
     with zipfile.ZipFile(target) as packed:
@@ -70,7 +74,8 @@ def build(target: Path) -> None:
     subprocess.run([sys.executable, INFRASTRUCTURE / "build_bundle.py", target], check=True)
 
 
-def test_the_bundle_holds_what_runs_and_nothing_else(bundle: Path) -> None:
+def test_the_bundle_holds_what_runs_and_nothing_else(tmp_path: Path) -> None:
+    bundle = unpacked(tmp_path)  # of its own: a server that runs in one leaves files there
     for name in (
         "Procfile",
         "requirements.txt",
@@ -151,10 +156,9 @@ def test_the_unit_restarts_and_limits() -> None:
     assert service["Restart"] == "always"
     for limit in ("LimitNOFILE", "MemoryMax", "TasksMax", "TimeoutStopSec", "RestartSec"):
         assert service[limit]
-    settings = {"signal": None}
-    exec((ROOT / "backend" / "gunicorn.conf.py").read_text(), settings)  # noqa: S102 - as gunicorn reads it
-    assert int(service["LimitNOFILE"]) > settings["worker_connections"] * 2  # type: ignore[operator]
-    assert int(service["TimeoutStopSec"]) > settings["graceful_timeout"]  # type: ignore[operator]
+    settings = runpy.run_path(str(ROOT / "backend" / "gunicorn.conf.py"))
+    assert int(service["LimitNOFILE"]) > settings["worker_connections"] * 2
+    assert int(service["TimeoutStopSec"]) > settings["graceful_timeout"]
 
 
 def test_the_logs_that_are_shipped_are_those_that_are_written() -> None:

@@ -53,8 +53,8 @@ class Settings:
         if environ is None:
             file = BACKEND_DIR / ".env"
             try:
-                load_dotenv(file)  # into os.environ: boto3's own variables stand there too
-                _refuse_misspelt(dotenv_values(file))
+                if load_dotenv(file):  # into os.environ: boto3's own variables stand there too
+                    _refuse_misspelt(dotenv_values(file))
             except UnicodeDecodeError as error:
                 raise SetupError(f"{file} 파일을 UTF-8로 저장하세요.") from error
             except OSError as error:

@@ -190,6 +190,12 @@ def test_a_name_that_is_nearly_a_setting_is_refused(env_file, written, meant):
         Settings.from_env()
 
 
+def test_a_file_that_is_switched_off_is_not_looked_into(env_file, monkeypatch):
+    env_file.write_bytes("# 저장소\nDYNAMODB_ENDPOINT=embedded\n".encode("cp949"))
+    monkeypatch.setenv("PYTHON_DOTENV_DISABLED", "1")
+    assert Settings.from_env() == Settings()
+
+
 def test_names_of_others_are_let_pass(env_file, monkeypatch):
     names = (
         "AWS_PROFILE",

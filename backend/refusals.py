@@ -17,10 +17,11 @@ from werkzeug.wsgi import ClosingIterator
 from errors import failure_envelope, http_failure
 
 Environ = dict[str, Any]
-_NAME = re.compile(r"HTTP_[A-Z0-9_]+")
-_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")  # a cookie of another program may be any text
 Headers = list[tuple[str, str]]
 Wsgi = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
+
+_NAME = re.compile(r"HTTP_[A-Z0-9_]+")
+_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")  # a cookie of another program may be any text
 
 SOCKET_IO_PATH = "/socket.io/"
 WEBSOCKET_VERSION = "13"
@@ -103,17 +104,23 @@ def _handshake_refusal(environ: Environ) -> tuple[int, str, Headers] | None:
         return None
     if environ.get("HTTP_SEC_WEBSOCKET_VERSION", "").strip() != WEBSOCKET_VERSION:
         return 426, "Unsupported WebSocket version", [("Sec-WebSocket-Version", WEBSOCKET_VERSION)]
-    for name, value in environ.items():
-        if name.startswith("HTTP_") and not (_NAME.fullmatch(name) and _VALUE.fullmatch(value)):
-            return 400, "Invalid WebSocket handshake", []
-        if name.startswith(("HTTP_HOST", "HTTP_SEC_WEBSOCKET_")) and not value.isascii():
-            return 400, "Invalid WebSocket handshake", []
-    if "HTTP_TRANSFER_ENCODING" in environ:
-        return 400, "Invalid WebSocket handshake", []
     asked = {part.strip().lower() for part in environ.get("HTTP_CONNECTION", "").split(",")}
-    if "upgrade" not in asked or not environ.get("HTTP_SEC_WEBSOCKET_KEY") or not environ.get("HTTP_HOST"):
+    if (
+        "upgrade" not in asked
+        or not environ.get("HTTP_SEC_WEBSOCKET_KEY")
+        or not environ.get("HTTP_HOST")
+        or "HTTP_TRANSFER_ENCODING" in environ
+        or any(_is_malformed(name, value) for name, value in environ.items() if name.startswith("HTTP_"))
+    ):
         return 400, "Invalid WebSocket handshake", []
     return None
+
+
+def _is_malformed(name: str, value: str) -> bool:
+    """Tell whether a header, by its name in WSGI, is one that a WebSocket library cannot read."""
+    if name.startswith(("HTTP_HOST", "HTTP_SEC_WEBSOCKET_")) and not value.isascii():
+        return True
+    return not (_NAME.fullmatch(name) and _VALUE.fullmatch(value))
 
 
 def _refuse(

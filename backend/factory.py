@@ -24,26 +24,26 @@ import logs
 import refusals
 import rest.assets
 import rest.departments
-import rest.docs
-import rest.document
+import rest.docs_page
 import rest.events
 import rest.failures
 import rest.health
 import rest.home
-from broadcasts import Broadcasts
-from change_log import ChangeLog
-from concurrency import async_mode
+import rest.openapi
 from config import Settings
-from department_service import DepartmentService
 from domain import REGISTRY
 from errors import SetupError, StoreUnavailable
-from event_service import EventService
-from hints import Hints
 from models import DynamoDBDatabase
+from realtime.concurrency import async_mode
+from realtime.engineio_guard import Packet, crowded, engine_logger
+from realtime.messages import Messages
+from realtime.push import Broadcasts
+from realtime.redis_hints import Hints
 from schemas import BODY_MAX
-from snapshots import Snapshots
-from sockets import Messages
-from wire import Packet, crowded, engine_logger
+from services.change_log import ChangeLog
+from services.departments import DepartmentService
+from services.events import EventService
+from services.snapshots import Snapshots
 
 log = logging.getLogger(__name__)
 
@@ -122,8 +122,8 @@ def create_app(settings: Settings, db: DynamoDBDatabase | None = None) -> APIFla
     )
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
-    app.description = rest.document.DESCRIPTION
-    app.spec_processor(rest.document.complete_document)
+    app.description = rest.openapi.DESCRIPTION
+    app.spec_processor(rest.openapi.complete_document)
 
     socketio = SocketIO(
         app,
@@ -163,7 +163,7 @@ def create_app(settings: Settings, db: DynamoDBDatabase | None = None) -> APIFla
     app.register_blueprint(rest.events.blueprint(events))
     app.register_blueprint(rest.health.blueprint(calendar.require_ready))
     app.register_blueprint(rest.home.blueprint(departments, settings, VERSION))
-    app.register_blueprint(rest.docs.blueprint())
+    app.register_blueprint(rest.docs_page.blueprint())
     app.register_blueprint(rest.assets.blueprint())
     rest.failures.install(app)
     app.before_request(_refuse_other_media)

@@ -15,19 +15,19 @@ from dataclasses import fields
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-import local_engine
-from bulk_load import DELETED_MEANWHILE, BulkLoad, Difference, Kind
 from config import Settings
-from department_load import Candidate, DepartmentLoad
-from department_load import Outcome as DepartmentOutcome
 from domain import Department, Event
 from errors import SetupError, StoreUnavailable, TableMissing
-from legacy_files import LegacyFile, Row
-from legacy_rows import Departments, Remarks, RowReader, RowRefused, with_stored_moments
-from migration_report import DIFFERENCES_SHOWN, RULE, Report, say_problem, write_rows
+from migration.bulk_load import DELETED_MEANWHILE, BulkLoad, Difference, Kind
+from migration.department_load import Candidate, DepartmentLoad
+from migration.department_load import Outcome as DepartmentOutcome
+from migration.export import export_tables
+from migration.report import DIFFERENCES_SHOWN, RULE, Report, say_problem, write_rows
+from migration.source_files import LegacyFile, Row
+from migration.source_rows import Departments, Remarks, RowReader, RowRefused, with_stored_moments
+from migration.staging import LeftOut, Staging
 from models import DynamoDBDatabase
-from staging import LeftOut, Staging
-from table_export import export_tables
+from store import local_engine
 
 log = logging.getLogger(__name__)
 

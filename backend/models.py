@@ -13,7 +13,6 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-import items
 from config import Settings
 from domain import (
     REGISTRY,
@@ -28,9 +27,10 @@ from domain import (
     timestamp,
     utc_now,
 )
-from dynamo_client import DynamoClient, RequestRejected, TransactionRefused
 from errors import DepartmentNotFound, SetupError, TableMissing, end_with_a_sentence
-from items import Refusal
+from store import items
+from store.dynamo_client import DynamoClient, RequestRejected, TransactionRefused
+from store.items import Refusal
 
 log = logging.getLogger(__name__)
 

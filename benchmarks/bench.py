@@ -22,16 +22,16 @@ import requests
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "backend")]
 
-import local_engine  # noqa: E402 - found by the line above
-from change_log import ChangeLog  # noqa: E402
+from api_client import Api  # noqa: E402
 from config import Settings  # noqa: E402
 from domain import ChangeType, Event, Write, new_id  # noqa: E402
-from doors_client import Api  # noqa: E402
-from dynamo_client import DynamoClient  # noqa: E402
-from event_service import EventService  # noqa: E402
 from models import DynamoDBDatabase  # noqa: E402
 from running import embedded, free_port, resident_mb, running_server, wait_for  # noqa: E402
-from snapshots import Snapshots  # noqa: E402
+from services.change_log import ChangeLog  # noqa: E402
+from services.events import EventService  # noqa: E402
+from services.snapshots import Snapshots  # noqa: E402
+from store import local_engine  # noqa: E402 - found by the line above
+from store.dynamo_client import DynamoClient  # noqa: E402
 
 EVENT = {
     "event_date": "2024-01-20",

@@ -21,11 +21,10 @@ sys.path.insert(0, str(BACKEND))
 
 import boto3  # noqa: E402 - after the path to our modules
 
-import items  # noqa: E402
-import local_engine  # noqa: E402
 from config import Settings  # noqa: E402
 from domain import Event  # noqa: E402
 from models import DynamoDBDatabase  # noqa: E402
+from store import items, local_engine  # noqa: E402
 
 DEPARTMENTS = 10
 AT = "2024-01-15T10:30:00.000Z"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-import local_engine
+from store import local_engine
 
 
 @pytest.hookimpl(wrapper=True)

@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from change_log import ChangeLog
-from department_service import DepartmentService
 from domain import REGISTRY, ChangeType, Event, Write, new_id
-from items import head_key
 from models import DynamoDBDatabase
+from services.change_log import ChangeLog
+from services.departments import DepartmentService
+from store.items import head_key
 
 Key: TypeAlias = tuple[str, str]
 Content: TypeAlias = dict[Key, dict[str, Any]]

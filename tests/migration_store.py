@@ -16,11 +16,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
-import local_engine
 from config import Settings
 from domain import Department, Event, Head, new_id
 from migrate_to_dynamodb import main
 from models import DynamoDBDatabase
+from store import local_engine
 
 BACKEND = Path(__file__).resolve().parent.parent / "backend"
 SAMPLES = Path(__file__).parent / "migration" / "samples"

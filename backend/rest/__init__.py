@@ -1,1 +1,3 @@
-"""The REST door: one blueprint per resource, and what all of them share."""
+"""REST and the pages: one blueprint per resource, and what all of them share.
+A route parses, calls one method of a service and answers.
+"""

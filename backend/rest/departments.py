@@ -5,12 +5,12 @@ from typing import Any
 from apiflask import APIBlueprint
 from flask import Response, jsonify
 
-from department_service import DepartmentService
 from errors import DepartmentNameTaken, DepartmentNotFound, InvalidId, StoreUnavailable
 from rest.answers import DepartmentAnswer, DepartmentsAnswer, MessageAnswer
 from rest.conditions import idempotency_key, not_modified, tagged
-from rest.document import ETAG, REPLAYED, documented
+from rest.openapi import ETAG, REPLAYED, documented
 from schemas import DepartmentChange, DepartmentNew, parse_id
+from services.departments import DepartmentService
 
 
 def blueprint(departments: DepartmentService) -> APIBlueprint:

@@ -5,7 +5,7 @@ from typing import Any
 from apiflask import APIBlueprint
 from flask import Response, jsonify
 
-import event_service
+import services.events
 from domain import Created, Event, parse_page_token
 from errors import (
     DepartmentNotFound,
@@ -15,7 +15,6 @@ from errors import (
     StoreUnavailable,
     SyncTokenExpired,
 )
-from event_service import EventService
 from rest.answers import (
     ChangesAnswer,
     EventAnswer,
@@ -24,9 +23,10 @@ from rest.answers import (
     MessageAnswer,
 )
 from rest.conditions import expected_revisions, idempotency_key, not_modified, tagged
-from rest.document import ETAG, REPLAYED, documented
+from rest.openapi import ETAG, REPLAYED, documented
 from schemas import ChangesQuery, EventChange, EventNew, HistoryQuery, ListQuery, parse_id
-from snapshots import Place, Snapshot
+from services.events import EventService
+from services.snapshots import Place, Snapshot
 
 
 def blueprint(events: EventService) -> APIBlueprint:
@@ -53,7 +53,7 @@ def blueprint(events: EventService) -> APIBlueprint:
             return _list_answer(place, place.json, "")
         page = events.page(
             place,
-            event_service.ListQuery(
+            services.events.ListQuery(
                 first=query.first,
                 last=query.last,
                 q=query.q,

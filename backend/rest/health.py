@@ -7,7 +7,7 @@ from apiflask import APIBlueprint
 
 from errors import StoreUnavailable
 from rest.answers import StatusAnswer
-from rest.document import documented
+from rest.openapi import documented
 
 
 def blueprint(require_ready: Callable[[], None]) -> APIBlueprint:

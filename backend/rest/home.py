@@ -11,9 +11,9 @@ from apiflask import APIBlueprint
 from flask import Response, abort, jsonify, make_response, render_template, request, send_from_directory
 
 from config import ROOT_DIR, Settings
-from department_service import DepartmentService
 from domain import Department
 from errors import SetupError, StoreUnavailable
+from services.departments import DepartmentService
 
 log = logging.getLogger(__name__)
 

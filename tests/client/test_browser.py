@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from doors_client import Api
+from api_client import Api
 from programs import chromium
 from running import ROOT, embedded, running_server
 

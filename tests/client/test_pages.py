@@ -7,7 +7,7 @@ import pytest
 import requests
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
-from doors_client import Api
+from api_client import Api
 from programs import chromium
 from running import Server, embedded, running_server
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import requests
 
-from doors_client import Api
-from local_engine import Engine
+from api_client import Api
 from running import Server, embedded, running_server
+from store.local_engine import Engine
 
 
 @pytest.fixture(scope="session")

@@ -3,8 +3,8 @@
 import pytest
 
 from config import Settings
-from local_engine import Engine
 from models import DynamoDBDatabase
+from store.local_engine import Engine
 
 
 @pytest.fixture

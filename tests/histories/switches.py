@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from typing import Any
 
-import items
-from broadcasts import Broadcasts
-from change_log import ChangeLog
 from domain import Receipt
 from models import DynamoDBDatabase
-from snapshots import Snapshots
+from realtime.push import Broadcasts
+from services.change_log import ChangeLog
+from services.snapshots import Snapshots
+from store import items
 
 _current = Snapshots.current
 

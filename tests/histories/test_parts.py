@@ -15,18 +15,18 @@ from functools import partial
 
 import pytest
 
-from broadcasts import Broadcasts
-from change_log import ChangeLog
 from config import Settings
-from department_service import DepartmentService
 from domain import Event, new_id
 from errors import CalendarError, EventNotFound
-from event_service import EventService
 from histories.judging import History, judge
 from histories.switches import SWITCHED_OFF
 from models import DynamoDBDatabase, HeadMoved
-from snapshots import Snapshot, Snapshots
-from wire import Json
+from realtime.engineio_guard import Json
+from realtime.push import Broadcasts
+from services.change_log import ChangeLog
+from services.departments import DepartmentService
+from services.events import EventService
+from services.snapshots import Snapshot, Snapshots
 
 SEEDS = int(os.environ.get("HISTORIES", "24"))
 PARTS = 4

@@ -12,8 +12,8 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-import items
 from infrastructure.tools import SCRIPT, SECOND_TEMPLATE, TEMPLATE, FakeAws, load_template, tool
+from store import items
 
 TABLES = ("Departments", "Events", "Changes")
 Deploy = Callable[..., "subprocess.CompletedProcess[str]"]

@@ -16,7 +16,6 @@ from typing import Any
 import boto3
 import pytest
 
-import items
 from config import Settings
 from documents import (
     INTERACTIVE,
@@ -35,6 +34,7 @@ from infrastructure.test_template import Recorder
 from infrastructure.tools import INFRASTRUCTURE, ROOT, free_port, load_template
 from models import DynamoDBDatabase
 from programs import program
+from store import items
 
 pytestmark = pytest.mark.timeout(240)
 

@@ -10,16 +10,16 @@ from typing import Any
 
 import pytest
 
-import items
-from change_log import ChangeLog
 from config import Settings
-from department_service import DepartmentService
 from domain import new_id
-from dynamo_client import DynamoClient
-from event_service import EventService
 from infrastructure.tools import SCRIPT, SECOND_TEMPLATE, TEMPLATE, engine, load_template, resources
 from models import DynamoDBDatabase
-from snapshots import Snapshots
+from services.change_log import ChangeLog
+from services.departments import DepartmentService
+from services.events import EventService
+from services.snapshots import Snapshots
+from store import items
+from store.dynamo_client import DynamoClient
 
 TEMPLATE_DATA = load_template()
 TABLES = resources(TEMPLATE_DATA, "AWS::DynamoDB::Table")

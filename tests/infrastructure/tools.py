@@ -16,8 +16,8 @@ from typing import Any
 import jmespath
 from cfnlint.decode import cfn_yaml
 
-from local_engine import ENGINE_BINARY
 from programs import program
+from store.local_engine import ENGINE_BINARY
 
 ROOT = Path(__file__).resolve().parents[2]
 INFRASTRUCTURE = ROOT / "infrastructure"

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-import bulk_load
-import local_engine
+from migration import bulk_load
 from migration_store import Desk, Store
+from store import local_engine
 
 
 @pytest.fixture(scope="session")

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-import items
 from domain import ChangeType, Department, Event, new_id
-from legacy_rows import UNKNOWN_AT, stable_id
+from migration.source_rows import UNKNOWN_AT, stable_id
+from migration.staging import Staging
 from migration_store import COMMAND, SAMPLES, Desk, command
-from staging import Staging
+from store import items
 
 RULE = "=" * 50
 DEPARTMENTS, EVENTS = "departments.json", "calendar_events.json"

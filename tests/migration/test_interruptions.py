@@ -12,19 +12,19 @@ from typing import Any
 
 import pytest
 
-import bulk_load
-import local_engine
-from bulk_load import BulkLoad, IndexLags, Kind
-from change_log import ChangeLog
-from department_service import DepartmentService
 from domain import REGISTRY, ChangeType, Department, Event, SyncToken, Write, new_id
-from dynamo_client import RETRY_WINDOW_S
 from errors import CalendarError, DepartmentNotFound, SetupError, SyncTokenExpired
-from event_service import EventService
-from legacy_rows import SourceEvent
+from migration import bulk_load
+from migration.bulk_load import BulkLoad, IndexLags, Kind
+from migration.source_rows import SourceEvent
+from migration.staging import LeftOut, Staging
 from migration_store import Answer, Desk, Hook, Relay, Store, command, refuse
-from snapshots import Snapshots
-from staging import LeftOut, Staging
+from services.change_log import ChangeLog
+from services.departments import DepartmentService
+from services.events import EventService
+from services.snapshots import Snapshots
+from store import local_engine
+from store.dynamo_client import RETRY_WINDOW_S
 
 KILLS = 20
 EVENTS = 330

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from legacy_files import FileUnusable, LegacyFile, Row, Stray
+from migration.source_files import FileUnusable, LegacyFile, Row, Stray
 
 
 def rows(path: Path, content: str | bytes, encoding: str = "utf-8") -> list[Row | Stray]:

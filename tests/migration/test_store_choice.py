@@ -10,16 +10,17 @@ from pathlib import Path
 
 import pytest
 
-import local_engine
 from migration_store import COMMAND, Desk
 from running import wait_for
+from store import local_engine
 
 MODES = ((), ("--dry-run",), ("--verify-only",), ("--export", "out"))
 WARNING = "데이터가 있지만, 설정에 따라 AWS로 옮깁니다."
 
 
 CREATE_TABLES = """
-import domain, items, models
+import domain, models
+from store import items
 db = models.DynamoDBDatabase()
 db.create_tables()
 """

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 import config
-from broadcasts import Broadcasts
 from config import ROOT_DIR, Settings
 from errors import SetupError
 from factory import create_app
-from hints import Hints
 from models import DynamoDBDatabase
-from snapshots import Snapshots
+from realtime.push import Broadcasts
+from realtime.redis_hints import Hints
+from services.snapshots import Snapshots
 
 PRODUCTION = {"FLASK_ENV": "production", "SECRET_KEY": "a-long-secret", "CORS_ORIGINS": "https://a.kr"}
 

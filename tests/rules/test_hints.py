@@ -3,7 +3,7 @@
 import threading
 
 from domain import Head
-from hints import QUEUE_LIMIT, Hints
+from realtime.redis_hints import QUEUE_LIMIT, Hints
 
 
 def test_hints_that_nobody_sends_are_dropped_and_nobody_waits():

@@ -12,7 +12,7 @@ INSTALL = ROOT / "tests/install-debian-packages"
 NEEDS = {
     "tests/client/test_browser.py": "chromium",
     "tests/client/test_pages.py": "chromium",
-    "tests/doors/test_readme.py": "curl",
+    "tests/api/test_readme.py": "curl",
 }
 
 

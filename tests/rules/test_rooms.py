@@ -7,14 +7,14 @@ from types import SimpleNamespace
 import pytest
 import socketio
 
-from broadcasts import BURST, Broadcasts
 from domain import REGISTRY, Change, ChangeType, Department, Event, Head
 from errors import StoreUnavailable, TableMissing
-from event_service import Delta
+from realtime.engineio_guard import QUEUE_LIMIT, crowded
+from realtime.messages import Messages
+from realtime.push import BURST, Broadcasts
 from running import wait_for
-from snapshots import Snapshot, _Recent
-from sockets import Messages
-from wire import QUEUE_LIMIT, crowded
+from services.events import Delta
+from services.snapshots import Snapshot, _Recent
 
 NOBODY = "11111111-2222-4333-8444-555555555555"
 DEPARTMENT = "805d0fbd-dd60-412e-a9e7-4097e872610f"
@@ -277,7 +277,7 @@ def test_nobody_waits_for_a_room_that_is_told_of_many_changes(way):
 
 
 def test_a_burst_pauses_for_clients_with_much_before_them_but_not_for_long(monkeypatch):
-    monkeypatch.setattr("broadcasts.CROWDED_S", 0.2)
+    monkeypatch.setattr("realtime.push.CROWDED_S", 0.2)
     wire, store = PausingWire(), Log()
     crowded = iter([True, True, False])
     wire.gate.release(10_000_000)

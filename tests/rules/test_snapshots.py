@@ -6,11 +6,11 @@ from types import SimpleNamespace
 
 import pytest
 
-import snapshots
 from domain import Head
 from errors import DepartmentNotFound, StoreUnavailable
 from running import wait_for
-from snapshots import Snapshots
+from services import snapshots
+from services.snapshots import Snapshots
 
 
 class SlowStore:

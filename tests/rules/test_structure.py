@@ -8,30 +8,31 @@ import pytest
 
 BACKEND = Path(__file__).resolve().parents[2] / "backend"
 FILES = sorted(p for p in BACKEND.rglob("*.py") if "__pycache__" not in p.parts)
-NAMES = {p.stem for p in FILES} | {"rest"}
+FOLDERS = {"rest", "realtime", "services", "store", "migration"}
+NAMES = {p.stem for p in BACKEND.glob("*.py")} | FOLDERS
 
-DOORS = {"factory", "app", "logs", "refusals", "sockets"} | {
+FLASK = {"factory", "app", "logs", "refusals", "realtime.messages"} | {
     f"rest.{p.stem}" for p in (BACKEND / "rest").glob("*.py")
 }
-STORAGE = {"models", "items", "dynamo_client"}
+BOTO3 = {"models", "store.items", "store.dynamo_client"}
 ALLOWED = {
     "domain": set(),
     "errors": set(),
-    "concurrency": set(),
-    "hints": {"domain", "errors"},
-    "wire": set(),
+    "realtime.concurrency": set(),
+    "realtime.redis_hints": {"domain", "errors"},
+    "realtime.engineio_guard": set(),
     "refusals": {"errors"},
-    "config": {"errors", "local_engine"},
-    "local_engine": {"errors"},
+    "config": {"errors", "store"},
+    "store.local_engine": {"errors"},
     "schemas": {"domain", "errors"},
-    "items": {"domain"},
-    "dynamo_client": {"config", "domain", "errors", "local_engine"},
-    "models": {"config", "domain", "dynamo_client", "errors", "items"},
-    "change_log": {"domain", "errors", "items", "models"},
-    "snapshots": {"domain", "errors", "models"},
-    "department_service": {"change_log", "domain", "errors", "items", "models"},
-    "event_service": {"change_log", "domain", "errors", "models", "snapshots"},
-    "broadcasts": {"domain", "errors", "models", "snapshots"},
+    "store.items": {"domain"},
+    "store.dynamo_client": {"config", "domain", "errors", "store"},
+    "models": {"config", "domain", "store.dynamo_client", "errors", "store", "store.items"},
+    "services.change_log": {"domain", "errors", "store.items", "models"},
+    "services.snapshots": {"domain", "errors", "models"},
+    "services.departments": {"services.change_log", "domain", "errors", "store.items", "models"},
+    "services.events": {"services.change_log", "domain", "errors", "models", "services.snapshots"},
+    "realtime.push": {"domain", "errors", "models", "services.snapshots"},
 }
 
 
@@ -58,11 +59,11 @@ def test_modules_import_only_what_lies_below_them(file):
 
 
 @pytest.mark.parametrize("file", FILES, ids=name_of)
-def test_flask_stays_at_the_doors_and_boto3_in_the_storage(file):
+def test_flask_stays_in_rest_and_boto3_in_the_store(file):
     roots = {module.split(".")[0] for module in imports(file)}
-    if name_of(file) not in DOORS:
+    if name_of(file) not in FLASK:
         assert not roots & {"flask", "flask_socketio", "apiflask", "werkzeug", "flask_cors"}
-    if name_of(file) not in STORAGE:
+    if name_of(file) not in BOTO3:
         assert not roots & {"boto3", "botocore"}
 
 
@@ -72,13 +73,13 @@ def test_no_module_is_bound_to_one_concurrency_model(file):
 
 
 @pytest.mark.parametrize("file", FILES, ids=name_of)
-def test_only_broadcasts_emits(file):
+def test_only_the_push_emits(file):
     calls = {
         node.func.attr
         for node in ast.walk(ast.parse(file.read_text()))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
     }
-    assert ("emit" in calls) == (name_of(file) == "broadcasts")
+    assert ("emit" in calls) == (name_of(file) == "realtime.push")
 
 
 @pytest.mark.parametrize("file", FILES, ids=name_of)

@@ -10,10 +10,10 @@ from moto import mock_aws
 
 from config import Settings
 from domain import new_id
-from dynamo_client import DynamoClient
 from models import DynamoDBDatabase
 from programs import program
 from running import DYNAMODB_LOCAL, running_dynamodb_local
+from store.dynamo_client import DynamoClient
 
 STORES = ("engine", "moto", "dynamodb-local")
 

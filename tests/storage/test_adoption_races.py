@@ -5,12 +5,12 @@ from itertools import count
 
 import pytest
 
-import items
-from change_log import ChangeLog
-from department_service import DepartmentService
 from domain import REGISTRY, Department, new_id
-from dynamo_client import DynamoClient
 from models import DynamoDBDatabase
+from services.change_log import ChangeLog
+from services.departments import DepartmentService
+from store import items
+from store.dynamo_client import DynamoClient
 
 
 @pytest.fixture

@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-import items
-from change_log import ChangeLog, WriteRefused
 from domain import REGISTRY, ChangeType, Department, Event, Head, Receipt, Write, new_id, utc_now
 from errors import DepartmentNotFound, StoreUnavailable
-from items import Refusal
 from models import DynamoDBDatabase, HeadMoved, WritesRefused
 from running import wait_for
+from services.change_log import ChangeLog, WriteRefused
+from store import items
+from store.items import Refusal
 
 
 def department_write(name: str = "") -> Write:
@@ -215,7 +215,7 @@ def test_a_lost_answer_is_recognised_though_the_epoch_has_moved_since(settings, 
 
 
 def test_a_head_that_never_holds_still_ends_in_a_503(settings, db, monkeypatch):
-    monkeypatch.setattr("change_log.PATIENCE_S", 0.1)
+    monkeypatch.setattr("services.change_log.PATIENCE_S", 0.1)
     department = new_department(db)
 
     class AlwaysSlower(DynamoDBDatabase):
@@ -257,7 +257,7 @@ def test_writes_that_arrive_during_a_commit_share_the_next_one(settings, db):
 
 
 def test_writers_behind_a_commit_that_hangs_wait_no_longer_than_their_patience(settings, db, monkeypatch):
-    monkeypatch.setattr("change_log.PATIENCE_S", 0.2)
+    monkeypatch.setattr("services.change_log.PATIENCE_S", 0.2)
     department = new_department(db)
     store = Gated(settings)
     log = ChangeLog(store)
@@ -290,7 +290,7 @@ def test_editors_of_one_event_in_one_process_never_lose_to_each_other(settings, 
 
 
 def test_editors_behind_one_that_hangs_wait_no_longer_than_their_patience(settings, db, monkeypatch):
-    monkeypatch.setattr("change_log.PATIENCE_S", 0.2)
+    monkeypatch.setattr("services.change_log.PATIENCE_S", 0.2)
     department = new_department(db)
     event = ChangeLog(db).commit(department, creation(department)).entity
     store = Gated(settings)

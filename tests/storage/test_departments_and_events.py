@@ -4,11 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-import items
-import snapshots
-from change_log import ChangeLog
 from config import Settings
-from department_service import DepartmentService
 from domain import Department, SyncToken, fold_text, new_id
 from errors import (
     DepartmentNameTaken,
@@ -18,10 +14,14 @@ from errors import (
     StoreUnavailable,
     SyncTokenExpired,
 )
-from event_service import EventService, ListQuery
 from migration_store import Relay
 from models import DynamoDBDatabase
-from snapshots import Snapshot, Snapshots
+from services import snapshots
+from services.change_log import ChangeLog
+from services.departments import DepartmentService
+from services.events import EventService, ListQuery
+from services.snapshots import Snapshot, Snapshots
+from store import items
 
 
 class Calendar:

@@ -4,14 +4,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-import items
-from change_log import ChangeLog
-from department_service import DepartmentService
 from domain import REGISTRY
 from errors import StoreUnavailable, SyncTokenExpired
-from event_service import EventService
 from models import DynamoDBDatabase
-from snapshots import Snapshots
+from services.change_log import ChangeLog
+from services.departments import DepartmentService
+from services.events import EventService
+from services.snapshots import Snapshots
+from store import items
 
 
 class Calendar:

@@ -5,11 +5,11 @@ from dataclasses import replace
 import boto3
 import pytest
 
-import items
 from config import Settings
-from dynamo_client import DynamoClient
 from errors import SetupError, TableMissing
 from models import DynamoDBDatabase
+from store import items
+from store.dynamo_client import DynamoClient
 
 
 def create(settings: Settings, **options) -> list[str]:

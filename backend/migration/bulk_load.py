@@ -18,9 +18,9 @@ from typing import TypeVar
 
 from domain import Event, new_id
 from errors import DepartmentNotFound, SetupError
-from legacy_rows import with_stored_moments
+from migration.source_rows import with_stored_moments
+from migration.staging import Staged, Staging
 from models import DynamoDBDatabase
-from staging import Staged, Staging
 
 CHUNK = 100
 """Events that one worker handles at a time: as many as one BatchGetItem reads."""

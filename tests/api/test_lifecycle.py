@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from doors_client import Api, Client
+from api_client import Api, Client
 from running import BACKEND, COMMANDS, embedded, free_port, hermetic_env, is_ready, running_server, wait_for
 
 pytestmark = pytest.mark.timeout(90)
@@ -156,8 +156,8 @@ def test_a_deletion_cut_off_by_a_crash_is_finished_by_the_next_start(tmp_path, s
         event = api.event(department)
         # The mark alone, as if the process had died right after it.
         script = (
-            "import sys; from models import DynamoDBDatabase; from change_log import ChangeLog;"
-            "from department_service import DepartmentService;"
+            "import sys; from models import DynamoDBDatabase; from services.change_log import ChangeLog;"
+            "from services.departments import DepartmentService;"
             "db = DynamoDBDatabase();"
             "DepartmentService(db, ChangeLog(db), lambda *_: None).delete_department(sys.argv[1])"
         )

@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from bulk_load import Kind
-from change_log import ChangeLog, WriteRefused
 from domain import REGISTRY, ChangeType, Department, Write, fold_text
-from items import Refusal
-from legacy_rows import SourceDepartment, with_stored_moments
+from migration.bulk_load import Kind
+from migration.source_rows import SourceDepartment, with_stored_moments
 from models import DynamoDBDatabase
+from services.change_log import ChangeLog, WriteRefused
+from store.items import Refusal
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 
 from domain import Change, Head, Write
 from errors import CalendarError, DepartmentNotFound, StoreUnavailable
-from items import Refusal
 from models import DynamoDBDatabase, HeadMoved, WritesRefused
+from store.items import Refusal
 
 log = logging.getLogger(__name__)
 

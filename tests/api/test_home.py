@@ -12,7 +12,7 @@ import boto3
 import pytest
 import requests
 
-from doors_client import Api
+from api_client import Api
 from programs import program
 from running import BACKEND, ROOT, embedded, free_port, hermetic_env, running_server, wait_for
 

@@ -20,7 +20,6 @@ from documents import (
     names_in,
     type_in,
 )
-from local_engine import acquire
 from models import DynamoDBDatabase
 from programs import program
 from running import (
@@ -34,6 +33,7 @@ from running import (
     wait_for,
     with_env_file,
 )
+from store.local_engine import acquire
 
 BLOCK = re.compile(r"^```(?:bash|html)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 SECTION = re.compile(r"^## ([^\n]+\n.*?)(?=^## )", re.MULTILINE | re.DOTALL)

@@ -14,10 +14,10 @@ import orjson
 
 from domain import Department, Event
 from errors import SetupError
-from legacy_files import Row
-from legacy_rows import Departments, Remarks, RowReader, RowRefused, SourceEvent
+from migration.source_files import Row
+from migration.source_rows import Departments, Remarks, RowReader, RowRefused, SourceEvent
+from migration.staging import Staging
 from models import DynamoDBDatabase
-from staging import Staging
 
 CHUNK = 1_000
 

@@ -19,7 +19,7 @@ import orjson
 from domain import REGISTRY, Change, ChangeType, Head, SyncToken
 from errors import CalendarError, DepartmentNotFound, SetupError, StoreUnavailable
 from models import DynamoDBDatabase
-from snapshots import Place, Snapshot, Snapshots
+from services.snapshots import Place, Snapshot, Snapshots
 
 log = logging.getLogger(__name__)
 

@@ -10,15 +10,15 @@ import pytest
 import redis
 import websocket
 
-from broadcasts import Broadcasts
-from change_log import ChangeLog
-from department_service import DepartmentService
-from doors_client import Api, Client
-from event_service import EventService
-from hints import Hints
+from api_client import Api, Client
 from models import DynamoDBDatabase
+from realtime.push import Broadcasts
+from realtime.redis_hints import Hints
 from running import RedisServer, Server, embedded, free_port, running_server, wait_for
-from snapshots import Snapshots
+from services.change_log import ChangeLog
+from services.departments import DepartmentService
+from services.events import EventService
+from services.snapshots import Snapshots
 
 
 @pytest.fixture

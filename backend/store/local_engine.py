@@ -24,7 +24,8 @@ from typing import Any
 
 from errors import SetupError
 
-ENGINE_BINARY = Path(__file__).resolve().parent.parent / "node_modules/@dynoxide/linux-x64/dynoxide"
+BACKEND_DIR = Path(__file__).resolve().parents[1]
+ENGINE_BINARY = BACKEND_DIR.parent / "node_modules/@dynoxide/linux-x64/dynoxide"
 STORE_FILE, ADDRESS_FILE = "calendar.db", "engine.json"
 OUTPUT_FILE, FAILURE_FILE = "engine.log", "engine.failed"
 START_TIMEOUT_S = 20.0
@@ -91,7 +92,8 @@ class Engine:
     def _start_keeper(self) -> None:
         with (self._data_dir / OUTPUT_FILE).open("ab") as output:
             subprocess.run(  # noqa: S603 - our own interpreter and file
-                [sys.executable, str(Path(__file__).resolve()), str(self._data_dir)],
+                [sys.executable, "-m", __name__, str(self._data_dir)],
+                cwd=BACKEND_DIR,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

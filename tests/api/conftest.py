@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from api_client import Api, Client
 from config import Settings
-from doors_client import Api, Client
-from local_engine import Engine
 from running import BACKEND, COMMANDS, ROOT, Server, embedded, running_server
+from store.local_engine import Engine
 
 
 @pytest.fixture(scope="session", params=COMMANDS)

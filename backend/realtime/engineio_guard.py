@@ -1,7 +1,7 @@
 """What the Socket.IO libraries lack under real clients: rubbish on the wire ends its sender and nobody else.
 
 Knows packets and connections, nothing of calendars. Hooks into python-socketio and python-engineio where
-they offer no setting; each hook is held by a test of tests/doors, for the day these libraries change.
+they offer no setting; each hook is held by a test of tests/api, for the day these libraries change.
 """
 
 import contextlib

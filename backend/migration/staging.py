@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from domain import Event
-from legacy_rows import SourceEvent
+from migration.source_rows import SourceEvent
 
 CACHE_KIB = 32_768
 

@@ -10,8 +10,6 @@ from typing import Any
 
 from flask_socketio import SocketIO
 
-import wire
-from broadcasts import Broadcasts, delta_sync, full_sync, place_in
 from domain import SyncToken
 from errors import (
     CalendarError,
@@ -22,8 +20,10 @@ from errors import (
     ValidationFailed,
     http_failure,
 )
-from event_service import EventService
+from realtime import engineio_guard
+from realtime.push import Broadcasts, delta_sync, full_sync, place_in
 from schemas import CHANGES_MAX, LeaveMessage, SyncMessage, parse_id
+from services.events import EventService
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ class Messages:
         self._rooms = server = socketio.server
         self._broadcasts = broadcasts
         self._events = events
-        wire.harden(server)
+        engineio_guard.harden(server)
         # Past Flask-SocketIO, which would open a request context and a session for each message.
         server.on("connect", self._connect)
         server.on("disconnect", self._disconnect)
@@ -116,7 +116,7 @@ class Messages:
             except Exception:
                 log.exception("메시지 처리 중 예상하지 못한 오류")
                 envelope = http_failure(500)
-            if not wire.acknowledged.get():
+            if not engineio_guard.acknowledged.get():
                 self._broadcasts.error(sid, envelope)
             return envelope
 

@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from change_log import ChangeLog, WriteRefused
 from domain import (
     REGISTRY,
     Change,
@@ -24,8 +23,9 @@ from errors import (
     DepartmentNotFound,
     IdempotencyKeyReused,
 )
-from items import Refusal
 from models import DynamoDBDatabase
+from services.change_log import ChangeLog, WriteRefused
+from store.items import Refusal
 
 log = logging.getLogger(__name__)
 

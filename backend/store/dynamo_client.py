@@ -21,10 +21,10 @@ from botocore.exceptions import (
     PartialCredentialsError,
 )
 
-import local_engine
 from config import Settings
 from domain import new_id
 from errors import CredentialsRejected, NotDynamoDB, StoreUnavailable, TableMissing
+from store import local_engine
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

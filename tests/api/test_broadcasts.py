@@ -6,11 +6,11 @@ from dataclasses import replace
 import pytest
 from engineio.payload import Payload
 
-from change_log import GROUP_LIMIT
 from domain import ChangeType, Event, Head, Write, new_id
 from factory import create_app
 from models import DynamoDBDatabase
 from running import embedded, running_server, wait_for
+from services.change_log import GROUP_LIMIT
 
 
 @pytest.fixture
@@ -152,8 +152,8 @@ def test_thousands_of_changes_by_another_server_at_once_cut_nobody_off(api, room
 
 
 def test_a_heartbeat_tells_the_room_its_revision(store, monkeypatch):
-    monkeypatch.setattr("broadcasts.HEARTBEAT_S", 0.0)
-    monkeypatch.setattr("broadcasts.POLL_S", 0.01)
+    monkeypatch.setattr("realtime.push.HEARTBEAT_S", 0.0)
+    monkeypatch.setattr("realtime.push.POLL_S", 0.01)
     app = create_app(store)
     calendar = app.extensions["calendar"]
     calendar.db.create_tables(report=lambda line: None)

@@ -2,7 +2,7 @@
 
 import subprocess
 
-from doors_client import Api, Client
+from api_client import Api, Client
 from running import BACKEND, COMMANDS, embedded, hermetic_env, running_server
 
 

@@ -8,7 +8,6 @@ from typing import Any, TypeAlias
 
 import orjson
 
-from change_log import ChangeLog, WriteRefused
 from domain import (
     Change,
     ChangeType,
@@ -33,7 +32,8 @@ from errors import (
     SyncTokenExpired,
 )
 from models import DynamoDBDatabase
-from snapshots import Place, Snapshot, Snapshots
+from services.change_log import ChangeLog, WriteRefused
+from services.snapshots import Place, Snapshot, Snapshots
 
 Expected: TypeAlias = Collection[str] | None
 

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from errors import SetupError
 from logs import printable
-from staging import RowLeftOut
+from migration.staging import RowLeftOut
 
 RULE = "=" * 50
 ROW_LINES_UP_TO = 50

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from doors_client import Api, Client
+from api_client import Api, Client
 from running import (
     BACKEND,
     BIN,

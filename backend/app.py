@@ -6,7 +6,8 @@ import click
 
 from config import Settings
 from errors import SetupError
-from factory import create_app, start
+from factory import create_app
+from lifecycle import start
 
 GUNICORN_BOOT_ERROR = 3
 """gunicorn gives up on a worker that exits with this instead of starting it again and again."""

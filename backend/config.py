@@ -12,7 +12,6 @@ from urllib.parse import urlsplit
 from dotenv import dotenv_values, load_dotenv
 
 from errors import SetupError
-from store import local_engine
 
 BACKEND_DIR = Path(__file__).resolve().parent
 ROOT_DIR = BACKEND_DIR.parent
@@ -87,13 +86,6 @@ class Settings:
     @property
     def embedded(self) -> bool:
         return self.dynamodb_endpoint_url == EMBEDDED
-
-    @property
-    def store(self) -> str:
-        """What the operator is told of where the tables are."""
-        if self.embedded:
-            return local_engine.describe(self.embedded_data_dir)
-        return f"DynamoDB, {self.dynamodb_endpoint_url or self.aws_region}"
 
     def _refuse_unsafe_production(self) -> None:
         if not self.production:

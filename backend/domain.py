@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Any, Generic, Self, TypeAlias, TypeVar
+from typing import Any, Generic, NamedTuple, Self, TypeAlias, TypeVar
 
 Entity = TypeVar("Entity")
 
@@ -61,6 +61,13 @@ class Department:
         return replace(self, revision=revision)
 
 
+class EventKey(NamedTuple):
+    """What names an event in its table: an id may stand in several departments."""
+
+    id: str
+    department_id: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     id: str
@@ -80,9 +87,25 @@ class Event:
     def at_revision(self, revision: int) -> Self:
         return replace(self, revision=revision)
 
+    @property
+    def key(self) -> EventKey:
+        return EventKey(self.id, self.department_id)
+
     def order(self) -> "EventOrder":
         """Sort key of lists: by date, then time of day, then age."""
         return (self.event_date, *time_order(self.time), self.created_at, self.id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventFilter:
+    """Part of a department's list: inclusive ISO dates, text in title or description, and one page of it."""
+
+    first: str | None = None
+    last: str | None = None
+    text: str = ""
+    limit: int | None = None
+    after: EventOrder | None = None
+    """The sort key of the event before the page."""
 
 
 class ChangeType(StrEnum):
@@ -182,15 +205,6 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
-    """The last revision of a partition and its epoch, which changes when history is rebuilt."""
-
-    revision: int
-    epoch: str
-    deleted: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Created(Generic[Entity]):
     """The answer to a creation: what was created, and whether it was so by an earlier request."""
 
@@ -199,36 +213,60 @@ class Created(Generic[Entity]):
 
 
 @dataclass(frozen=True, slots=True)
-class SyncToken:
-    """A place in a department's log, opaque to clients."""
+class PendingPurge:
+    """A deleted department whose events are still to be removed, and the revision of its deletion."""
+
+    revision: int
+    department_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A point in the log of a partition: a revision, and the epoch in which it counts.
+
+    The epoch changes when history is rebuilt; positions of different epochs cannot be compared.
+    """
 
     epoch: str
     revision: int
 
-    def __str__(self) -> str:
-        return _opaque(f"{self.epoch}.{self.revision}")
+    def at(self, revision: int) -> Self:
+        """Return another position of the same epoch."""
+        return replace(self, revision=revision)
+
+    def has_reached(self, other: "Position") -> bool:
+        """Tell whether this is at or after another position of the same epoch."""
+        return self.epoch == other.epoch and self.revision >= other.revision
+
+    @property
+    def sync_token(self) -> str:
+        """The position as clients hold it, opaque to them."""
+        return _opaque(str(self))
 
     @classmethod
-    def parse(cls, text: str) -> Self | None:
+    def from_sync_token(cls, token: str) -> Self | None:
         """Read a token; None when it is none of ours, which a client mends as it mends an expired one."""
-        match = re.fullmatch(r"([0-9a-f]*)\.([0-9]{1,15})", _transparent(text), re.ASCII)
+        match = re.fullmatch(r"([0-9a-f]*)\.([0-9]{1,15})", _transparent(token), re.ASCII)
         return cls(match[1], int(match[2])) if match else None
+
+    def __str__(self) -> str:
+        return f"{self.epoch}.{self.revision}"
 
 
 def page_token(event: Event) -> str:
-    """Name the place after an event in a list, opaque to clients; it holds while others write."""
+    """Say where the page after an event begins, opaque to clients; it holds while others write."""
     return _opaque(json.dumps(event.order(), ensure_ascii=False))
 
 
 def parse_page_token(text: str) -> EventOrder | None:
-    """Read the place that a page begins after; None when it is no token of ours."""
+    """Read the sort key that a page begins after; None when it is no token of ours."""
     try:
-        place = json.loads(_transparent(text))
+        order = json.loads(_transparent(text))
     except (ValueError, RecursionError):
         return None
-    if not isinstance(place, list) or [type(part) for part in place] != [str, int, str, str, str]:
+    if not isinstance(order, list) or [type(part) for part in order] != [str, int, str, str, str]:
         return None
-    return place[0], place[1], place[2], place[3], place[4]
+    return order[0], order[1], order[2], order[3], order[4]
 
 
 def _opaque(text: str) -> str:

@@ -26,7 +26,7 @@ from migration.report import DIFFERENCES_SHOWN, RULE, Report, say_problem, write
 from migration.source_files import LegacyFile, Row
 from migration.source_rows import Departments, Remarks, RowReader, RowRefused, with_stored_moments
 from migration.staging import LeftOut, Staging
-from models import DynamoDBDatabase
+from models import DynamoDBDatabase, describe_store
 from store import local_engine
 
 log = logging.getLogger(__name__)
@@ -364,7 +364,7 @@ def _zone(name: str) -> ZoneInfo:
 
 def _run(options: argparse.Namespace, report: Report) -> int:
     settings, zone = Settings.from_env(), _zone(options.timezone)
-    report.line(f"저장소: {settings.store}")
+    report.line(f"저장소: {describe_store(settings)}")
     if options.export:
         return _export(options.export, settings, zone, report)
     with closing(Staging(options.events.name)) as staging:

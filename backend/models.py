@@ -20,7 +20,9 @@ from domain import (
     Department,
     Entity,
     Event,
-    Head,
+    EventKey,
+    PendingPurge,
+    Position,
     Receipt,
     Remembered,
     Write,
@@ -28,7 +30,7 @@ from domain import (
     utc_now,
 )
 from errors import DepartmentNotFound, SetupError, TableMissing, end_with_a_sentence
-from store import items
+from store import items, local_engine
 from store.dynamo_client import DynamoClient, RequestRejected, TransactionRefused
 from store.items import Refusal
 
@@ -49,22 +51,29 @@ CONDITION_FAILED = "ConditionalCheckFailed"
 
 
 class HeadMoved(Exception):
-    """Somebody else committed first; `head` is where the partition stands now, None if it is gone."""
+    """Somebody else committed first; `position` is where the partition stands now, None if it is gone."""
 
-    def __init__(self, head: Head | None) -> None:
-        self.head = head
-        super().__init__(str(head))
+    def __init__(self, position: Position | None) -> None:
+        self.position = position
+        super().__init__(str(position))
 
 
 class WritesRefused(Exception):
     """Some writes of a commit failed their own conditions; nothing was written.
 
-    `refusals` maps the position of a write to what stood in its way.
+    `refusals` maps the index of a write to what stood in its way.
     """
 
     def __init__(self, refusals: Mapping[int, Refusal]) -> None:
         self.refusals = refusals
         super().__init__(str(refusals))
+
+
+def describe_store(settings: Settings) -> str:
+    """Say in Korean where the tables are, for the operator."""
+    if settings.embedded:
+        return local_engine.describe(settings.embedded_data_dir)
+    return f"DynamoDB, {settings.dynamodb_endpoint_url or settings.aws_region}"
 
 
 class DynamoDBDatabase:
@@ -77,7 +86,7 @@ class DynamoDBDatabase:
     def __init__(self, settings: Settings | None = None, client: DynamoClient | None = None) -> None:
         """Connect to the store that the settings, by default the environment's, name."""
         settings = settings or Settings.from_env()
-        self.store = settings.store
+        self.store = describe_store(settings)
         """What the operator is told of where the tables are."""
         self._client = client or DynamoClient(settings)
         self._tables = items.Tables(settings.departments_table, settings.events_table, settings.changes_table)
@@ -149,9 +158,10 @@ class DynamoDBDatabase:
 
     # The commit
 
-    def commit(self, partition: str, head: Head, writes: Sequence[Write]) -> list[Change]:
+    def commit(self, partition: str, seen: Position, writes: Sequence[Write]) -> list[Change]:
         """Commit the leading writes that fit one transaction; return their changes, in order.
 
+        `seen` is where the partition was last seen to stand.
         Writes that would touch an item twice, or exceed DynamoDB's limits, are left for the next commit;
         the first is never left. Raises `HeadMoved` or `WritesRefused`, and then nothing was written.
         """
@@ -161,28 +171,28 @@ class DynamoDBDatabase:
         changes: list[Change] = []
         touched: set[str] = set()
         size = 0
-        for position, write in enumerate(writes):
-            change = items.change_of(write, head.revision + position + 1)
+        for index, write in enumerate(writes):
+            change = items.change_of(write, seen.revision + index + 1)
             more = self._tables.write_parts(partition, write, change, now)
             size += sum(part.size for part in more)
             keys = {part.key for part in more}
             full = len(parts) + len(more) >= TRANSACTION_LIMIT or size > TRANSACTION_BYTES
-            if position and (full or touched & keys):
+            if index and (full or touched & keys):
                 break
             changes.append(change)
             parts += more
-            owners += [position] * len(more)
+            owners += [index] * len(more)
             touched |= keys
-        move = self._tables.move_head(partition, head, changes[-1].revision, new_epoch())
+        move = self._tables.move_head(partition, seen, changes[-1].revision, new_epoch())
         try:
             self._client.call("transact_write_items", TransactItems=[move, *(p.request for p in parts)])
         except RequestRejected as error:
             if len(changes) > 1:  # one write alone says whose fault it is
-                return self.commit(partition, head, writes[:1])
+                return self.commit(partition, seen, writes[:1])
             raise WritesRefused({0: Refusal.REJECTED}) from error
         except TransactionRefused as error:
             if error.reasons[0] == CONDITION_FAILED:
-                raise HeadMoved(_head_or_none(partition, error.items[0])) from error
+                raise HeadMoved(_position(partition, error.items[0])) from error
             refusals: dict[int, Refusal] = {}
             for owner, part, reason in zip(owners, parts, error.reasons[1:], strict=True):
                 if reason == CONDITION_FAILED:
@@ -190,28 +200,31 @@ class DynamoDBDatabase:
             raise WritesRefused(refusals) from error
         return changes
 
-    def read_head(self, partition: str) -> Head | None:
-        """Read a partition's head strongly; None when there is no such department, live or being deleted."""
+    def read_head(self, partition: str) -> Position | None:
+        """Read strongly where a partition stands; None when there is no such department any more."""
         answer = self._client.call(
             "get_item",
             TableName=self._tables.changes,
             Key=items.head_key(partition),
             ConsistentRead=True,
         )
-        return _head_or_none(partition, answer.get("Item"))
+        return _position(partition, answer.get("Item"))
 
-    def recent_heads(self, partitions: Sequence[str]) -> dict[str, Head]:
-        """Read heads as they stood a moment ago, a hundred in a request; some may be left out."""
+    def recent_heads(self, partitions: Sequence[str]) -> dict[str, Position | None]:
+        """Read where partitions stood a moment ago, a hundred in a request; None is a deleted department.
+
+        Some may be left out.
+        """
         keys = [items.head_key(partition) for partition in partitions]
         found = self._client.glance(self._tables.changes, keys)
-        return {items.partition_of(item): items.head_from_item(item) for item in found}
+        return {items.partition_of(item): items.position_from_head(item) for item in found}
 
     # The log
 
     def changes_after(self, partition: str, revision: int, limit: int | None = None) -> list[Change]:
         """Read strongly, in order, the changes that follow a revision without a hole, `limit` at most.
 
-        Shorter than the head promises means that the log no longer reaches back that far: TTL removes rows
+        Fewer than the head promises means that the log no longer reaches back that far: TTL removes rows
         in no order, so it is the hole that counts, not the age.
         """
         found: list[Change] = []
@@ -310,29 +323,21 @@ class DynamoDBDatabase:
 
     # Repair
 
-    def pending_purges(self) -> list[tuple[int, str]]:
-        """List the deletions whose events may still be there: registry revision and department id."""
+    def pending_purges(self) -> list[PendingPurge]:
+        """List the deletions whose events may still be there."""
         return [items.purge_from_item(item) for item in self._query(items.log_after(items.PURGES, 0))]
 
-    def purge_department(self, revision: int, department_id: str) -> None:
-        """Remove everything of a department that is marked deleted; run again, it goes on where it stopped.
+    def remaining_changes(self, department_id: str) -> list[Change]:
+        """Read strongly all changes that a log still has, also those after a hole."""
+        return [items.change_from_item(row) for row in self._query(items.log_after(department_id, 0))]
 
-        The index may lag behind the last events, the log does not: what either names is removed.
-        """
-        doomed = {event.id for event in self.indexed_events(department_id)}
-        rows = list(self._query(items.log_after(department_id, 0)))
-        doomed |= {items.change_from_item(row).entity.id for row in rows}
-        self._client.delete_many(
-            self._tables.events, [items.event_key(event_id, department_id) for event_id in sorted(doomed)]
-        )
-        self._client.delete_many(
-            self._tables.changes,
-            [
-                *(items.change_key(department_id, items.revision_of(row)) for row in rows),
-                items.head_key(department_id),
-            ],
-        )
-        self._client.delete_many(self._tables.changes, [items.change_key(items.PURGES, revision)])
+    def remove_log(self, department_id: str, revisions: Sequence[int]) -> None:
+        """Remove the rows of these revisions and the head, of a department that is marked deleted."""
+        keys = [items.change_key(department_id, revision) for revision in revisions]
+        self._client.delete_many(self._tables.changes, [*keys, items.head_key(department_id)])
+
+    def remove_pending_purge(self, purge: PendingPurge) -> None:
+        self._client.delete_many(self._tables.changes, [items.change_key(items.PURGES, purge.revision)])
 
     def adopt_departments(self) -> int:
         """Give departments that an older server or another tool wrote their head and their name's row.
@@ -411,7 +416,7 @@ class DynamoDBDatabase:
         noted on the head until `finish_load`. Raises `DepartmentNotFound`.
         """
         answer = self._move_epoch(items.begin_load(self._tables.changes, department_id, load, new_epoch()))
-        return items.head_from_item(answer["Attributes"]).revision
+        return items.head_revision(answer["Attributes"])
 
     def finish_load(self, department_id: str, loads: Collection[str]) -> None:
         """Move the epoch once more: every server reads the department anew. Raises `DepartmentNotFound`."""
@@ -425,10 +430,10 @@ class DynamoDBDatabase:
                 raise DepartmentNotFound() from error
             raise
 
-    def get_events(self, places: Sequence[tuple[str, str]]) -> dict[str, Event]:
-        """Read strongly the events with these ids in these departments; by id, those that exist."""
-        keys = [items.event_key(*place) for place in places]
-        found = map(items.event_from_item, self._client.get_all(self._tables.events, keys))
+    def get_events(self, keys: Sequence[EventKey]) -> dict[str, Event]:
+        """Read strongly the events with these keys; by id, those that exist."""
+        wanted = [items.event_key(key) for key in keys]
+        found = map(items.event_from_item, self._client.get_all(self._tables.events, wanted))
         return {event.id: event for event in found}
 
     def put_events(self, events: Sequence[Event]) -> None:
@@ -442,26 +447,25 @@ class DynamoDBDatabase:
         except ClientError as error:
             if not _is_failed_condition(error):
                 raise
-            place = (event.id, event.department_id)
-            return self.get_events([place]).get(event.id) == event  # ours, if its answer was lost
+            return self.get_events([event.key]).get(event.id) == event  # ours, if its answer was lost
         return True
 
-    def remove_events(self, places: Sequence[tuple[str, str]]) -> None:
+    def remove_events(self, keys: Sequence[EventKey]) -> None:
         """Remove events past the log; only for a department that is gone."""
-        self._client.delete_many(self._tables.events, [items.event_key(*place) for place in places])
+        self._client.delete_many(self._tables.events, [items.event_key(key) for key in keys])
 
-    def event_places(self, event_id: str | None = None) -> Iterator[tuple[str, str]]:
-        """Read strongly the id and department id of the events with an id, or of all there are."""
+    def event_keys(self, event_id: str | None = None) -> Iterator[EventKey]:
+        """Read strongly the keys of the events with an id, or of all there are."""
         if event_id:
             query = items.events_with_id(event_id)
             found = self._client.all_items(
-                "query", TableName=self._tables.events, ConsistentRead=True, **query, **items.EVENT_PLACES
+                "query", TableName=self._tables.events, ConsistentRead=True, **query, **items.EVENT_KEYS
             )
-            return map(items.event_place, found)
+            return map(items.event_key_from_item, found)
         found = self._client.all_items(
-            "scan", TableName=self._tables.events, ConsistentRead=True, **items.EVENT_PLACES
+            "scan", TableName=self._tables.events, ConsistentRead=True, **items.EVENT_KEYS
         )
-        return map(items.event_place, found)
+        return map(items.event_key_from_item, found)
 
     def all_events(self) -> Iterator[Event]:
         """Read strongly every event of every department, in no order."""
@@ -488,10 +492,10 @@ def _is_failed_condition(error: ClientError) -> bool:
     return bool(error.response["Error"]["Code"] == "ConditionalCheckFailedException")
 
 
-def _head_or_none(partition: str, item: Mapping[str, Any] | None) -> Head | None:
-    if item:
-        return items.head_from_item(item)
-    return Head(0, "") if partition == REGISTRY else None
+def _position(partition: str, head: Mapping[str, Any] | None) -> Position | None:
+    if head:
+        return items.position_from_head(head)
+    return Position("", 0) if partition == REGISTRY else None
 
 
 def _require_same_keys(found: Mapping[str, Any], definition: Mapping[str, Any]) -> None:

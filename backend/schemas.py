@@ -1,6 +1,6 @@
 """The shapes that clients send: their fields, limits and the Korean sentence for each broken rule.
 
-Every check of input is here, whichever door it came through.
+Every check of input is here, for REST, Socket.IO and the migration alike.
 """
 
 import re
@@ -23,7 +23,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from domain import parse_page_token
+from domain import EventFilter, parse_page_token
 from errors import InvalidId, ValidationFailed
 
 NAME_MAX = 100
@@ -277,6 +277,11 @@ class ListQuery(Query):
     first: IsoDate | None = Field(default=None, alias="from")
     last: IsoDate | None = Field(default=None, alias="to")
 
+    def wanted(self) -> EventFilter:
+        """Return what is asked for in the terms of the domain."""
+        after = parse_page_token(self.page_token)
+        return EventFilter(first=self.first, last=self.last, text=self.q, limit=self.limit, after=after)
+
     @model_validator(mode="after")
     def _in_order(self) -> Self:
         if self.first and self.last and self.first > self.last:
@@ -311,7 +316,7 @@ class LeaveMessage(Shape):
 
 
 class SyncMessage(LeaveMessage):
-    """A Socket.IO message about one department, with the place its sender has reached."""
+    """A Socket.IO message about one department, with the sync token its sender has reached."""
 
     sync_token: str = ""
 

@@ -27,9 +27,7 @@ from config import Settings  # noqa: E402
 from domain import ChangeType, Event, Write, new_id  # noqa: E402
 from models import DynamoDBDatabase  # noqa: E402
 from running import embedded, free_port, resident_mb, running_server, wait_for  # noqa: E402
-from services.change_log import ChangeLog  # noqa: E402
-from services.events import EventService  # noqa: E402
-from services.snapshots import Snapshots  # noqa: E402
+from services.core import build_core  # noqa: E402
 from store import local_engine  # noqa: E402 - found by the line above
 from store.dynamo_client import DynamoClient  # noqa: E402
 
@@ -87,10 +85,9 @@ def count_capacity(settings: Settings, department: str) -> None:
     """Print what one operation of each kind asks of DynamoDB, ours on a warm department of 200 events."""
     client = Counting(settings)
     db = DynamoDBDatabase(settings, client)
-    snapshots, log = Snapshots(db, 100_000_000), ChangeLog(db)
-    log.on_commit(snapshots.on_commit)
-    events = EventService(db, log, snapshots)
-    token = events.department(department).sync_token
+    core = build_core(db, spawn=lambda work, *arguments: work(*arguments))
+    events, sync = core.events, core.sync
+    token = sync.get_position(department).sync_token
 
     def commit(count: int) -> None:
         draft = Event(id="", department_id=department, **EVENT)
@@ -101,9 +98,9 @@ def count_capacity(settings: Settings, department: str) -> None:
     operations: tuple[tuple[str, int, Callable[[], object]], ...] = (
         ("create, alone (its own head read)", 1, lambda: events.create_event(department, EVENT)),
         ("create, in a group of 32 (its own head read)", 32, lambda: commit(32)),
-        ("list, after another server's writes", 1, lambda: events.department(department)),
-        ("list, warm", 1, lambda: events.department(department)),
-        ("delta of a client that missed all this", 1, lambda: events.changes_since(department, token, 1_000)),
+        ("list, after another server's writes", 1, lambda: sync.full(department)),
+        ("list, warm", 1, lambda: sync.full(department)),
+        ("delta of a client that missed all this", 1, lambda: sync.changes_since(department, token, 1_000)),
         ("list as the peer does it: query the index", 1, lambda: list(db.indexed_events(department))),
     )
     print(f"\n{'DynamoDB per operation':<48}{'requests':>10}{'units':>10}")

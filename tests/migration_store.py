@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from config import Settings
-from domain import Department, Event, Head, new_id
+from domain import Department, Event, Position, new_id
 from migrate_to_dynamodb import main
 from models import DynamoDBDatabase
 from store import local_engine
@@ -73,7 +73,7 @@ class Store:
     def by_title(self) -> dict[str, Event]:
         return {event.title: event for event in self.events().values()}
 
-    def heads(self) -> dict[str, Head | None]:
+    def heads(self) -> dict[str, Position | None]:
         database = self.database()
         return {d.id: database.read_head(d.id) for d in database.list_departments()}
 

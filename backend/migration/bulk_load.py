@@ -16,7 +16,7 @@ from enum import Enum
 from itertools import islice
 from typing import TypeVar
 
-from domain import Event, new_id
+from domain import Event, EventKey, new_id
 from errors import DepartmentNotFound, SetupError
 from migration.source_rows import with_stored_moments
 from migration.staging import Staged, Staging
@@ -101,22 +101,22 @@ class BulkLoad:
         """
         living = {department.id for department in self._db.list_departments()}
         misplaced: set[int] = set()
-        for event_id, department_id in self._stored_places():
+        for event_id, department_id in self._stored_keys():
             if department_id in living:
                 misplaced.update(self._staging.note_stored(event_id, department_id))
         self._staging.take_former_ids()
         return misplaced
 
-    def _stored_places(self) -> Iterator[tuple[str, str]]:
+    def _stored_keys(self) -> Iterator[EventKey]:
         if self._staging.count() > QUERIES_UP_TO:
-            return self._db.event_places()
+            return self._db.event_keys()
         return self._in_chunks(
             lambda chunk: [
-                place
+                key
                 for staged in chunk
                 for event_id in (staged.source.entity.id, staged.source.former_id)
                 if event_id
-                for place in self._db.event_places(event_id)
+                for key in self._db.event_keys(event_id)
             ]
         )
 
@@ -169,12 +169,12 @@ class BulkLoad:
 
     def _read(self, chunk: list[Staged]) -> Iterator[tuple[Staged, Event | None]]:
         """Pair staged events with what is stored, read strongly."""
-        stored = self._db.get_events([_place(staged) for staged in chunk])
+        stored = self._db.get_events([staged.source.entity.key for staged in chunk])
         return ((staged, stored.get(staged.source.entity.id)) for staged in chunk)
 
     def _read_known(self, chunk: list[Staged]) -> Iterator[tuple[Staged, Event | None]]:
         """The same, but read only what the survey found to be stored."""
-        stored = self._db.get_events([_place(staged) for staged in chunk if staged.stored])
+        stored = self._db.get_events([staged.source.entity.key for staged in chunk if staged.stored])
         return ((staged, stored.get(staged.source.entity.id)) for staged in chunk)
 
     def _load_chunk(self, chunk: list[Staged]) -> list[Outcome]:
@@ -229,7 +229,7 @@ class BulkLoad:
         """Remove what was put into a department while somebody deleted it."""
         if department_id in self._staging.departments():
             for chunk in self._staging.chunks(department_id, CHUNK):
-                self._db.remove_events([_place(staged) for staged in chunk])
+                self._db.remove_events([staged.source.entity.key for staged in chunk])
 
     # Workers
 
@@ -251,10 +251,6 @@ class BulkLoad:
                     yield from waiting.popleft().result()
             finally:
                 pool.shutdown(cancel_futures=True)
-
-
-def _place(staged: Staged) -> tuple[str, str]:
-    return staged.source.entity.id, staged.source.entity.department_id
 
 
 def _equals(staged: Staged, stored: Event | None) -> bool:

@@ -1,7 +1,7 @@
-"""Everything the server sends over Socket.IO: names, payloads, rooms, and the push from the log.
+"""Everything the server sends over Socket.IO: answers to one client, and the push of the log to the rooms.
 
 The only module that emits. What is pushed to a room comes from the log alone, in revision order, each
-change once, whichever door or server it came through.
+change once, whichever API or server it was made through.
 """
 
 import contextlib
@@ -14,12 +14,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-import orjson
-
-from domain import REGISTRY, Change, ChangeType, Head, SyncToken
+from domain import REGISTRY, Change, ChangeType, Position
 from errors import CalendarError, DepartmentNotFound, SetupError, StoreUnavailable
 from models import DynamoDBDatabase
-from services.snapshots import Place, Snapshot, Snapshots
+from realtime import payloads
+from services.sync import Sync, SyncService
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +36,7 @@ FAR_BEHIND = 200
 
 
 class Transport(Protocol):
-    """What is used of Flask-SocketIO."""
+    """What is used of a `socketio.Server`."""
 
     def emit(self, event: str, *args: Any, **kwargs: Any) -> None: ...
 
@@ -47,10 +46,6 @@ class Transport(Protocol):
 
     def close_room(self, room: str, namespace: str | None = None) -> None: ...
 
-
-class Rooms(Protocol):
-    """How a client enters and leaves a room."""
-
     def enter_room(self, sid: str, room: str, namespace: str | None = None) -> None: ...
 
     def leave_room(self, sid: str, room: str, namespace: str | None = None) -> None: ...
@@ -58,13 +53,14 @@ class Rooms(Protocol):
 
 @dataclass(slots=True)
 class _Cursor:
-    """How far a room has been told, and who is in it."""
+    """How far a room has been told of changes, and who is in it."""
 
     members: set[str] = field(default_factory=set)
     lock: threading.Lock = field(default_factory=threading.Lock)
-    place: Head | None = None
+    told: Position | None = None
+    """Up to where the room has been told of changes; None until the store has said where to begin."""
     failures: int = 0
-    """How often the store was asked in vain for the place."""
+    """How often the store was asked in vain where to begin."""
     steps: deque[Callable[[], None]] = field(default_factory=deque)
     """What is to be done by whoever holds the lock."""
     catching_up: bool = False
@@ -73,7 +69,7 @@ class _Cursor:
 
 
 @contextlib.contextmanager
-def _until_the_next_look(partition: str) -> Iterator[None]:
+def _until_the_next_poll(partition: str) -> Iterator[None]:
     """Leave to the next poll what the store does not answer now."""
     try:
         yield
@@ -86,23 +82,29 @@ def _room(partition: str) -> str | None:
     return None if partition == REGISTRY else f"department:{partition}"
 
 
-class Broadcasts:
-    """The push of one process."""
+class Push:
+    """The broadcasts of one process."""
 
     def __init__(
         self,
         transport: Transport,
         db: DynamoDBDatabase,
-        snapshots: Snapshots,
+        sync: SyncService,
         crowded: Callable[[], bool] = lambda: False,
+        *,
+        polls: bool = True,
     ) -> None:
-        """`crowded()` tells whether so much waits for a client that a burst should pause for it."""
+        """`crowded()` tells whether so much waits for a client that a burst should pause for it.
+
+        Without `polls` somebody else calls `poll_once`.
+        """
         self._transport = transport
         self._db = db
-        self._snapshots = snapshots
+        self._sync = sync
         self._crowded = crowded
         self._lock = threading.Lock()
         self._cursors: dict[str, _Cursor] = {}
+        self._polls = polls
         self._polling = False
 
     # Clients come and go
@@ -115,20 +117,20 @@ class Broadcasts:
             log.warning("저장소에 닿지 않는 동안 클라이언트가 접속했습니다: %s", error)
         self._transport.emit("connected", {"message": "서버에 연결되었습니다."}, to=sid)
 
-    def join(self, rooms: Rooms, sid: str, department_id: str) -> None:
+    def join(self, sid: str, department_id: str) -> None:
         """Put a client into a department's room. Raises `DepartmentNotFound`.
 
         What it is told of the department's state must be read after this, so that nothing falls between.
         """
-        rooms.enter_room(sid, f"department:{department_id}", namespace="/")
+        self._transport.enter_room(sid, f"department:{department_id}", namespace="/")
         try:
             self._enter(sid, department_id)
         except Exception:
-            self.leave(rooms, sid, department_id)
+            self.leave(sid, department_id)
             raise
 
-    def leave(self, rooms: Rooms, sid: str, department_id: str) -> None:
-        rooms.leave_room(sid, f"department:{department_id}", namespace="/")
+    def leave(self, sid: str, department_id: str) -> None:
+        self._transport.leave_room(sid, f"department:{department_id}", namespace="/")
         self._exit(sid, department_id)
 
     def disconnect(self, sid: str) -> None:
@@ -141,26 +143,31 @@ class Broadcasts:
         with self._lock:
             cursor = self._cursors.setdefault(partition, _Cursor())
             cursor.members.add(sid)
-            start_poll, self._polling = not self._polling, True
+            start_poll = self._polls and not self._polling
+            self._polling = self._polling or start_poll
         if start_poll:
             self._transport.start_background_task(self._poll)
         failures = cursor.failures
-        if cursor.place is not None:
+        if cursor.told is not None:
             return
         try:
             with cursor.lock:
-                self._find_place(partition, cursor, failures)
+                self._begin(partition, cursor, failures)
         finally:
             self._do_steps(partition, cursor)
 
-    def _find_place(self, partition: str, cursor: _Cursor, failures: int) -> None:
-        """Begin to tell a room from now on, unless that is done, or was tried in vain since `failures`."""
-        if cursor.place is not None:
+    def _begin(self, partition: str, cursor: _Cursor, failures: int) -> None:
+        """Begin to tell a room of changes from now on.
+
+        A caller who waited while another one tried in vain, so that `failures` is no longer true, does not
+        ask the store again. The caller holds the cursor's lock.
+        """
+        if cursor.told is not None:
             return
-        if cursor.failures != failures:  # who waited for that need not ask again
+        if cursor.failures != failures:
             raise StoreUnavailable()
         try:
-            cursor.place = self._live_head(partition)
+            cursor.told = self._get_position(partition)
         except StoreUnavailable:
             cursor.failures += 1
             raise
@@ -182,28 +189,28 @@ class Broadcasts:
     def left(self, sid: str, department_id: str) -> None:
         self._transport.emit("left_department", {"department_id": department_id}, to=sid)
 
-    def sync_response(self, sid: str, answer: Mapping[str, Any]) -> None:
-        self._transport.emit("sync_response", answer, to=sid)
+    def sync_response(self, sid: str, sync: Sync) -> None:
+        self._transport.emit("sync_response", payloads.sync_response(sync), to=sid)
 
     def error(self, sid: str, envelope: Mapping[str, Any]) -> None:
         self._transport.emit("error", envelope, to=sid)
 
     # The push
 
-    def on_commit(self, partition: str, head: Head, changes: Sequence[Change]) -> None:
+    def on_commit(self, partition: str, reached: Position, changes: Sequence[Change]) -> None:
         """Push a commit of this process at once, when it follows on what the room has been told."""
         cursor = self._cursors.get(partition)
         if cursor is None:
             return
 
         def push() -> None:
-            place = cursor.place
-            if place is None:
+            told = cursor.told
+            if told is None:
                 return
             # The registry's first commit gives it its epoch.
-            follows = place.epoch in (head.epoch, "") and changes[0].revision <= place.revision + 1
+            follows = told.epoch in (reached.epoch, "") and changes[0].revision <= told.revision + 1
             if follows:
-                self._push(partition, cursor, Head(head.revision, head.epoch), changes)
+                self._push(partition, cursor, reached.epoch, changes)
             else:
                 self._catch_up_soon(partition, cursor)
 
@@ -216,10 +223,15 @@ class Broadcasts:
             return
 
         def look() -> None:
-            if cursor.place and cursor.place.revision < revision:
+            if cursor.told and cursor.told.revision < revision:
                 self._catch_up(partition, cursor)
 
         self._in_turn(partition, cursor, look)
+
+    def catch_up(self, partition: str) -> None:
+        """Push at once what the log holds by now, if anybody here listens."""
+        if cursor := self._cursors.get(partition):
+            self._in_turn(partition, cursor, functools.partial(self._catch_up, partition, cursor))
 
     def _in_turn(self, partition: str, cursor: _Cursor, step: Callable[[], None]) -> None:
         """Take a step of a room's push: now, or leave it to whoever is in the middle of one."""
@@ -231,7 +243,7 @@ class Broadcasts:
         while cursor.steps and cursor.lock.acquire(blocking=False):
             try:
                 while cursor.steps:
-                    with _until_the_next_look(partition):
+                    with _until_the_next_poll(partition):
                         cursor.steps.popleft()()
             except Exception:  # one room's trouble must not end the push of all
                 log.exception("부서 %s의 변경 알림 실패", partition)
@@ -251,61 +263,71 @@ class Broadcasts:
 
     def _poll(self) -> None:
         """Notice what other servers and tools committed, for as long as anybody listens."""
-        while True:
+        self._transport.sleep(POLL_S)
+        while self.poll_once():
             self._transport.sleep(POLL_S)
-            with self._lock:
-                if not self._cursors:
-                    self._polling = False
-                    return
-                watched = dict(self._cursors)
-            heads: Mapping[str, Head] = {}
-            try:
-                with _until_the_next_look("모든 부서"):
-                    heads = self._db.recent_heads(list(watched))
-            except Exception:  # the next look may do better
-                log.exception("다른 서버의 변경을 찾지 못했습니다")
-            for partition, cursor in watched.items():
-                look = functools.partial(self._look, partition, cursor, heads.get(partition))
-                self._in_turn(partition, cursor, look)
-                self._in_turn(partition, cursor, functools.partial(self._beat, partition, cursor))
 
-    def _look(self, partition: str, cursor: _Cursor, seen: Head | None) -> None:
-        """Catch up if a head that was seen a moment ago is not what the room has been told of."""
-        place = cursor.place
-        if place is None:
+    def poll_once(self) -> bool:
+        """Push what other servers committed by now, and the heartbeats; False when nobody listens."""
+        with self._lock:
+            if not self._cursors:
+                self._polling = False
+                return False
+            watched = dict(self._cursors)
+        heads: Mapping[str, Position | None] = {}
+        try:
+            with _until_the_next_poll("모든 부서"):
+                heads = self._db.recent_heads(list(watched))
+        except Exception:  # the next poll may do better
+            log.exception("다른 서버의 변경을 찾지 못했습니다")
+        for partition, cursor in watched.items():
+            look = functools.partial(self._look, partition, cursor, heads)
+            self._in_turn(partition, cursor, look)
+            self._in_turn(partition, cursor, functools.partial(self._beat, partition, cursor))
+        return True
+
+    def _look(self, partition: str, cursor: _Cursor, heads: Mapping[str, Position | None]) -> None:
+        """Catch up if a partition's log has moved on from what the room has been told.
+
+        `heads` are positions of a moment ago; of a partition that is not among them nothing is known.
+        """
+        told = cursor.told
+        if told is None:
             if partition == REGISTRY:
-                cursor.place = self._live_head(partition)
-        elif seen and seen.revision > place.revision + FAR_BEHIND:
+                cursor.told = self._get_position(partition)
+            return
+        seen = heads.get(partition, told)
+        if seen and seen.revision > told.revision + FAR_BEHIND:
             self._catch_up_soon(partition, cursor)
-        elif seen and (seen.deleted or seen.epoch != place.epoch or seen.revision > place.revision):
+        elif seen is None or seen.epoch != told.epoch or seen.revision > told.revision:
             self._catch_up(partition, cursor)
 
     def _catch_up(self, partition: str, cursor: _Cursor) -> None:
         """Push what the log holds after the cursor. The caller holds the cursor's lock."""
-        place = cursor.place
-        if place is None:
+        told = cursor.told
+        if told is None:
             return
         head = self._db.read_head(partition)
-        if head is None or head.deleted:
-            cursor.place = None
+        if head is None:
+            cursor.told = None
             return
-        if head == place:
+        if head == told:
             return
         changes: list[Change] = []
-        if place.epoch in (head.epoch, ""):
-            changes = self._db.changes_after(partition, place.revision)
-        if place.revision + len(changes) >= head.revision and changes:
-            self._push(partition, cursor, Head(changes[-1].revision, head.epoch), changes)
+        if told.epoch in (head.epoch, ""):
+            changes = self._db.changes_after(partition, told.revision)
+        if told.revision + len(changes) >= head.revision and changes:
+            self._push(partition, cursor, head.epoch, changes)
         elif partition == REGISTRY:
-            cursor.place = head
+            cursor.told = head
         else:
-            snapshot = self._snapshots.whole(self._snapshots.current(partition))
-            self._transport.emit("sync_response", full_sync(snapshot), to=_room(partition))
-            cursor.place = Head(snapshot.revision, snapshot.epoch)
+            sync = self._sync.full(partition)
+            self._transport.emit("sync_response", payloads.sync_response(sync), to=_room(partition))
+            cursor.told = sync.position
 
-    def _push(self, partition: str, cursor: _Cursor, reached: Head, changes: Sequence[Change]) -> None:
-        assert cursor.place is not None  # noqa: S101 - checked by the callers
-        told = cursor.place.revision
+    def _push(self, partition: str, cursor: _Cursor, epoch: str, changes: Sequence[Change]) -> None:
+        assert cursor.told is not None  # noqa: S101 - checked by the callers
+        told = cursor.told.revision
         for number, change in enumerate(changes, 1):
             if change.revision > told:
                 self._transport.emit(change.type.value, change.subject(), to=_room(partition))
@@ -313,7 +335,7 @@ class Broadcasts:
                 self._close(change.entity.id)
             if number % BURST == 0:
                 self._pause()
-        cursor.place = Head(max(told, changes[-1].revision), reached.epoch)
+        cursor.told = Position(epoch, max(told, changes[-1].revision))
 
     def _pause(self) -> None:
         until = time.monotonic() + CROWDED_S
@@ -323,10 +345,10 @@ class Broadcasts:
 
     def _beat(self, partition: str, cursor: _Cursor) -> None:
         now = time.monotonic()
-        if partition == REGISTRY or cursor.place is None or now - cursor.last_beat < HEARTBEAT_S:
+        if partition == REGISTRY or cursor.told is None or now - cursor.last_beat < HEARTBEAT_S:
             return
         cursor.last_beat = now
-        beat = {"department_id": partition, "revision": cursor.place.revision}
+        beat = {"department_id": partition, "revision": cursor.told.revision}
         self._transport.emit("department_heartbeat", beat, to=_room(partition))
 
     def _close(self, department_id: str) -> None:
@@ -337,39 +359,8 @@ class Broadcasts:
         with self._lock:
             self._cursors.pop(department_id, None)
 
-    def _live_head(self, partition: str) -> Head:
-        head = self._db.read_head(partition)
-        if head is None or head.deleted:
+    def _get_position(self, partition: str) -> Position:
+        position = self._db.read_head(partition)
+        if position is None:
             raise DepartmentNotFound()
-        return head
-
-
-def place_in(place: Place) -> dict[str, Any]:
-    """Say which revision a client holds after it has been told a department's state."""
-    return {
-        "department_id": place.department_id,
-        "revision": place.revision,
-        "sync_token": place.sync_token,
-    }
-
-
-def full_sync(snapshot: Snapshot) -> dict[str, Any]:
-    """Build the `sync_response` that replaces whatever a client holds."""
-    return {
-        "department_id": snapshot.department_id,
-        "full": True,
-        "events": orjson.Fragment(snapshot.json),
-        "revision": snapshot.revision,
-        "sync_token": snapshot.sync_token,
-    }
-
-
-def delta_sync(department_id: str, changes: Sequence[Change], token: SyncToken) -> dict[str, Any]:
-    """Build the `sync_response` that brings a client from its token to this one."""
-    return {
-        "department_id": department_id,
-        "full": False,
-        "changes": [change.public() for change in changes],
-        "revision": token.revision,
-        "sync_token": str(token),
-    }
+        return position

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import redis
 
-from domain import Change, Head
+from domain import Change, Position
 from errors import SetupError
 
 log = logging.getLogger(__name__)
@@ -57,10 +57,10 @@ class Hints:
         self._tasks.start_background_task(self._send)
         self._tasks.start_background_task(self._listen, heard)
 
-    def on_commit(self, department_id: str, head: Head, _changes: Sequence[Change]) -> None:
+    def on_commit(self, department_id: str, reached: Position, _changes: Sequence[Change]) -> None:
         """Tell the other servers that a department has reached a revision; never waits."""
         try:
-            self._waiting.put_nowait(f"{department_id} {head.revision}")
+            self._waiting.put_nowait(f"{department_id} {reached.revision}")
         except queue.Full:
             log.debug("hint dropped: %s", department_id)
 

@@ -41,10 +41,12 @@ def idempotency_key() -> str | None:
     return key
 
 
-def not_modified(etag: str) -> Response | None:
-    """Return a 304 when the client holds this very state already."""
-    if not request.if_none_match.contains_weak(etag):  # a proxy that compresses weakens it
-        return None
+def is_held(etag: str) -> bool:
+    """Tell whether the client holds this very state already, by its `If-None-Match`."""
+    return request.if_none_match.contains_weak(etag)  # a proxy that compresses weakens it
+
+
+def not_modified(etag: str) -> Response:
     return tagged(Response(status=304), etag)
 
 

@@ -7,7 +7,7 @@ from flask import Response, jsonify
 
 from errors import DepartmentNameTaken, DepartmentNotFound, InvalidId, StoreUnavailable
 from rest.answers import DepartmentAnswer, DepartmentsAnswer, MessageAnswer
-from rest.conditions import idempotency_key, not_modified, tagged
+from rest.conditions import idempotency_key, is_held, not_modified, tagged
 from rest.openapi import ETAG, REPLAYED, documented
 from schemas import DepartmentChange, DepartmentNew, parse_id
 from services.departments import DepartmentService
@@ -29,7 +29,7 @@ def blueprint(departments: DepartmentService) -> APIBlueprint:
         answer = jsonify(success=True, departments=[d.public() for d in departments.list_departments()])
         answer.add_etag()
         etag = answer.get_etag()[0] or ""
-        return not_modified(etag) or tagged(answer, etag)
+        return not_modified(etag) if is_held(etag) else tagged(answer, etag)
 
     @bp.post("")
     @documented(

@@ -5,8 +5,7 @@ from typing import Any
 from apiflask import APIBlueprint
 from flask import Response, jsonify
 
-import services.events
-from domain import Created, Event, parse_page_token
+from domain import Created, Event
 from errors import (
     DepartmentNotFound,
     EventIdTaken,
@@ -22,14 +21,14 @@ from rest.answers import (
     HistoryAnswer,
     MessageAnswer,
 )
-from rest.conditions import expected_revisions, idempotency_key, not_modified, tagged
+from rest.conditions import expected_revisions, idempotency_key, is_held, not_modified, tagged
 from rest.openapi import ETAG, REPLAYED, documented
 from schemas import ChangesQuery, EventChange, EventNew, HistoryQuery, ListQuery, parse_id
-from services.events import EventService
-from services.snapshots import Place, Snapshot
+from services.events import EventList, EventService
+from services.sync import SyncService
 
 
-def blueprint(events: EventService) -> APIBlueprint:
+def blueprint(events: EventService, sync: SyncService) -> APIBlueprint:
     bp = APIBlueprint(
         "events", __name__, url_prefix="/api/events", tag={"name": "events", "description": "이벤트"}
     )
@@ -46,22 +45,12 @@ def blueprint(events: EventService) -> APIBlueprint:
     )
     @bp.input(ListQuery, location="query", arg_name="query")
     def list_events(department_id: str, query: ListQuery) -> Response:
-        place = events.department(parse_id(department_id))
-        if unchanged := not_modified(place.etag):
-            return unchanged
-        if isinstance(place, Snapshot) and not query.given():
-            return _list_answer(place, place.json, "")
-        page = events.page(
-            place,
-            services.events.ListQuery(
-                first=query.first,
-                last=query.last,
-                q=query.q,
-                limit=query.limit,
-                after=parse_page_token(query.page_token),
-            ),
+        found = events.list_events(
+            parse_id(department_id), query.wanted(), lambda position: is_held(str(position))
         )
-        return _list_answer(page.place, page.json(), page.next_page_token)
+        if found.json is None:
+            return not_modified(str(found.position))
+        return _list_answer(found, found.json)
 
     @bp.post("/<department_id>")
     @documented(
@@ -91,11 +80,11 @@ def blueprint(events: EventService) -> APIBlueprint:
     )
     @bp.input(ChangesQuery, location="query", arg_name="query")
     def list_changes(department_id: str, query: ChangesQuery) -> dict[str, Any]:
-        delta = events.changes_since(parse_id(department_id), query.since, query.limit)
+        delta = sync.changes_since(parse_id(department_id), query.since, query.limit)
         return {
             "success": True,
             "changes": [change.public() for change in delta.changes],
-            "sync_token": delta.sync_token,
+            "sync_token": delta.position.sync_token,
             "has_more": delta.has_more,
         }
 
@@ -125,7 +114,8 @@ def blueprint(events: EventService) -> APIBlueprint:
     )
     def get_event(department_id: str, event_id: str) -> Response:
         event = events.get_event(parse_id(department_id), parse_id(event_id))
-        return not_modified(str(event.revision)) or _one(event)
+        etag = str(event.revision)
+        return not_modified(etag) if is_held(etag) else _one(event)
 
     @bp.post("/<department_id>/<event_id>/restore")
     @documented(
@@ -168,15 +158,16 @@ def blueprint(events: EventService) -> APIBlueprint:
     return bp
 
 
-def _list_answer(place: Place, events: bytes, next_page_token: str) -> Response:
+def _list_answer(found: EventList, events: bytes) -> Response:
     """Put an answer together around a list whose JSON is kept."""
+    position = found.position
     body = b'{"success":true,"events":%b,"revision":%d,"sync_token":"%b","next_page_token":"%b"}' % (
         events,
-        place.revision,
-        place.sync_token.encode(),
-        next_page_token.encode(),
+        position.revision,
+        position.sync_token.encode(),
+        found.next_page_token.encode(),
     )
-    return tagged(Response(body, mimetype="application/json"), place.etag)
+    return tagged(Response(body, mimetype="application/json"), str(position))
 
 
 def _one(event: Event) -> Response:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
+from apiflask import APIFlask
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
@@ -127,6 +128,12 @@ def documented(
         return view
 
     return describe
+
+
+def install(app: APIFlask) -> None:
+    """Have an app describe itself in `/openapi.json`."""
+    app.description = DESCRIPTION
+    app.spec_processor(complete_document)
 
 
 def complete_document(document: Any) -> Any:

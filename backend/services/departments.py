@@ -1,6 +1,5 @@
-"""Use cases of departments: list, create, change, delete. Knows no HTTP, no Socket.IO, no AWS."""
+"""Use cases of departments: list, get, create, update, delete."""
 
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -11,6 +10,7 @@ from domain import (
     ChangeType,
     Created,
     Department,
+    PendingPurge,
     Receipt,
     Write,
     new_id,
@@ -18,27 +18,23 @@ from domain import (
     utc_now,
 )
 from errors import (
-    CalendarError,
     DepartmentNameTaken,
     DepartmentNotFound,
     IdempotencyKeyReused,
 )
 from models import DynamoDBDatabase
 from services.change_log import ChangeLog, WriteRefused
+from services.purge import Purge
 from store.items import Refusal
-
-log = logging.getLogger(__name__)
-
-Spawn = Callable[..., object]
 
 
 class DepartmentService:
-    """The departments; `spawn(function, *arguments)` runs what may outlast the answer."""
+    """The departments of one store."""
 
-    def __init__(self, db: DynamoDBDatabase, change_log: ChangeLog, spawn: Spawn) -> None:
+    def __init__(self, db: DynamoDBDatabase, change_log: ChangeLog, purge: Purge) -> None:
         self._db = db
         self._log = change_log
-        self._spawn = spawn
+        self._purge = purge
 
     def list_departments(self) -> list[Department]:
         """List all, by name."""
@@ -97,17 +93,7 @@ class DepartmentService:
         Raises `DepartmentNotFound`.
         """
         deleted = self._edit(department_id, ChangeType.DEPARTMENT_DELETED, lambda before: before)
-        self._spawn(self._purge, deleted.revision, department_id)
-
-    def repair(self) -> tuple[int, int]:
-        """Finish deletions that a crash cut off, and adopt departments written by other tools.
-
-        Returns the numbers of purged and of adopted departments.
-        """
-        purges = self._db.pending_purges()
-        for revision, department_id in purges:
-            self._db.purge_department(revision, department_id)
-        return len(purges), self._db.adopt_departments()
+        self._purge.begin(PendingPurge(deleted.revision, department_id))
 
     def _edit(
         self, department_id: str, kind: ChangeType, after: Callable[[Department], Department]
@@ -120,12 +106,6 @@ class DepartmentService:
             )
 
         return _committed(lambda: self._log.edit(department_id, prepare))
-
-    def _purge(self, revision: int, department_id: str) -> None:
-        try:
-            self._db.purge_department(revision, department_id)
-        except CalendarError:
-            log.exception("삭제된 부서 %s의 이벤트가 남아 있습니다. 다음 시작 때 지웁니다.", department_id)
 
 
 def _committed(commit: Callable[[], Change]) -> Department:

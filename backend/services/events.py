@@ -1,4 +1,4 @@
-"""Use cases of events: list, read, create, change, delete, deltas. Knows no HTTP, no Socket.IO, no AWS."""
+"""Use cases of events: list, get, create, update, delete, restore, history."""
 
 import contextlib
 from bisect import bisect_left, bisect_right
@@ -13,9 +13,10 @@ from domain import (
     ChangeType,
     Created,
     Event,
-    EventOrder,
+    EventFilter,
+    Position,
     Receipt,
-    SyncToken,
+    Remembered,
     Write,
     fold_text,
     new_id,
@@ -29,11 +30,10 @@ from errors import (
     EventIdTaken,
     EventNotFound,
     IdempotencyKeyReused,
-    SyncTokenExpired,
 )
 from models import DynamoDBDatabase
 from services.change_log import ChangeLog, WriteRefused
-from services.snapshots import Place, Snapshot, Snapshots
+from services.snapshots import Snapshots
 
 Expected: TypeAlias = Collection[str] | None
 
@@ -42,27 +42,14 @@ CHOSEN_IDS = "events"
 EDITABLE = ("event_date", "title", "description", "time", "url")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListQuery:
-    """Part of a list: inclusive ISO dates, text in title or description, and a page's place and length."""
-
-    first: str | None = None
-    last: str | None = None
-    q: str = ""
-    limit: int | None = None
-    after: EventOrder | None = None
-
-
 @dataclass(frozen=True, slots=True)
-class Page:
-    """Events in order, the place they were read at, and where the next page begins, if there is one."""
+class EventList:
+    """Events in order, as a JSON array, and where they were read; None if the caller holds them already."""
 
-    place: Place
-    events: Sequence[Event]
-    next_page_token: str
-
-    def json(self) -> bytes:
-        return orjson.dumps(self.events)
+    position: Position
+    json: bytes | None
+    next_page_token: str = ""
+    """Where the next page begins; empty when there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +63,6 @@ class HistoryEntry:
         return {**self.change.public(), "changed": self.changed}
 
 
-@dataclass(frozen=True, slots=True)
-class Delta:
-    """Changes after a token, in order; `sync_token` stands after the last of them."""
-
-    changes: list[Change]
-    sync_token: str
-    has_more: bool
-
-
 class EventService:
     """The events of all departments."""
 
@@ -93,36 +71,28 @@ class EventService:
         self._log = change_log
         self._snapshots = snapshots
 
-    def department(self, department_id: str) -> Place:
-        """Return where the department stands, with its events unless it is large.
+    def list_events(
+        self, department_id: str, wanted: EventFilter, is_held: Callable[[Position], bool]
+    ) -> EventList:
+        """Return the part of a department's list that is wanted. Raises `DepartmentNotFound`.
 
-        Raises `DepartmentNotFound`.
+        `is_held(position)` tells whether the caller holds that very part as it stands at a position.
         """
-        return self._snapshots.current(department_id)
-
-    def whole(self, place: Place) -> Snapshot:
-        """Return all events of a department at a place or later."""
-        return self._snapshots.whole(place)
-
-    def page(self, place: Place, query: ListQuery) -> Page:
-        """Return the part of a department's list that a query names."""
-        snapshot = self._snapshots.whole(place, query.first, query.last)
-        found = snapshot.ordered
-        begin = bisect_left(found, query.first or "", key=_date)
-        end = bisect_right(found, query.last, key=_date) if query.last else len(found)
-        if query.after:
-            begin = max(begin, bisect_right(found, query.after, key=Event.order))
-        found = found[begin:end]
-        if sought := fold_text(query.q):
-            found = [e for e in found if sought in fold_text(e.title) or sought in fold_text(e.description)]
-        more = query.limit is not None and len(found) > query.limit
-        found = found[: query.limit]
-        return Page(snapshot, found, page_token(found[-1]) if more else "")
+        reading = self._snapshots.current(department_id)
+        if is_held(reading.position):
+            return EventList(reading.position, None)
+        snapshot = reading.snapshot or self._snapshots.load(
+            department_id, reading.position, wanted.first, wanted.last
+        )
+        if wanted == EventFilter():
+            return EventList(snapshot.position, snapshot.json)
+        found, next_page_token = _select(snapshot.ordered, wanted)
+        return EventList(snapshot.position, orjson.dumps(found), next_page_token)
 
     def get_event(self, department_id: str, event_id: str) -> Event:
         """Raises `DepartmentNotFound`, `EventNotFound`."""
-        place = self.department(department_id)
-        event = place.events.get(event_id) if isinstance(place, Snapshot) else self._db.find_event(event_id)
+        snapshot = self._snapshots.current(department_id).snapshot
+        event = snapshot.events.get(event_id) if snapshot else self._db.find_event(event_id)
         if event is None or event.department_id != department_id:
             raise EventNotFound()
         return event
@@ -145,13 +115,12 @@ class EventService:
         event = Event(
             **{"id": new_id(), **fields}, department_id=department_id, created_at=now, last_modified=now
         )
-        try:
+        with contextlib.suppress(WriteRefused):  # a receipt is there already, or an event with this id
             return self._commit_creation(event, by_key, by_id)
-        except WriteRefused:
-            if freed := self._freed(by_key, by_id):
-                with contextlib.suppress(WriteRefused):  # somebody was faster
-                    return self._commit_creation(event, by_key, freed)
-            return self._first_answer(by_key, by_id)
+        if by_id and not (by_key and self._db.created_event(by_key)) and (gone := self._deleted_under(by_id)):
+            with contextlib.suppress(WriteRefused):  # another request was faster
+                return self._commit_creation(event, by_key, replace(by_id, replaces=gone))
+        return self._first_answer(by_key, by_id)
 
     def _commit_creation(self, event: Event, *receipts: Receipt | None) -> Created[Event]:
         write = Write(
@@ -162,14 +131,13 @@ class EventService:
         )
         return Created(_event_of(self._log.commit(event.department_id, write)))
 
-    def _freed(self, by_key: Receipt | None, by_id: Receipt | None) -> Receipt | None:
-        """Return the receipt for an id that was chosen before, for an event that is gone by now."""
-        if by_id is None or (by_key and self._db.created_event(by_key)):
-            return None
-        first = self._db.created_event(by_id)  # before the event: who restores it writes both
+    def _deleted_under(self, by_id: Receipt) -> Remembered[Event] | None:
+        """Return what was created under a chosen id by another request, if that event is gone by now."""
+        # First the receipt, then the event: a restoration in between writes both, and is seen by its event.
+        first = self._db.created_event(by_id)
         if first is None or first.request_hash == by_id.request_hash or self._db.find_event(first.entity.id):
             return None
-        return replace(by_id, replaces=first)
+        return first
 
     def _first_answer(self, by_key: Receipt | None, by_id: Receipt | None) -> Created[Event]:
         """Answer a creation that has happened before. Raises `EventIdTaken`, `IdempotencyKeyReused`."""
@@ -240,34 +208,13 @@ class EventService:
             before = _event_of(change)
         return entries
 
-    def changes_since(self, department_id: str, token: str, limit: int) -> Delta:
-        """Return what followed a token, `limit` changes at most.
-
-        Raises `SyncTokenExpired` when the log no longer reaches back to it or history was rebuilt since,
-        `DepartmentNotFound`.
-        """
-        token_place = SyncToken.parse(token)
-        here = self.department(department_id)
-        if token_place is None or token_place.epoch != here.epoch or token_place.revision > here.revision:
-            raise SyncTokenExpired()
-        begin = token_place.revision
-        known = here.changes_after(begin) if isinstance(here, Snapshot) else None
-        if known is None and begin < here.revision:
-            known = self._db.changes_after(department_id, begin, limit)
-            if begin + len(known) < min(here.revision, begin + limit):
-                raise SyncTokenExpired()
-        changes = list(known or ())[:limit]
-        reached = begin + len(changes)
-        return Delta(changes, str(SyncToken(here.epoch, reached)), has_more=reached < here.revision)
-
     def _require_department(self, department_id: str) -> None:
         if not self._is_live(department_id):
             raise DepartmentNotFound()
 
     def _is_live(self, department_id: str) -> bool:
         """Tell whether a department exists; events of one that is being deleted may still be there."""
-        head = self._db.read_head(department_id)
-        return head is not None and not head.deleted
+        return self._db.read_head(department_id) is not None
 
     def _seen(self, event_id: str, expected: Expected) -> Event:
         """Read an event that stands as its editor saw it. Raises `EventNotFound`, `EventChanged`."""
@@ -298,6 +245,21 @@ def _event_of(change: Change) -> Event:
 
 def _date(event: Event) -> str:
     return event.event_date
+
+
+def _select(events: Sequence[Event], wanted: EventFilter) -> tuple[Sequence[Event], str]:
+    """Return the wanted part of ordered events, and the token of the page after it."""
+    begin = bisect_left(events, wanted.first or "", key=_date)
+    end = bisect_right(events, wanted.last, key=_date) if wanted.last else len(events)
+    if wanted.after:
+        begin = max(begin, bisect_right(events, wanted.after, key=Event.order))
+    found = events[begin:end]
+    if sought := fold_text(wanted.text):
+        found = [e for e in found if sought in fold_text(e.title) or sought in fold_text(e.description)]
+    if wanted.limit is None or len(found) <= wanted.limit:
+        return found, ""
+    found = found[: wanted.limit]
+    return found, page_token(found[-1])
 
 
 def _changed_fields(before: Event | None, change: Change) -> dict[str, dict[str, str]]:

@@ -5,18 +5,18 @@ acknowledged before it began, on any server, though the index it was loaded from
 """
 
 import threading
-import time
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
 
 import orjson
+from cachetools import LRUCache
 
-from domain import DELETIONS, Change, Event, Head, SyncToken
-from errors import DepartmentNotFound, StoreUnavailable
+from domain import DELETIONS, Change, Event, Position
+from errors import DepartmentNotFound
 from models import DynamoDBDatabase
+from services.coalescing import CoalescedReads
 
 INDEX_LAG_WINDOW = timedelta(minutes=5)
 """How long the index may lag behind the log; DynamoDB's usual lag is under a second."""
@@ -26,38 +26,19 @@ RECENT_BYTES = 2_000_000
 """How much memory those may take; long texts make it fewer of them."""
 SHARE = 4
 """A department may take one part in so many of the budget; a larger one is read from the index by range."""
-JOINING_TURNS = 16
-"""How often a read lets others run first, for as long as that brings it more readers."""
 EVENT_BYTES = 1_000
 CHARACTER_BYTES = 5
 """Rough memory of an event: objects, then each character of its texts as object and as kept JSON."""
 
 
-@dataclass(frozen=True)
-class Place:
-    """A revision of a department that a reader may rely on, and no more: what of a large one is kept."""
-
-    department_id: str
-    epoch: str
-    revision: int
-
-    @property
-    def sync_token(self) -> str:
-        return str(SyncToken(self.epoch, self.revision))
-
-    @property
-    def etag(self) -> str:
-        return f"{self.epoch}.{self.revision}"
-
-
 @dataclass(frozen=True, slots=True)
-class _Recent:
+class RecentChanges:
     """The last changes up to a snapshot's revision, without a hole, and their rough memory in bytes."""
 
     changes: Sequence[Change] = ()
     size: int = 0
 
-    def then(self, more: Sequence[Change]) -> "_Recent":
+    def then(self, more: Sequence[Change]) -> "RecentChanges":
         """Return what is kept of these and of those that follow on them."""
         changes = [*self.changes, *more]
         size = self.size + sum(map(_change_size, more))
@@ -65,17 +46,19 @@ class _Recent:
         while size > RECENT_BYTES or len(changes) - dropped > RECENT_CHANGES:
             size -= _change_size(changes[dropped])
             dropped += 1
-        return _Recent(changes[dropped:], size)
+        return RecentChanges(changes[dropped:], size)
 
 
 @dataclass(frozen=True)
-class Snapshot(Place):
-    """A department's events as they stood at one revision. Immutable; an update makes a new one."""
+class Snapshot:
+    """A department's events as they stood at one position. Immutable; an update makes a new one."""
 
-    events: Mapping[str, Event]
-    size: int
+    department_id: str
+    position: Position
+    events: Mapping[str, Event] = field(default_factory=dict)
+    size: int = 0
     """Rough memory of the events, in bytes."""
-    recent: "_Recent"
+    recent: RecentChanges = RecentChanges()
 
     @property
     def footprint(self) -> int:
@@ -96,39 +79,22 @@ class Snapshot(Place):
         """Return the snapshot with changes applied that follow its revision without a hole."""
         events = dict(self.events)
         size = self.size + sum(_apply(events, change) for change in changes)
-        recent = self.recent.then(changes)
-        return Snapshot(self.department_id, self.epoch, self.revision + len(changes), events, size, recent)
+        position = self.position.at(self.position.revision + len(changes))
+        return Snapshot(self.department_id, position, events, size, self.recent.then(changes))
 
     def changes_after(self, revision: int) -> Sequence[Change] | None:
         """Return what followed a revision; None when that is further back than is kept."""
         changes = self.recent.changes
-        missed = self.revision - revision
+        missed = self.position.revision - revision
         return changes[len(changes) - missed :] if 0 <= missed <= len(changes) else None
 
 
-@dataclass(slots=True, eq=False)
-class _Read:
-    """One strong read that any number of callers wait for."""
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a strong read found: where a department stands, and its events unless it is too large to keep."""
 
-    done: threading.Event = field(default_factory=threading.Event)
-    readers: int = 1
-    asked: bool = False
-    place: Place | None = None
-    error: Exception | None = None
-
-    def outcome(self) -> Place:
-        if self.error:
-            raise self.error
-        assert self.place is not None  # noqa: S101 - done without error
-        return self.place
-
-
-@dataclass(slots=True)
-class _Line:
-    """The read of one department that is in flight, and the one that its newcomers share."""
-
-    running: _Read | None = None
-    following: _Read | None = None
+    position: Position
+    snapshot: Snapshot | None = None
 
 
 class Snapshots:
@@ -136,103 +102,71 @@ class Snapshots:
 
     def __init__(self, db: DynamoDBDatabase, budget_bytes: int) -> None:
         self._db = db
-        self._budget = budget_bytes
+        self.budget_bytes = budget_bytes
         self._lock = threading.Lock()
-        self._kept: OrderedDict[str, Snapshot] = OrderedDict()
-        self._kept_bytes = 0
+        self._kept: LRUCache[str, Snapshot] = LRUCache(budget_bytes, getsizeof=lambda s: s.footprint)
         self._oversized: set[str] = set()
-        self._lines: dict[str, _Line] = {}
+        self._reads = CoalescedReads(self._refresh)
 
-    def current(self, department_id: str) -> Place:
-        """Return the department as it stands now or later: its `Snapshot`, or only the place it has
-        reached when it is too large to be kept. Raises `DepartmentNotFound`.
+    def current(self, department_id: str) -> Reading:
+        """Return the department as it stands now or later. Raises `DepartmentNotFound`."""
+        return self._reads(department_id)
 
-        A caller may use any read that started after it arrived: while one is in flight, newcomers share
-        the next (what Raft calls ReadIndex batching).
-        """
+    def kept_bytes(self) -> dict[str, int]:
+        """Return which departments are kept, and the rough memory of each in bytes."""
         with self._lock:
-            line = self._lines.setdefault(department_id, _Line())
-            ahead = line.running
-            if shared := line.following:
-                mine = None
-                shared.readers += 1
-            else:
-                mine = _Read()
-                if ahead:
-                    line.following = mine
-                else:
-                    line.running = mine
-        if shared:
-            shared.done.wait()
-            return shared.outcome()
-        assert mine is not None  # noqa: S101 - narrows the type for mypy
-        if ahead:
-            ahead.done.wait()
-            _let_others_join(mine)
-            with self._lock:
-                line.running, line.following = mine, None
-        self._run(department_id, line, mine, ahead)
-        return mine.outcome()
+            return {department_id: snapshot.footprint for department_id, snapshot in self._kept.items()}
 
-    def on_commit(self, department_id: str, head: Head, changes: Sequence[Change]) -> None:
+    def on_commit(self, department_id: str, reached: Position, changes: Sequence[Change]) -> None:
         """Take over a commit of this process, if it follows on what is kept."""
-        kept = self._kept.get(department_id)
-        if kept and kept.epoch == head.epoch and changes[0].revision == kept.revision + 1:
-            self._keep(kept.after(changes))
-
-    def whole(self, place: Place, first: str | None = None, last: str | None = None) -> Snapshot:
-        """Return the events at a place, or later: what is kept, or of a large department what is between
-        the inclusive ISO dates, read from the index for this once.
-        """
-        if isinstance(place, Snapshot):
-            return place
-        loaded = self._load(Head(place.revision, place.epoch), place.department_id, first, last)
-        return loaded if first or last else self._keep(loaded)
-
-    def _run(self, department_id: str, line: _Line, read: _Read, ahead: _Read | None) -> None:
-        try:
-            if ahead and ahead.asked and isinstance(ahead.error, StoreUnavailable):
-                raise ahead.error  # who waited for that has waited long enough
-            read.asked = True
-            read.place = self._refresh(department_id)
-        except Exception as error:  # noqa: BLE001 - handed to each caller, who raises it
-            read.error = error
-        finally:
-            if read.place is None and read.error is None:
-                read.error = StoreUnavailable()  # this reader was killed on its way
-            with self._lock:
-                line.running = None
-                if line.following is None:
-                    self._lines.pop(department_id, None)
-            read.done.set()
-
-    def _refresh(self, department_id: str) -> Place:
-        head = self._db.read_head(department_id)
         with self._lock:
             kept = self._kept.get(department_id)
-            if kept:
-                self._kept.move_to_end(department_id)
-        if head is None or head.deleted:
+        if not kept or kept.position.epoch != reached.epoch:
+            return
+        if changes[0].revision == kept.position.revision + 1:
+            self._keep(kept.after(changes))
+
+    def load(
+        self, department_id: str, position: Position, first: str | None = None, last: str | None = None
+    ) -> Snapshot:
+        """Read a department that is too large to keep, as it stood at a position or later.
+
+        `first` and `last`, inclusive ISO dates, narrow it to the events between them.
+        """
+        loaded = self._load(department_id, position, first, last)
+        return loaded if first or last else self._keep(loaded)
+
+    def _refresh(self, department_id: str) -> Reading:
+        position = self._db.read_head(department_id)
+        with self._lock:
+            kept = self._kept.get(department_id)
+        if position is None:
             self._forget(department_id)
             raise DepartmentNotFound()
-        if kept is None or kept.epoch != head.epoch:
-            if department_id in self._oversized:
-                return Place(department_id, head.epoch, head.revision)
-            return self._keep(self._load(head, department_id))
-        if kept.revision >= head.revision:
+        if kept is None and department_id in self._oversized:
+            return Reading(position)
+        snapshot = self._keep(self._advance(kept, department_id, position))
+        return Reading(snapshot.position, snapshot)
+
+    def _advance(self, kept: Snapshot | None, department_id: str, position: Position) -> Snapshot:
+        """Return a snapshot at a position or later: from what is kept and the log, or loaded anew."""
+        if kept is None or kept.position.epoch != position.epoch:
+            return self._load(department_id, position)
+        begin = kept.position.revision
+        if begin >= position.revision:
             return kept
-        changes = self._db.changes_after(department_id, kept.revision)
-        if kept.revision + len(changes) < head.revision:  # idle for longer than the log reaches back
-            return self._keep(self._load(head, department_id))
-        return self._keep(kept.after(changes))
+        changes = self._db.changes_after(department_id, begin)
+        if begin + len(changes) < position.revision:  # idle for longer than the log reaches back
+            return self._load(department_id, position)
+        return kept.after(changes)
 
     def _load(
-        self, head: Head, department_id: str, first: str | None = None, last: str | None = None
+        self, department_id: str, position: Position, first: str | None = None, last: str | None = None
     ) -> Snapshot:
         """Read the index, then lay the log's last minutes over it; the newer revision of an event wins."""
         events = {event.id: event for event in self._db.indexed_events(department_id, first, last)}
         size = sum(_size(event) for event in events.values())
-        recent = self._db.recent_changes(department_id, head.revision, INDEX_LAG_WINDOW)
+        recent = self._db.recent_changes(department_id, position.revision, INDEX_LAG_WINDOW)
         for change in recent:
             stands = events.get(change.entity.id)
             if stands is None or stands.revision <= change.revision:
@@ -241,47 +175,29 @@ class Snapshots:
             events = {
                 i: e for i, e in events.items() if (first or "") <= e.event_date <= (last or "9999-99-99")
             }
-        revision = recent[-1].revision if recent else head.revision
-        return Snapshot(department_id, head.epoch, revision, events, size, _Recent().then(recent))
+        if recent:
+            position = position.at(recent[-1].revision)
+        return Snapshot(department_id, position, events, size, RecentChanges().then(recent))
 
     def _keep(self, snapshot: Snapshot) -> Snapshot:
         """Keep the newer of two snapshots, and return it."""
         department_id = snapshot.department_id
         with self._lock:
             kept = self._kept.get(department_id)
-            if kept and kept.epoch == snapshot.epoch and kept.revision >= snapshot.revision:
+            if kept and kept.position.has_reached(snapshot.position):
                 return kept
-            self._kept_bytes += snapshot.footprint - (kept.footprint if kept else 0)
-            self._kept[department_id] = snapshot
-            self._kept.move_to_end(department_id)
-            if snapshot.size > self._budget // SHARE:
+            if snapshot.size > self.budget_bytes // SHARE or snapshot.footprint > self.budget_bytes:
                 self._oversized.add(department_id)
-                self._drop(department_id)
+                self._kept.pop(department_id, None)
             else:
                 self._oversized.discard(department_id)
-            while self._kept_bytes > self._budget:
-                self._drop(next(iter(self._kept)))
+                self._kept[department_id] = snapshot
         return snapshot
 
     def _forget(self, department_id: str) -> None:
         with self._lock:
             self._oversized.discard(department_id)
-            if department_id in self._kept:
-                self._drop(department_id)
-
-    def _drop(self, department_id: str) -> None:
-        self._kept_bytes -= self._kept.pop(department_id).footprint
-
-
-def _let_others_join(read: _Read) -> None:
-    """Hold back a read that has followed on another, while each turn of the others has more of them join:
-    300 clients who sync at once share 15 reads instead of 68.
-    """
-    for _ in range(JOINING_TURNS):
-        joined = read.readers
-        time.sleep(0)
-        if read.readers == joined:
-            return
+            self._kept.pop(department_id, None)
 
 
 def _size(event: Event) -> int:

@@ -21,7 +21,9 @@ from domain import (
     Department,
     Entity,
     Event,
-    Head,
+    EventKey,
+    PendingPurge,
+    Position,
     Receipt,
     Remembered,
     Write,
@@ -147,12 +149,17 @@ def revision_of(item: Item) -> int:
     return _number(item, "revision")
 
 
-def head_from_item(item: Item) -> Head:
-    return Head(_number(item, "head"), _text(item, "epoch"), "deleted_at" in item)
+def position_from_head(item: Item) -> Position | None:
+    """Read where a log stands; None when its department is marked deleted."""
+    return None if "deleted_at" in item else Position(_text(item, "epoch"), head_revision(item))
 
 
-def event_key(event_id: str, department_id: str) -> dict[str, Any]:
-    return {"id": _s(event_id), "department_id": _s(department_id)}
+def head_revision(item: Item) -> int:
+    return _number(item, "head")
+
+
+def event_key(key: EventKey) -> dict[str, Any]:
+    return {"id": _s(key.id), "department_id": _s(key.department_id)}
 
 
 def department_key(department_id: str) -> dict[str, Any]:
@@ -258,20 +265,20 @@ class Tables:
             return [*parts, self._event_part(write, entity), row]
         return [*parts, *self._department_parts(write, entity), row]
 
-    def move_head(self, partition: str, head: Head, revision: int, new_epoch: str) -> TransactItem:
+    def move_head(self, partition: str, seen: Position, revision: int, new_epoch: str) -> TransactItem:
         """Claim the revisions up to `revision`: existence check, deletion check and sequencer in one.
 
         The registry has no row that creates its head, so its first write does.
         """
         values = {":new": _n(revision)}
         update = "SET #head = :new"
-        if partition == REGISTRY and head.revision == 0:
+        if partition == REGISTRY and seen.revision == 0:
             condition = "attribute_not_exists(#head)"
             update += ", epoch = :epoch"
             values[":epoch"] = _s(new_epoch)
         else:
             condition = "#head = :old AND attribute_not_exists(deleted_at) AND epoch = :epoch"
-            values |= {":old": _n(head.revision), ":epoch": _s(head.epoch)}
+            values |= {":old": _n(seen.revision), ":epoch": _s(seen.epoch)}
         return {
             "Update": {
                 "TableName": self.changes,
@@ -304,7 +311,7 @@ class Tables:
         return self._put(self.changes, key, item, condition, values, Refusal.REPEATED)
 
     def _event_part(self, write: Write, event: Event) -> Part:
-        key = event_key(event.id, event.department_id)
+        key = event_key(event.key)
         if write.before is None:
             return self._put(self.events, key, event_to_item(event), "attribute_not_exists(id)")
         condition, values = _unchanged(write.before.revision)
@@ -494,14 +501,13 @@ def loads_on(head: Item) -> frozenset[str]:
     return frozenset(head.get(LOADING, {}).get("SS", []))
 
 
-EVENT_PLACES: Mapping[str, Any] = {"ProjectionExpression": "id, department_id"}
-"""Query parameters for what `event_place` reads, and no more."""
+EVENT_KEYS: Mapping[str, Any] = {"ProjectionExpression": "id, department_id"}
+"""Query parameters for what `event_key_from_item` reads, and no more."""
 EVENT_REVISIONS: Mapping[str, Any] = {"ProjectionExpression": "id, revision"}
 
 
-def event_place(item: Item) -> tuple[str, str]:
-    """Read an event's id and its department's."""
-    return _text(item, "id"), _text(item, "department_id")
+def event_key_from_item(item: Item) -> EventKey:
+    return EventKey(_text(item, "id"), _text(item, "department_id"))
 
 
 def event_revision(item: Item) -> tuple[str, int]:
@@ -538,9 +544,8 @@ def name_owner(item: Item) -> str:
     return _text(item, "owner")
 
 
-def purge_from_item(item: Item) -> tuple[int, str]:
-    """Read a purge row: its revision and the id of the deleted department."""
-    return _number(item, "revision"), _text(item, "target")
+def purge_from_item(item: Item) -> PendingPurge:
+    return PendingPurge(_number(item, "revision"), _text(item, "target"))
 
 
 def name_partition(name: str) -> str:

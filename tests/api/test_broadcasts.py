@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from engineio.payload import Payload
 
-from domain import ChangeType, Event, Head, Write, new_id
+from domain import ChangeType, Event, Write, new_id
 from factory import create_app
 from models import DynamoDBDatabase
 from running import embedded, running_server, wait_for
@@ -146,7 +146,7 @@ def test_thousands_of_changes_by_another_server_at_once_cut_nobody_off(api, room
         changes = db.commit(
             department, head, [Write(type=ChangeType.EVENT_CREATED, entity=d) for d in drafts]
         )
-        head = Head(changes[-1].revision, head.epoch)
+        head = head.at(changes[-1].revision)
     inside.wait("event_created", head.revision, 30)
     assert [e["revision"] for e in inside.of("event_created")] == list(range(1, head.revision + 1))
 
@@ -156,9 +156,9 @@ def test_a_heartbeat_tells_the_room_its_revision(store, monkeypatch):
     monkeypatch.setattr("realtime.push.POLL_S", 0.01)
     app = create_app(store)
     calendar = app.extensions["calendar"]
-    calendar.db.create_tables(report=lambda line: None)
-    department = calendar.departments.create_department(f"부서 {new_id()}").entity.id
-    calendar.events.create_event(department, {"event_date": "2024-01-20", "title": "x"})
+    calendar.core.db.create_tables(report=lambda line: None)
+    department = calendar.core.departments.create_department(f"부서 {new_id()}").entity.id
+    calendar.core.events.create_event(department, {"event_date": "2024-01-20", "title": "x"})
     client = calendar.socketio.test_client(app)
     client.emit("join_department", {"department_id": department})
 

@@ -156,10 +156,9 @@ def test_a_deletion_cut_off_by_a_crash_is_finished_by_the_next_start(tmp_path, s
         event = api.event(department)
         # The mark alone, as if the process had died right after it.
         script = (
-            "import sys; from models import DynamoDBDatabase; from services.change_log import ChangeLog;"
-            "from services.departments import DepartmentService;"
-            "db = DynamoDBDatabase();"
-            "DepartmentService(db, ChangeLog(db), lambda *_: None).delete_department(sys.argv[1])"
+            "import sys; from models import DynamoDBDatabase; from services.core import build_core;"
+            "core = build_core(DynamoDBDatabase(), spawn=lambda *_: None);"
+            "core.departments.delete_department(sys.argv[1])"
         )
         assert run([sys.executable, "-c", script, department], **settings).returncode == 0
         assert api("PUT", f"/api/events/{event['id']}", {"title": "x"}, status=404)

@@ -11,14 +11,13 @@ import redis
 import websocket
 
 from api_client import Api, Client
+from config import Settings
+from fake_transport import FakeTransport
+from in_process import Calendar
 from models import DynamoDBDatabase
-from realtime.push import Broadcasts
+from realtime.push import Push
 from realtime.redis_hints import Hints
 from running import RedisServer, Server, embedded, free_port, running_server, wait_for
-from services.change_log import ChangeLog
-from services.departments import DepartmentService
-from services.events import EventService
-from services.snapshots import Snapshots
 
 
 @pytest.fixture
@@ -29,50 +28,48 @@ def redis_server(tmp_path) -> Iterator[RedisServer]:
     server.stop()
 
 
-class Tasks:
-    """Runs background tasks as threads, but never the poll: what arrives came by a hint."""
+class Threads(FakeTransport):
+    """Runs background tasks as threads."""
 
     def __init__(self) -> None:
-        self.emitted: list[tuple[str, object]] = []
+        super().__init__()
+        self.revisions: list[int] = []
 
-    def start_background_task(self, target, *args):
-        if target.__name__ != "_poll":
-            threading.Thread(target=target, args=args, daemon=True).start()
+    def start_background_task(self, target, *arguments):
+        threading.Thread(target=target, args=arguments, daemon=True).start()
 
-    def sleep(self, seconds: float) -> None:
+    def sleep(self, seconds):
         time.sleep(seconds)
 
-    def emit(self, name, payload, to=None):
-        self.emitted.append((name, payload))
+    def emit(self, event, *payload, to=None):
+        self.revisions.append(payload[0]["revision"])
 
-    def enter_room(self, *_, **__):
-        pass
+
+class HintedServer:
+    """A server that never polls: what reaches its rooms came by a hint."""
+
+    def __init__(self, settings: Settings, redis_url: str) -> None:
+        self.calendar = Calendar(DynamoDBDatabase(settings))
+        self.transport = Threads()
+        self.push = Push(self.transport, self.calendar.db, self.calendar.sync, polls=False)
+        hints = Hints(redis_url, self.transport)
+        self.calendar.change_log.on_commit(self.push.on_commit)
+        self.calendar.change_log.on_commit(hints.on_commit)
+        hints.start(self.push.on_hint)
 
 
 def test_a_hint_alone_carries_a_change_to_the_rooms_of_another_server(store, redis_server):
-    def server() -> tuple[ChangeLog, DynamoDBDatabase, Snapshots, Tasks, Broadcasts]:
-        db, tasks = DynamoDBDatabase(store), Tasks()
-        snapshots, log = Snapshots(db, 1_000_000), ChangeLog(db)
-        broadcasts = Broadcasts(tasks, db, snapshots)
-        log.on_commit(broadcasts.on_commit)
-        hints = Hints(redis_server.url, tasks)
-        log.on_commit(hints.on_commit)
-        hints.start(broadcasts.on_hint)
-        return log, db, snapshots, tasks, broadcasts
-
-    log, db, snapshots, _, _ = server()
-    _, _, _, tasks, broadcasts = server()
-    db.create_tables(report=lambda line: None)
+    writing, listening = (HintedServer(store, redis_server.url) for _ in range(2))
+    writing.calendar.db.create_tables(report=lambda line: None)
     name = f"부서 {redis_server.port} {time.time()}"
-    department = DepartmentService(db, log, lambda *_: None).create_department(name).entity.id
-    broadcasts.join(tasks, "sid", department)
+    department = writing.calendar.departments.create_department(name).entity.id
+    listening.push.join("sid", department)
     with redis.Redis.from_url(redis_server.url) as client:
         wait_for(lambda: client.pubsub_numsub("department-calendar:changes")[0][1] == 2)
-    events = EventService(db, log, snapshots)
     for n in range(3):
-        events.create_event(department, {"event_date": "2024-01-20", "title": f"{n}"})
-    wait_for(lambda: len(tasks.emitted) == 3, what="the hints to be followed")
-    assert [payload["revision"] for _, payload in tasks.emitted] == [1, 2, 3]
+        writing.calendar.add(department, f"{n}")
+    wait_for(lambda: len(listening.transport.revisions) == 3, what="the hints to be followed")
+    assert listening.transport.revisions == [1, 2, 3]
 
 
 def told_times(server: Server, told: str, times: int) -> bool:

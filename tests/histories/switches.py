@@ -5,32 +5,33 @@ from typing import Any
 
 from domain import Receipt
 from models import DynamoDBDatabase
-from realtime.push import Broadcasts
+from realtime.push import Push
 from services.change_log import ChangeLog
-from services.snapshots import Snapshots
+from services.coalescing import CoalescedReads
+from services.snapshots import Reading, Snapshots
 from store import items
 
-_current = Snapshots.current
+_shared_read = CoalescedReads.__call__
 
 
 def kept_without_asking(self, department_id):
-    return self._kept.get(department_id) or self._keep(
-        self._load(self._db.read_head(department_id), department_id)
-    )
+    kept = self._kept.get(department_id)
+    snapshot = kept or self._keep(self._load(department_id, self._db.read_head(department_id)))
+    return Reading(snapshot.position, snapshot)
 
 
-def joined_in_flight(self, department_id):
-    line = self._lines.get(department_id)
-    if line and (read := line.running):
+def joined_in_flight(self, key):
+    reads = self._reads.get(key)
+    if reads and (read := reads.running):
         read.done.wait()
         return read.outcome()
-    return _current(self, department_id)
+    return _shared_read(self, key)
 
 
-def pushed_without_looking(self, partition, head, changes):
+def pushed_without_looking(self, partition, reached, changes):
     if cursor := self._cursors.get(partition):
         with cursor.lock:
-            self._push(partition, cursor, head, changes)
+            self._push(partition, cursor, reached.epoch, changes)
 
 
 def any_state(revision):
@@ -40,9 +41,9 @@ def any_state(revision):
 SWITCHED_OFF: dict[str, tuple[Any, str, Callable[..., Any]]] = {
     "the log laid over the index": (DynamoDBDatabase, "recent_changes", lambda *_: []),
     "asking the head before a read": (Snapshots, "_refresh", kept_without_asking),
-    "sharing only reads that are yet to start": (Snapshots, "current", joined_in_flight),
-    "looking for holes before a push": (Broadcasts, "on_commit", pushed_without_looking),
-    "pushing what others committed": (Broadcasts, "_catch_up", lambda *_: None),
+    "sharing only reads that are yet to start": (CoalescedReads, "__call__", joined_in_flight),
+    "looking for holes before a push": (Push, "on_commit", pushed_without_looking),
+    "pushing what others committed": (Push, "_catch_up", lambda *_: None),
     "recognising an own commit": (ChangeLog, "_recognise", lambda *_: None),
     "the condition on the state that was edited": (items, "_unchanged", any_state),
     "the receipt of a creation": (Receipt, "of", lambda *_: None),

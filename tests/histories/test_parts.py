@@ -11,22 +11,20 @@ import random
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 
 import pytest
 
 from config import Settings
 from domain import Event, new_id
 from errors import CalendarError, EventNotFound
+from fake_transport import FakeTransport
 from histories.judging import History, judge
 from histories.switches import SWITCHED_OFF
+from in_process import Calendar
 from models import DynamoDBDatabase, HeadMoved
 from realtime.engineio_guard import Json
-from realtime.push import Broadcasts
-from services.change_log import ChangeLog
-from services.departments import DepartmentService
-from services.events import EventService
-from services.snapshots import Snapshot, Snapshots
+from realtime.push import Push
+from services.snapshots import Snapshot
 
 SEEDS = int(os.environ.get("HISTORIES", "24"))
 PARTS = 4
@@ -64,30 +62,18 @@ class Troubled(DynamoDBDatabase):
         return changes
 
 
-class Room:
+class OneClient(FakeTransport):
     """A transport whose one client applies what it is sent by the revision rule, and syncs over holes."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.client: Client | None = None
 
-    def emit(self, name, payload, to=None):
+    def emit(self, event, *payload, to=None):
         if self.client:
-            self.client.receive(name, Json.loads(Json.dumps(payload)))
+            self.client.receive(event, Json.loads(Json.dumps(payload[0])))
 
-    def start_background_task(self, target, *args):
-        if target.__name__ != "_poll":  # the history itself says when that runs
-            target(*args)
-
-    def sleep(self, seconds):
-        pass
-
-    def enter_room(self, *_, **__):
-        pass
-
-    def leave_room(self, *_, **__):
-        pass
-
-    def close_room(self, *_, **__):
+    def sleep(self, _seconds):
         pass
 
 
@@ -95,7 +81,7 @@ class Client:
     """What a browser holds of one department: by the revision rule alone, without asking again."""
 
     def __init__(self, snapshot: Snapshot) -> None:
-        self.revision = snapshot.revision
+        self.revision = snapshot.position.revision
         self.events = dict(snapshot.events)
         self.faults: list[str] = []
 
@@ -117,20 +103,15 @@ class Server:
     """The parts of one server process; killing it forgets all that it kept."""
 
     def __init__(self, db: DynamoDBDatabase, department_id: str) -> None:
-        self.log = ChangeLog(db)
-        self.snapshots = Snapshots(db, 10_000_000)
-        self.events = EventService(db, self.log, self.snapshots)
-        self.room = Room()
-        self.broadcasts = Broadcasts(self.room, db, self.snapshots)
-        self.log.on_commit(self.snapshots.on_commit)
-        self.log.on_commit(self.broadcasts.on_commit)
-        self.broadcasts.join(self.room, "member", department_id)
-        self.room.client = self.client = Client(self.snapshots.whole(self.snapshots.current(department_id)))
+        self.calendar = Calendar(db)
+        transport = OneClient()
+        self._push = Push(transport, db, self.calendar.sync, polls=False)
+        self.calendar.change_log.on_commit(self._push.on_commit)
+        self._push.join("member", department_id)
+        transport.client = self.client = Client(self.calendar.snapshot(department_id))
 
     def poll(self, department_id: str) -> None:
-        cursor = self.broadcasts._cursors[department_id]
-        catch_up = partial(self.broadcasts._catch_up, department_id, cursor)
-        self.broadcasts._in_turn(department_id, cursor, catch_up)
+        self._push.catch_up(department_id)
 
 
 def step(history: History, server: Server, dice: random.Random) -> None:
@@ -140,19 +121,19 @@ def step(history: History, server: Server, dice: random.Random) -> None:
     fields = {"title": str(dice.random())}
     try:
         if kind == "read":
-            place = server.events.department(history.department)
-            history.reads.append((before, place.revision, dict(server.events.whole(place).events)))
+            snapshot = server.calendar.snapshot(history.department)
+            history.reads.append((before, snapshot.position.revision, dict(snapshot.events)))
         elif kind == "create" or not known:
             fields["event_date"] = f"2024-01-{dice.randint(10, 28)}"
-            history.acknowledge(server.events.create_event(history.department, fields).entity)
+            history.acknowledge(server.calendar.events.create_event(history.department, fields).entity)
         elif kind == "edit":
             fields = {dice.choice(["title", "description", "time"]): str(dice.random())}
-            event = server.events.update_event(dice.choice(known), fields)
+            event = server.calendar.events.update_event(dice.choice(known), fields)
             history.edits[event.revision] = fields
             history.acknowledge(event)
         else:
             doomed = dice.choice(known)
-            server.events.delete_event(doomed)
+            server.calendar.events.delete_event(doomed)
             history.deleted.add(doomed)
     except EventNotFound:
         pass  # somebody else deleted it
@@ -163,8 +144,7 @@ def step(history: History, server: Server, dice: random.Random) -> None:
 def run(settings: Settings, seed: int) -> list[str]:
     """Play one history; return what was found wrong with it."""
     db = Troubled(settings, random.Random(seed))
-    founder = DepartmentService(db, ChangeLog(db), lambda *_: None)
-    department = founder.create_department(new_id()).entity.id
+    department = Calendar(db).departments.create_department(new_id()).entity.id
     history = History(department)
     servers = [Server(db, department) for _ in range(SERVERS)]
 

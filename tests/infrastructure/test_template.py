@@ -12,12 +12,10 @@ import pytest
 
 from config import Settings
 from domain import new_id
+from in_process import Calendar
 from infrastructure.tools import SCRIPT, SECOND_TEMPLATE, TEMPLATE, engine, load_template, resources
 from models import DynamoDBDatabase
-from services.change_log import ChangeLog
-from services.departments import DepartmentService
-from services.events import EventService
-from services.snapshots import Snapshots
+from services.repair import Repaired
 from store import items
 from store.dynamo_client import DynamoClient
 
@@ -226,20 +224,19 @@ class Recorder:
 def use_everything(db: DynamoDBDatabase) -> None:
     """Do with a store all that the server does."""
     db.check_tables()
-    snapshots, log = Snapshots(db, 10_000_000), ChangeLog(db)
-    departments = DepartmentService(db, log, lambda work, *arguments: work(*arguments))
-    events = EventService(db, log, snapshots)
+    calendar = Calendar(db)
+    departments, events = calendar.departments, calendar.events
     department = departments.create_department("개발팀").entity
     departments.update_department(department.id, {"name": "연구팀"})
     departments.list_departments()
-    token = events.department(department.id).sync_token
+    token = calendar.token(department.id)
     event = events.create_event(
         department.id, {"event_date": "2026-01-02", "title": "회의"}, key="하나"
     ).entity
     events.update_event(event.id, {"title": "회고"})
     events.create_event(department.id, {"event_date": "2026-01-03", "title": "점검"})
-    assert events.changes_since(department.id, token, 10).changes
-    assert Snapshots(db, 10_000_000).current(department.id).ordered
+    assert calendar.sync.changes_since(department.id, token, 10).changes
+    assert Calendar(db).snapshot(department.id).ordered
     events.create_event(department.id, {"event_date": "2026-01-02", "title": "회의"}, key="하나")
     events.delete_event(event.id)
     events.restore_event(department.id, event.id)
@@ -250,7 +247,7 @@ def use_everything(db: DynamoDBDatabase) -> None:
     db._client.call("put_item", TableName="departments", Item=stranger)
     departments.delete_department(stranger["id"]["S"])
     db._client.call("put_item", TableName="departments", Item=stranger)
-    assert departments.repair() == (0, 1)
+    assert calendar.repair.run() == Repaired(purged=0, adopted=1)
 
 
 def test_the_server_may_do_what_it_does_and_nothing_else(

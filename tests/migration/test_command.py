@@ -481,7 +481,7 @@ def test_verification_names_what_differs_and_what_is_missing(desk: Desk) -> None
         Event(**(changed.public() | {"time": "오후 5:00", "revision": 9})), changed.revision
     )
     gone = events["신입 면접"]
-    database.remove_events([(gone.id, gone.department_id)])
+    database.remove_events([gone.key])
     run = desk.migrate("--verify-only")
     assert run.status == 1
     assert "  ✗ 이벤트 '팀 회의' (2024-01-20): time: 파일 '오후 2:00' ≠ 표 '오후 5:00'" in run.lines

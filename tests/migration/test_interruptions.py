@@ -12,17 +12,15 @@ from typing import Any
 
 import pytest
 
-from domain import REGISTRY, ChangeType, Department, Event, SyncToken, Write, new_id
+from domain import REGISTRY, ChangeType, Department, Event, Position, Write, new_id
 from errors import CalendarError, DepartmentNotFound, SetupError, SyncTokenExpired
+from in_process import Calendar
 from migration import bulk_load
 from migration.bulk_load import BulkLoad, IndexLags, Kind
 from migration.source_rows import SourceEvent
 from migration.staging import LeftOut, Staging
 from migration_store import Answer, Desk, Hook, Relay, Store, command, refuse
 from services.change_log import ChangeLog
-from services.departments import DepartmentService
-from services.events import EventService
-from services.snapshots import Snapshots
 from store import local_engine
 from store.dynamo_client import RETRY_WINDOW_S
 
@@ -60,13 +58,12 @@ class Witness:
     """A server's snapshots of all departments, loaded whenever it is asked to look."""
 
     def __init__(self, store: Store) -> None:
-        self._db = store.database()
-        self._snapshots = Snapshots(self._db, 50_000_000)
+        self._calendar = Calendar(store.database())
 
     def look(self) -> set[str]:
         found: set[str] = set()
-        for department in self._db.list_departments():
-            found |= self._snapshots.current(department.id).events.keys()
+        for department in self._calendar.departments.list_departments():
+            found |= self._calendar.snapshot(department.id).events.keys()
         return found
 
 
@@ -278,10 +275,10 @@ def _no_settling(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_tokens_and_editors_of_before_a_load_do_not_hold_after_it(store: Store, staged: Stage) -> None:
     db, department = store.created(), new_department(store)
-    log, snapshots = ChangeLog(db), Snapshots(db, 50_000_000)
-    service = EventService(db, log, snapshots)
+    calendar = Calendar(db)
+    service = calendar.events
     kept = service.create_event(department.id, {"title": "전", "event_date": "2024-01-19"}).entity
-    token = service.department(department.id).sync_token
+    token = calendar.token(department.id)
     load = BulkLoad(db, staged(department.id, "가", "나"), workers=2)
     load.survey()
     heads = [db.read_head(department.id)]
@@ -290,22 +287,22 @@ def test_tokens_and_editors_of_before_a_load_do_not_hold_after_it(store: Store, 
     assert list(load.verify()) == [None, None]
     assert load.finish() == []
     with pytest.raises(SyncTokenExpired):
-        service.changes_since(department.id, token, 100)
+        calendar.sync.changes_since(department.id, token, 100)
     heads.append(db.read_head(department.id))
     assert len({head.epoch for head in heads if head}) == 3  # moved before the events, and after them
-    now = service.department(department.id)
+    now = Calendar(db).snapshot(department.id)
     assert {event.title for event in now.events.values()} == {"전", "가", "나"}
-    parsed = SyncToken.parse(token)
+    parsed = Position.from_sync_token(token)
     assert parsed is not None
-    assert now.revision == parsed.revision + 1
-    assert {e.revision for e in now.events.values() if e.title != "전"} == {now.revision}
+    assert now.position.revision == parsed.revision + 1
+    assert {e.revision for e in now.events.values() if e.title != "전"} == {now.position.revision}
     after = service.update_event(kept.id, {"title": "후"})
-    assert after.revision == now.revision + 1
+    assert after.revision == now.position.revision + 1
 
 
 def test_an_edit_that_overtakes_the_load_stays_and_is_reported(store: Store, staged: Stage) -> None:
     db, department = store.created(), new_department(store)
-    service = EventService(db, ChangeLog(db), Snapshots(db, 50_000_000))
+    service = Calendar(db).events
     event = service.create_event(department.id, {"title": "표", "event_date": "2024-01-19"}).entity
 
     class Overtaken(type(db)):  # type: ignore[misc]
@@ -333,8 +330,7 @@ def test_a_department_that_is_deleted_meanwhile_is_reported_and_not_resurrected(
         if operation == "BatchWriteItem" and not removed:
             ((writes),) = body["RequestItems"].values()
             removed.append(writes[0]["PutRequest"]["Item"]["department_id"]["S"])
-            db = desk.store.database()
-            service = DepartmentService(db, ChangeLog(db), lambda work, *rest: work(*rest))
+            service = Calendar(desk.store.database()).departments
             service.delete_department(removed[0])  # complete, before the events arrive
         return forward(body)
 
@@ -347,7 +343,7 @@ def test_a_department_that_is_deleted_meanwhile_is_reported_and_not_resurrected(
     assert len(desk.errors()) == 10
     assert "  • 이벤트: 20개" in run.lines
     with pytest.raises(DepartmentNotFound):
-        Snapshots(desk.store.database(), 50_000_000).current(removed[0])
+        Calendar(desk.store.database()).reading(removed[0])
     assert desk.migrate().status == 0  # running again creates it, with the id it has in the file
     assert len(desk.store.events()) == 30
 
@@ -382,9 +378,9 @@ def test_the_last_epoch_waits_for_the_index(
         list(load.load())
         before = db.read_head(department.id)
         load.finish()
-        snapshot = Snapshots(db, 50_000_000).current(department.id)
+        snapshot = Calendar(db).snapshot(department.id)
     assert before is not None
-    assert snapshot.epoch != before.epoch
+    assert snapshot.position.epoch != before.epoch
     assert len(snapshot.events) == 4
     assert store.unfinished() == {}
 
@@ -396,9 +392,7 @@ def test_the_last_epoch_waits_for_the_new_state_of_an_event_that_changed(
     department = new_department(store)
     db = store.database()
     event = (
-        EventService(db, ChangeLog(db), Snapshots(db, 50_000_000))
-        .create_event(department.id, {"title": "전", "event_date": "2024-01-20"})
-        .entity
+        Calendar(db).events.create_event(department.id, {"title": "전", "event_date": "2024-01-20"}).entity
     )
     asked = 0
 
@@ -447,7 +441,7 @@ def test_an_event_that_a_user_deletes_meanwhile_does_not_hold_up_the_finish(
     store: Store, staged: Stage
 ) -> None:
     db, department = store.created(), new_department(store)
-    service = EventService(db, ChangeLog(db), Snapshots(db, 50_000_000))
+    service = Calendar(db).events
     load = BulkLoad(db, staged(department.id, "가", "나"), workers=1)
     load.survey()
     deleted, _ = [outcome.staged.source.entity for outcome in load.load()]
@@ -455,7 +449,7 @@ def test_an_event_that_a_user_deletes_meanwhile_does_not_hold_up_the_finish(
     started = time.monotonic()
     load.finish()
     assert time.monotonic() - started < 5
-    assert deleted.id not in service.department(department.id).events
+    assert deleted.id not in Calendar(db).snapshot(department.id).events
 
 
 def test_events_too_large_for_one_transaction_are_loaded_on_the_embedded_engine_too(

@@ -10,7 +10,7 @@ from config import ROOT_DIR, Settings
 from errors import SetupError
 from factory import create_app
 from models import DynamoDBDatabase
-from realtime.push import Broadcasts
+from realtime.push import Push
 from realtime.redis_hints import Hints
 from services.snapshots import Snapshots
 
@@ -229,10 +229,10 @@ def test_the_example_file_names_every_setting_and_sets_nothing_unsafe():
 def test_the_memory_for_departments_is_the_settings():
     for megabytes in (1, 256):
         app = create_app(Settings(snapshot_cache_mb=megabytes), DynamoDBDatabase(Settings(), object()))
-        assert app.extensions["calendar"].events._snapshots._budget == megabytes * 1024 * 1024
+        assert app.extensions["calendar"].core.snapshots.budget_bytes == megabytes * 1024 * 1024
 
 
 def test_every_commit_is_told_to_reads_then_rooms_then_other_servers():
     app = create_app(Settings(redis_url="redis://127.0.0.1:1/0"), DynamoDBDatabase(Settings(), object()))
-    listeners = app.extensions["calendar"].events._log._listeners
-    assert [type(listener.__self__) for listener in listeners] == [Snapshots, Broadcasts, Hints]
+    listeners = app.extensions["calendar"].core.change_log.listeners
+    assert [type(listener.__self__) for listener in listeners] == [Snapshots, Push, Hints]

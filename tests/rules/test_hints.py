@@ -2,7 +2,7 @@
 
 import threading
 
-from domain import Head
+from domain import Position
 from realtime.redis_hints import QUEUE_LIMIT, Hints
 
 
@@ -11,7 +11,7 @@ def test_hints_that_nobody_sends_are_dropped_and_nobody_waits():
 
     def commit() -> None:
         for revision in range(QUEUE_LIMIT + 100):
-            hints.on_commit("d", Head(revision, "e"), [])
+            hints.on_commit("d", Position("e", revision), [])
 
     writer = threading.Thread(target=commit, daemon=True)
     writer.start()

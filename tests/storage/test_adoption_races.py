@@ -6,8 +6,8 @@ from itertools import count
 import pytest
 
 from domain import REGISTRY, Department, new_id
+from in_process import Calendar
 from models import DynamoDBDatabase
-from services.change_log import ChangeLog
 from services.departments import DepartmentService
 from store import items
 from store.dynamo_client import DynamoClient
@@ -20,7 +20,7 @@ def other(settings, db) -> DynamoDBDatabase:
 
 
 def service(db: DynamoDBDatabase) -> DepartmentService:
-    return DepartmentService(db, ChangeLog(db), lambda work, *arguments: work(*arguments))
+    return Calendar(db).departments
 
 
 def stranger(db: DynamoDBDatabase) -> Department:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from domain import REGISTRY, ChangeType, Department, Event, Head, Receipt, Write, new_id, utc_now
+from domain import REGISTRY, ChangeType, Department, Event, Position, Receipt, Write, new_id, utc_now
 from errors import DepartmentNotFound, StoreUnavailable
 from models import DynamoDBDatabase, HeadMoved, WritesRefused
 from running import wait_for
@@ -37,7 +37,7 @@ def deletion(before: Event) -> Write:
     return Write(type=ChangeType.EVENT_DELETED, entity=before, before=before)
 
 
-def head_of(db: DynamoDBDatabase, partition: str) -> Head:
+def head_of(db: DynamoDBDatabase, partition: str) -> Position:
     head = db.read_head(partition)
     assert head is not None
     return head
@@ -45,7 +45,7 @@ def head_of(db: DynamoDBDatabase, partition: str) -> Head:
 
 def test_a_new_department_has_a_head_at_revision_0_with_an_epoch_of_its_own(db):
     first, second = head_of(db, new_department(db)), head_of(db, new_department(db))
-    assert (first.revision, first.deleted) == (0, False)
+    assert first.revision == 0
     assert first.epoch != second.epoch
 
 
@@ -110,7 +110,7 @@ def test_a_lost_race_writes_nothing_and_tells_where_the_head_is(db):
     loser = creation(department)
     with pytest.raises(HeadMoved) as caught:
         db.commit(department, stale, [loser])
-    assert caught.value.head == head_of(db, department)
+    assert caught.value.position == head_of(db, department)
     assert db.find_event(loser.entity.id) is None
     assert len(db.changes_after(department, 0)) == 1
 
@@ -214,16 +214,15 @@ def test_a_lost_answer_is_recognised_though_the_epoch_has_moved_since(settings, 
     assert (change.revision, change.write_id) == (1, write.id)
 
 
-def test_a_head_that_never_holds_still_ends_in_a_503(settings, db, monkeypatch):
-    monkeypatch.setattr("services.change_log.PATIENCE_S", 0.1)
+def test_a_head_that_never_holds_still_ends_in_a_503(settings, db):
     department = new_department(db)
 
     class AlwaysSlower(DynamoDBDatabase):
         def commit(self, partition, head, writes):
-            raise HeadMoved(Head(head.revision + 1, head.epoch))
+            raise HeadMoved(head.at(head.revision + 1))
 
     with pytest.raises(StoreUnavailable):
-        ChangeLog(AlwaysSlower(settings)).commit(department, creation(department))
+        ChangeLog(AlwaysSlower(settings), patience_s=0.1).commit(department, creation(department))
 
 
 class Gated(DynamoDBDatabase):
@@ -248,7 +247,7 @@ def test_writes_that_arrive_during_a_commit_share_the_next_one(settings, db):
         first = pool.submit(log.commit, department, creation(department))
         wait_for(lambda: store.commits == 1)
         later = [pool.submit(log.commit, department, creation(department)) for _ in range(40)]
-        wait_for(lambda: len(log._partitions[department].queue) == 40)
+        wait_for(lambda: log.waiting(department) == 40)
         for _ in range(2):
             store.gate.release()
         assert first.result(10).revision == 1
@@ -256,11 +255,10 @@ def test_writes_that_arrive_during_a_commit_share_the_next_one(settings, db):
     assert store.commits == 2
 
 
-def test_writers_behind_a_commit_that_hangs_wait_no_longer_than_their_patience(settings, db, monkeypatch):
-    monkeypatch.setattr("services.change_log.PATIENCE_S", 0.2)
+def test_writers_behind_a_commit_that_hangs_wait_no_longer_than_their_patience(settings, db):
     department = new_department(db)
     store = Gated(settings)
-    log = ChangeLog(store)
+    log = ChangeLog(store, patience_s=0.2)
     with ThreadPoolExecutor(61) as pool:
         first = pool.submit(log.commit, department, creation(department))
         wait_for(lambda: store.commits == 1)
@@ -286,15 +284,14 @@ def test_editors_of_one_event_in_one_process_never_lose_to_each_other(settings, 
     with ThreadPoolExecutor(12) as pool:
         changes = list(pool.map(rename, "가나다라마바사아자차카타"))
     assert sorted(change.revision for change in changes) == list(range(2, 14))
-    assert (store.commits, log._turns) == (12, {})
+    assert (store.commits, log.is_idle) == (12, True)
 
 
-def test_editors_behind_one_that_hangs_wait_no_longer_than_their_patience(settings, db, monkeypatch):
-    monkeypatch.setattr("services.change_log.PATIENCE_S", 0.2)
+def test_editors_behind_one_that_hangs_wait_no_longer_than_their_patience(settings, db):
     department = new_department(db)
     event = ChangeLog(db).commit(department, creation(department)).entity
     store = Gated(settings)
-    log = ChangeLog(store)
+    log = ChangeLog(store, patience_s=0.2)
     with ThreadPoolExecutor(11) as pool:
         first = pool.submit(log.edit, event.id, lambda: (department, edit(event, title="하나")))
         wait_for(lambda: store.commits == 1)
@@ -303,7 +300,7 @@ def test_editors_behind_one_that_hangs_wait_no_longer_than_their_patience(settin
             assert isinstance(editor.exception(10), StoreUnavailable)
         store.gate.release()
         assert first.result(10).revision == 2
-    assert (store.commits, log._turns) == (1, {})
+    assert (store.commits, log.is_idle) == (1, True)
 
 
 def test_an_item_that_is_too_large_fails_its_own_writer_alone(settings, db):
@@ -317,7 +314,7 @@ def test_an_item_that_is_too_large_fails_its_own_writer_alone(settings, db):
         later = []
         for write in (creation(department), large, creation(department)):
             later.append(pool.submit(attempt, log, department, write))
-            wait_for(lambda: len(log._partitions[department].queue) == len(later))
+            wait_for(lambda: log.waiting(department) == len(later))
         store.gate.release(100)
         assert first.result(10).revision == 1
         before, refused, after = (writer.result(10) for writer in later)

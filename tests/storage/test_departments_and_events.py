@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from config import Settings
-from domain import Department, SyncToken, fold_text, new_id
+from domain import Department, Position, fold_text, new_id
 from errors import (
     DepartmentNameTaken,
     DepartmentNotFound,
@@ -14,37 +14,12 @@ from errors import (
     StoreUnavailable,
     SyncTokenExpired,
 )
+from in_process import Calendar, never_run
 from migration_store import Relay
 from models import DynamoDBDatabase
 from services import snapshots
-from services.change_log import ChangeLog
-from services.departments import DepartmentService
-from services.events import EventService, ListQuery
-from services.snapshots import Snapshot, Snapshots
+from services.repair import Repaired
 from store import items
-
-
-class Calendar:
-    """The services of one server process, without its doors."""
-
-    def __init__(
-        self,
-        db: DynamoDBDatabase,
-        spawn=lambda function, *arguments: function(*arguments),
-        budget_bytes: int = 50_000_000,
-    ) -> None:
-        self.db = db
-        self.log = ChangeLog(db)
-        self.snapshots = Snapshots(db, budget_bytes)
-        self.log.on_commit(self.snapshots.on_commit)
-        self.departments = DepartmentService(db, self.log, spawn)
-        self.events = EventService(db, self.log, self.snapshots)
-
-    def add(self, department_id: str, title: str = "회의", date: str = "2024-01-20", **fields: str):
-        return self.events.create_event(department_id, {"title": title, "event_date": date, **fields}).entity
-
-    def titles(self, department_id: str) -> list[str]:
-        return [event.title for event in self.events.department(department_id).ordered]
 
 
 @pytest.fixture
@@ -101,7 +76,7 @@ def test_a_deleted_department_is_gone_with_everything_it_had(calendar, settings)
     with pytest.raises(DepartmentNotFound):
         calendar.departments.get_department(department.id)
     with pytest.raises(DepartmentNotFound):
-        calendar.events.department(department.id)
+        calendar.reading(department.id)
     with pytest.raises(DepartmentNotFound):
         calendar.add(department.id)
     assert calendar.db.find_event(event.id) is None
@@ -112,13 +87,13 @@ def test_a_deleted_department_is_gone_with_everything_it_had(calendar, settings)
 
 
 def test_a_deletion_cut_off_in_the_middle_is_refused_everywhere_and_finished_by_repair(calendar):
-    crashed = Calendar(calendar.db, spawn=lambda *_: None)
+    crashed = Calendar(calendar.db, spawn=never_run)
     department = crashed.departments.create_department("개발팀").entity
     event = crashed.add(department.id)
     crashed.departments.delete_department(department.id)
 
     assert calendar.db.find_event(event.id) is not None
-    for read in (lambda: calendar.events.department(department.id), lambda: calendar.add(department.id)):
+    for read in (lambda: calendar.reading(department.id), lambda: calendar.add(department.id)):
         with pytest.raises(DepartmentNotFound):
             read()
     for edit in (
@@ -130,9 +105,9 @@ def test_a_deletion_cut_off_in_the_middle_is_refused_everywhere_and_finished_by_
         with pytest.raises(EventNotFound):
             edit()
 
-    assert calendar.departments.repair() == (1, 0)
+    assert calendar.repair.run() == Repaired(purged=1, adopted=0)
     assert calendar.db.find_event(event.id) is None
-    assert calendar.departments.repair() == (0, 0)
+    assert calendar.repair.run() == Repaired(purged=0, adopted=0)
 
 
 def test_a_deletion_removes_events_that_the_index_does_not_show_yet(calendar):
@@ -148,8 +123,6 @@ class IndexShowsNothing:
 
     def __init__(self, db: DynamoDBDatabase) -> None:
         self._db = db
-        # purge_department asks its own object for the index
-        self.purge_department = DynamoDBDatabase.purge_department.__get__(self)
 
     def __getattr__(self, name: str):
         return getattr(self._db, name)
@@ -169,7 +142,7 @@ def test_departments_of_older_servers_are_adopted_with_their_events(calendar, se
         "put_item", TableName=settings.events_table, Item=event | {"title": {"S": "옛 회의"}}
     )
 
-    assert calendar.departments.repair() == (0, 2)
+    assert calendar.repair.run() == Repaired(purged=0, adopted=2)
 
     assert calendar.titles(old) == ["옛 회의"]
     assert calendar.events.update_event(event["id"]["S"], {"title": "새 회의"}).revision == 1
@@ -183,7 +156,7 @@ def test_departments_of_older_servers_are_adopted_with_their_events(calendar, se
 def test_a_department_that_is_deleted_while_it_is_adopted_leaves_nothing(calendar, monkeypatch):
     gone = Department(id=new_id(), name="없어진 부서")
     monkeypatch.setattr(calendar.db, "list_departments", lambda: [gone])
-    assert calendar.departments.repair() == (0, 0)
+    assert calendar.repair.run() == Repaired(purged=0, adopted=0)
     assert calendar.db.read_head(gone.id) is None
     assert not calendar.db.owns_name(gone)
 
@@ -233,7 +206,7 @@ def test_lists_are_complete_beyond_one_page_and_in_order(calendar):
     for n in range(60):
         calendar.add(department.id, f"{n:02}", date=f"2024-{1 + n % 12:02}-{1 + n % 28:02}", description=big)
     fresh = Calendar(calendar.db)
-    dates = [event.event_date for event in fresh.events.department(department.id).ordered]
+    dates = [event.event_date for event in fresh.snapshot(department.id).ordered]
     assert len(dates) == 60
     assert dates == sorted(dates)
 
@@ -288,53 +261,46 @@ def test_readers_on_other_servers_see_acknowledged_writes_though_the_index_lags(
 
 def test_a_department_beyond_its_share_is_read_by_range_and_is_as_current(calendar):
     department = calendar.departments.create_department("개발팀").entity.id
-    small = Calendar(calendar.db, budget_bytes=20_000)
+    small = Calendar(calendar.db, snapshot_bytes=20_000)
     for day in range(10, 20):
         calendar.add(department, f"{day}", date=f"2024-01-{day}")
-    small.events.department(department)  # found too large to be kept
-    place = small.events.department(department)
-    assert not isinstance(place, Snapshot)
-    assert place.revision == 10
+    small.reading(department)  # found too large to be kept
+    reading = small.reading(department)
+    assert reading.snapshot is None
+    assert reading.position.revision == 10
     moved = calendar.add(department, "옮길 것", date="2024-01-12")
     calendar.events.update_event(moved.id, {"event_date": "2024-02-01"})
 
-    def titles(**query) -> list[str]:
-        here = small.events.department(department)
-        return [event.title for event in small.events.page(here, ListQuery(**query)).events]
-
-    assert titles(first="2024-01-12", last="2024-01-13") == ["12", "13"]
-    assert titles(first="2024-01-19") == ["19", "옮길 것"]
-    assert len(titles()) == 11
+    assert small.titles(department, first="2024-01-12", last="2024-01-13") == ["12", "13"]
+    assert small.titles(department, first="2024-01-19") == ["19", "옮길 것"]
+    assert len(small.titles(department)) == 11
     assert small.events.get_event(department, moved.id).event_date == "2024-02-01"
-    delta = small.events.changes_since(department, place.sync_token, 10)
+    delta = small.sync.changes_since(department, reading.position.sync_token, 10)
     assert [change.revision for change in delta.changes] == [11, 12]
     calendar.departments.delete_department(department)
     with pytest.raises(DepartmentNotFound):
-        small.events.department(department)
+        small.reading(department)
 
 
 def test_a_department_beyond_its_share_is_as_current_though_the_index_lags(calendar):
     department = calendar.departments.create_department("개발팀").entity.id
-    small = Calendar(IndexShowsNothing(calendar.db), budget_bytes=20_000)
+    small = Calendar(IndexShowsNothing(calendar.db), snapshot_bytes=20_000)
     events = [calendar.add(department, f"{day}", date=f"2024-01-{day}") for day in range(10, 20)]
-    small.events.department(department)  # found too large to be kept
+    small.reading(department)  # found too large to be kept
     calendar.events.update_event(events[1].id, {"title": "고침"})
     calendar.events.delete_event(events[2].id)
 
-    def titles(**query) -> list[str]:
-        here = small.events.department(department)
-        assert not isinstance(here, Snapshot)
-        return [event.title for event in small.events.page(here, ListQuery(**query)).events]
-
-    assert titles(first="2024-01-10", last="2024-01-13") == ["10", "고침", "13"]
-    assert titles(first="2024-01-18") == ["18", "19"]
-    assert len(titles()) == 9
+    assert small.reading(department).snapshot is None
+    assert small.titles(department, first="2024-01-10", last="2024-01-13") == ["10", "고침", "13"]
+    assert small.titles(department, first="2024-01-18") == ["18", "19"]
+    assert len(small.titles(department)) == 9
+    assert small.reading(department).snapshot is None
 
 
 def test_what_is_warm_costs_one_small_request_a_read(calendar, monkeypatch):
     """The head alone is asked for, after commits of this server, too; the rest is in memory already."""
     department = calendar.departments.create_department("개발팀").entity.id
-    token = calendar.events.department(department).sync_token
+    token = calendar.token(department)
     for n in range(3):
         calendar.add(department, f"{n}")
     asked: list[str] = []
@@ -345,11 +311,11 @@ def test_what_is_warm_costs_one_small_request_a_read(calendar, monkeypatch):
         return call(operation, **parameters)
 
     monkeypatch.setattr(calendar.db._client, "call", counted)
-    place = calendar.events.department(department)
-    assert [event.title for event in place.ordered] == ["0", "1", "2"]
+    snapshot = calendar.snapshot(department)
+    assert [event.title for event in snapshot.ordered] == ["0", "1", "2"]
     assert asked == ["get_item"]
-    assert calendar.events.department(department).json is place.json
-    assert len(calendar.events.changes_since(department, token, 10).changes) == 3
+    assert calendar.snapshot(department).json is snapshot.json
+    assert len(calendar.sync.changes_since(department, token, 10).changes) == 3
     assert asked == ["get_item"] * 3
 
 
@@ -357,13 +323,13 @@ def test_kept_departments_stay_within_the_budget_the_least_used_going_first(cale
     departments = [calendar.departments.create_department(f"{n}").entity.id for n in range(6)]
     for department in departments:
         calendar.add(department)
-    small = Calendar(calendar.db, budget_bytes=10_000)
+    small = Calendar(calendar.db, snapshot_bytes=10_000)
     for department in [*departments[:4], departments[0], *departments[4:]]:
-        small.events.department(department)
-    kept = list(small.snapshots._kept)
+        small.reading(department)
+    kept = small.snapshots.kept_bytes()
     assert departments[0] in kept
     assert departments[1] not in kept
-    assert sum(s.footprint for s in small.snapshots._kept.values()) == small.snapshots._kept_bytes <= 10_000
+    assert sum(kept.values()) <= 10_000
 
 
 @pytest.mark.parametrize(("limit", "value"), [("RECENT_BYTES", 120_000), ("RECENT_CHANGES", 2)])
@@ -372,97 +338,91 @@ def test_kept_changes_are_bounded_and_counted_and_deltas_reach_behind_them(
 ):
     monkeypatch.setattr(snapshots, limit, value)
     department = calendar.departments.create_department("개발팀").entity.id
-    token = calendar.events.department(department).sync_token
+    token = calendar.token(department)
     for n in range(4):
         calendar.add(department, f"{n}", description="가" * 10_000)
     for server in (calendar, Calendar(calendar.db)):
-        place = server.events.department(department)
-        assert [change.revision for change in place.recent.changes] == [3, 4]
-        assert place.footprint > place.size + 2 * 10_000
-        assert server.snapshots._kept_bytes == place.footprint
-        delta = server.events.changes_since(department, token, 10)
+        snapshot = server.snapshot(department)
+        assert [change.revision for change in snapshot.recent.changes] == [3, 4]
+        assert snapshot.footprint > snapshot.size + 2 * 10_000
+        assert server.snapshots.kept_bytes() == {department: snapshot.footprint}
+        delta = server.sync.changes_since(department, token, 10)
         assert [change.revision for change in delta.changes] == [1, 2, 3, 4]
 
 
 def test_a_department_that_fits_again_is_kept_again(calendar):
     department = calendar.departments.create_department("개발팀").entity.id
     events = [calendar.add(department, f"{n}") for n in range(10)]
-    small = Calendar(calendar.db, budget_bytes=20_000)
-    small.events.department(department)
-    assert not isinstance(small.events.department(department), Snapshot)
+    small = Calendar(calendar.db, snapshot_bytes=30_000)
+    small.reading(department)
+    assert small.reading(department).snapshot is None
     for event in events[2:]:
         calendar.events.delete_event(event.id)
-    small.events.whole(small.events.department(department))
-    place = small.events.department(department)
-    assert isinstance(place, Snapshot)
-    assert sorted(place.events) == sorted(event.id for event in events[:2])
+    small.snapshot(department)
+    snapshot = small.reading(department).snapshot
+    assert snapshot is not None
+    assert sorted(snapshot.events) == sorted(event.id for event in events[:2])
 
 
 def test_deltas_tell_exactly_what_followed_a_token(calendar):
     department = calendar.departments.create_department("개발팀").entity
-    token = calendar.events.department(department.id).sync_token
+    token = calendar.token(department.id)
     event = calendar.add(department.id)
     calendar.events.update_event(event.id, {"title": "둘"})
     calendar.events.delete_event(event.id)
-    delta = calendar.events.changes_since(department.id, token, 2)
+    delta = calendar.sync.changes_since(department.id, token, 2)
     assert [(c.revision, c.type.value) for c in delta.changes] == [(1, "event_created"), (2, "event_updated")]
     assert delta.has_more
-    rest = calendar.events.changes_since(department.id, delta.sync_token, 2)
+    rest = calendar.sync.changes_since(department.id, delta.position.sync_token, 2)
     assert [c.public()["event"] for c in rest.changes] == [
         {"id": event.id, "department_id": department.id, "revision": 3}
     ]
     assert not rest.has_more
-    assert calendar.events.changes_since(department.id, rest.sync_token, 2).changes == []
+    assert calendar.sync.changes_since(department.id, rest.position.sync_token, 2).changes == []
 
 
 @pytest.mark.parametrize("token", ["garbage!", "", "MTIz", "가나다"])
 def test_a_token_that_is_none_of_ours_has_expired(calendar, token):
     department = calendar.departments.create_department("개발팀").entity
     with pytest.raises(SyncTokenExpired):
-        calendar.events.changes_since(department.id, token, 10)
+        calendar.sync.changes_since(department.id, token, 10)
 
 
 def test_a_token_of_another_department_or_of_the_future_has_expired(calendar):
     one = calendar.departments.create_department("하나").entity
     two = calendar.departments.create_department("둘").entity
-    token = calendar.events.department(one.id).sync_token
+    token = calendar.token(one.id)
     with pytest.raises(SyncTokenExpired):
-        calendar.events.changes_since(two.id, token, 10)
-    place = SyncToken.parse(token)
+        calendar.sync.changes_since(two.id, token, 10)
+    position = Position.from_sync_token(token)
     with pytest.raises(SyncTokenExpired):
-        calendar.events.changes_since(one.id, str(SyncToken(place.epoch, 7)), 10)
+        calendar.sync.changes_since(one.id, position.at(7).sync_token, 10)
 
 
 @pytest.mark.parametrize("gap", [1, 2])
 def test_a_log_that_has_a_hole_after_the_token_no_longer_reaches_back(calendar, settings, gap):
     department = calendar.departments.create_department("개발팀").entity
-    token = calendar.events.department(department.id).sync_token
+    token = calendar.token(department.id)
     for _ in range(3):
         calendar.add(department.id)
     key = items.change_key(department.id, gap)
     calendar.db._client.call("delete_item", TableName=settings.changes_table, Key=key)
     with pytest.raises(SyncTokenExpired):
-        Calendar(calendar.db).events.changes_since(department.id, token, 10)
+        Calendar(calendar.db).sync.changes_since(department.id, token, 10)
 
 
-@pytest.mark.parametrize("budget_bytes", [50_000_000, 500], ids=["kept", "beyond its share"])
-def test_rows_that_expire_in_any_order_bring_nothing_back(calendar, settings, budget_bytes):
+@pytest.mark.parametrize("snapshot_bytes", [50_000_000, 500], ids=["kept", "beyond its share"])
+def test_rows_that_expire_in_any_order_bring_nothing_back(calendar, settings, snapshot_bytes):
     department = calendar.departments.create_department("개발팀").entity.id
     gone, moved, kept = (calendar.add(department, title) for title in ("지운 것", "옮긴 것", "둔 것"))
     calendar.events.delete_event(gone.id)
     calendar.events.update_event(moved.id, {"event_date": "2030-01-01"})
-    reader = Calendar(calendar.db, budget_bytes=budget_bytes)
-
-    def titles(**query) -> list[str]:
-        here = reader.events.department(department)
-        return [event.title for event in reader.events.page(here, ListQuery(**query)).events]
-
     for expired in (4, 5):
         key = items.change_key(department, expired)
         calendar.db._client.call("delete_item", TableName=settings.changes_table, Key=key)
-        reader.snapshots._forget(department)
-        assert titles() == ["둔 것", "옮긴 것"]
-        assert titles(first="2024-01-01", last="2024-12-31") == ["둔 것"]
+        reader = Calendar(calendar.db, snapshot_bytes=snapshot_bytes)
+        assert reader.titles(department) == ["둔 것", "옮긴 것"]
+        assert reader.titles(department, first="2024-01-01", last="2024-12-31") == ["둔 것"]
     with pytest.raises(EventNotFound):
         calendar.events.restore_event(department, gone.id)
     assert calendar.events.get_event(department, kept.id) == kept

@@ -6,26 +6,9 @@ import pytest
 
 from domain import REGISTRY
 from errors import StoreUnavailable, SyncTokenExpired
+from in_process import Calendar, never_run
 from models import DynamoDBDatabase
-from services.change_log import ChangeLog
-from services.departments import DepartmentService
-from services.events import EventService
-from services.snapshots import Snapshots
 from store import items
-
-
-class Calendar:
-    """The services of one server process."""
-
-    def __init__(self, db: DynamoDBDatabase, purge: bool = True) -> None:
-        log = ChangeLog(db)
-        snapshots = Snapshots(db, 50_000_000)
-        log.on_commit(snapshots.on_commit)
-        self.departments = DepartmentService(db, log, lambda work, *args: work(*args) if purge else None)
-        self.events = EventService(db, log, snapshots)
-
-    def add(self, department_id: str, title: str = "회의"):
-        return self.events.create_event(department_id, {"title": title, "event_date": "2024-01-20"}).entity
 
 
 @pytest.fixture
@@ -41,17 +24,17 @@ def raw_head(db: DynamoDBDatabase, partition: str):
 def test_a_new_epoch_ends_every_token_and_changes_nothing_else(calendar, db):
     one, two = (calendar.departments.create_department(name).entity.id for name in ("하나", "둘"))
     event = calendar.add(one)
-    tokens = {i: calendar.events.department(i).sync_token for i in (one, two)}
+    tokens = {i: calendar.token(i) for i in (one, two)}
     before = {i: raw_head(db, i) for i in (one, two, REGISTRY)}
 
     assert db.renew_epochs() == 3
 
     for department_id, token in tokens.items():
         with pytest.raises(SyncTokenExpired):
-            calendar.events.changes_since(department_id, token, 10)
-        fresh = calendar.events.department(department_id).sync_token
-        assert calendar.events.changes_since(department_id, fresh, 10).changes == []
-    assert calendar.events.department(one).ordered == [event]
+            calendar.sync.changes_since(department_id, token, 10)
+        fresh = calendar.token(department_id)
+        assert calendar.sync.changes_since(department_id, fresh, 10).changes == []
+    assert calendar.snapshot(one).ordered == [event]
     after = {i: raw_head(db, i) for i in before}
     assert {i: head | {"epoch": None} for i, head in after.items()} == {
         i: head | {"epoch": None} for i, head in before.items()
@@ -76,7 +59,7 @@ def test_no_write_is_lost_that_runs_beside_it(calendar, db):
         assert [db.renew_epochs() for _ in range(5)] == [2] * 5
         revisions = sorted(write.result(30).revision for write in writes)
     assert revisions == list(range(1, 41))
-    assert len(calendar.events.department(department_id).ordered) == 40
+    assert len(calendar.snapshot(department_id).ordered) == 40
 
 
 def test_an_empty_store_has_nothing_to_renew(db):
@@ -85,8 +68,8 @@ def test_an_empty_store_has_nothing_to_renew(db):
 
 
 def test_departments_without_a_head_or_marked_deleted_are_passed_over(db, monkeypatch):
-    deleted = Calendar(db, purge=False).departments.create_department("지운 부서").entity
-    Calendar(db, purge=False).departments.delete_department(deleted.id)
+    deleted = Calendar(db, never_run).departments.create_department("지운 부서").entity
+    Calendar(db, never_run).departments.delete_department(deleted.id)
     head = raw_head(db, deleted.id)
     foreign = {"id": {"S": "00000000-0000-0000-0000-000000000001"}, "name": {"S": "옛 부서"}}
     db._client.call("put_item", TableName=db._tables.departments, Item=foreign)

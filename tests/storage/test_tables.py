@@ -7,7 +7,7 @@ import pytest
 
 from config import Settings
 from errors import SetupError, TableMissing
-from models import DynamoDBDatabase
+from models import DynamoDBDatabase, describe_store
 from store import items
 from store.dynamo_client import DynamoClient
 
@@ -24,7 +24,7 @@ def describe(settings: Settings, table: str) -> dict:
 
 def test_created_tables_are_announced_and_found_again(settings):
     name = settings.departments_table
-    store = f"저장소: {settings.store}"
+    store = f"저장소: {describe_store(settings)}"
     assert create(settings)[:2] == [store, f"✓ {name} 테이블이 생성되었습니다."]
     assert create(settings)[:2] == [store, f"✓ {name} 테이블이 이미 있습니다."]
 

@@ -1,0 +1,44 @@
+"""Puts the services of one store together, for the server, for programs and for tests."""
+
+from dataclasses import dataclass
+
+from models import DynamoDBDatabase
+from services.change_log import ChangeLog
+from services.departments import DepartmentService
+from services.events import EventService
+from services.purge import Purge, Spawn
+from services.repair import Repair
+from services.snapshots import Snapshots
+from services.sync import SyncService
+
+SNAPSHOT_BYTES = 256 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Core:
+    """The services of one process on one store."""
+
+    db: DynamoDBDatabase
+    change_log: ChangeLog
+    snapshots: Snapshots
+    departments: DepartmentService
+    events: EventService
+    sync: SyncService
+    repair: Repair
+
+
+def build_core(db: DynamoDBDatabase, *, spawn: Spawn, snapshot_bytes: int = SNAPSHOT_BYTES) -> Core:
+    """Build the services; `spawn(function, *arguments)` runs what may outlast an answer."""
+    change_log = ChangeLog(db)
+    snapshots = Snapshots(db, snapshot_bytes)
+    change_log.on_commit(snapshots.on_commit)
+    purge = Purge(db, spawn)
+    return Core(
+        db=db,
+        change_log=change_log,
+        snapshots=snapshots,
+        departments=DepartmentService(db, change_log, purge),
+        events=EventService(db, change_log, snapshots),
+        sync=SyncService(db, snapshots),
+        repair=Repair(db, purge),
+    )

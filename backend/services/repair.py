@@ -1,0 +1,53 @@
+"""Brings the tables into the shape that this server expects, after a crash or another tool's writes."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from errors import SetupError, StoreUnavailable
+from models import DynamoDBDatabase
+from services.purge import Purge
+
+log = logging.getLogger(__name__)
+
+PAUSE_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Repaired:
+    """How many deleted departments were purged, and how many unknown ones adopted."""
+
+    purged: int
+    adopted: int
+
+
+class Repair:
+    """The repair of one store."""
+
+    def __init__(self, db: DynamoDBDatabase, purge: Purge) -> None:
+        self._db = db
+        self._purge = purge
+
+    def run(self) -> Repaired:
+        """Finish deletions that a crash cut off, and adopt departments written by other tools.
+
+        Raises `StoreUnavailable`, `SetupError`.
+        """
+        return Repaired(self._purge.finish(), self._db.adopt_departments())
+
+    def run_when_reachable(self, sleep: Callable[[float], object]) -> None:
+        """Run as soon as the store can be reached; meant for a background task."""
+        while True:
+            try:
+                repaired = self.run()
+            except StoreUnavailable as error:
+                log.warning("정리가 중단되었습니다. 곧 이어서 합니다: %s", error)
+                sleep(PAUSE_S)
+            except SetupError as error:
+                log.warning("정리가 중단되었습니다. 다음 시작 때 이어서 합니다: %s", error)
+                return
+            else:
+                log.info(
+                    "정리: 부서 삭제 %d건 마무리, 부서 %d개 새로 등록", repaired.purged, repaired.adopted
+                )
+                return

@@ -1,0 +1,31 @@
+"""A transport for the push that keeps in memory what is sent and who is in which room."""
+
+from collections.abc import Callable
+from typing import Any
+
+
+class FakeTransport:
+    """What the push uses of a `socketio.Server`; background tasks run at once."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, str | None]] = []
+        """Names of broadcasts and the room or client each was sent to."""
+        self.members: dict[str, set[str]] = {}
+
+    def emit(self, event: str, *_payload: Any, to: str | None = None) -> None:
+        self.sent.append((event, to))
+
+    def sleep(self, _seconds: float) -> None:
+        raise AssertionError("nothing pauses here")
+
+    def start_background_task(self, target: Callable[..., object], *arguments: Any) -> None:
+        target(*arguments)
+
+    def enter_room(self, sid: str, room: str, namespace: str | None = None) -> None:
+        self.members.setdefault(room, set()).add(sid)
+
+    def leave_room(self, sid: str, room: str, namespace: str | None = None) -> None:
+        self.members[room].discard(sid)
+
+    def close_room(self, room: str, namespace: str | None = None) -> None:
+        self.members.pop(room, None)

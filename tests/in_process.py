@@ -1,0 +1,57 @@
+"""The services of one server process, without HTTP or Socket.IO, as tests use them."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from domain import Event, EventFilter
+from models import DynamoDBDatabase
+from services.core import build_core
+from services.snapshots import Reading, Snapshot
+
+SNAPSHOT_BYTES = 50_000_000
+
+
+def run_at_once(work: Callable[..., object], *arguments: Any) -> None:
+    work(*arguments)
+
+
+def never_run(_work: Callable[..., object], *_arguments: Any) -> None:
+    """Stand for a process that dies before its background work begins."""
+
+
+class Calendar:
+    """One process on a store."""
+
+    def __init__(
+        self,
+        db: DynamoDBDatabase,
+        spawn: Callable[..., None] = run_at_once,
+        snapshot_bytes: int = SNAPSHOT_BYTES,
+    ) -> None:
+        core = build_core(db, spawn=spawn, snapshot_bytes=snapshot_bytes)
+        self.db = db
+        self.change_log = core.change_log
+        self.snapshots = core.snapshots
+        self.departments = core.departments
+        self.events = core.events
+        self.sync = core.sync
+        self.repair = core.repair
+
+    def add(self, department_id: str, title: str = "회의", date: str = "2024-01-20", **fields: str) -> Event:
+        return self.events.create_event(department_id, {"title": title, "event_date": date, **fields}).entity
+
+    def reading(self, department_id: str) -> Reading:
+        return self.snapshots.current(department_id)
+
+    def snapshot(self, department_id: str) -> Snapshot:
+        """Return a department whole, however large it is."""
+        reading = self.reading(department_id)
+        return reading.snapshot or self.snapshots.load(department_id, reading.position)
+
+    def token(self, department_id: str) -> str:
+        return self.sync.get_position(department_id).sync_token
+
+    def titles(self, department_id: str, **wanted: Any) -> list[str]:
+        found = self.events.list_events(department_id, EventFilter(**wanted), lambda _position: False)
+        return [event["title"] for event in json.loads(found.json or b"")]

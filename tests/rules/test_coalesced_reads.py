@@ -1,0 +1,123 @@
+"""Coalesced reads: a caller may use any read that started after it arrived, and shares it with others."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from errors import DepartmentNotFound, StoreUnavailable
+from running import wait_for
+from services.coalescing import JOINING_TURNS, CoalescedReads
+
+
+class SlowStore:
+    """A store whose reads wait until they are let through, and find what stood there when they began."""
+
+    def __init__(self) -> None:
+        self.started = 0
+        self.gate = threading.Semaphore(0)
+        self.state = "first"
+        self.error: Exception | None = None
+
+    def read(self, _key):
+        self.started += 1
+        state, error = self.state, self.error
+        self.gate.acquire()
+        if error:
+            raise error
+        return [state]
+
+
+@pytest.fixture
+def store() -> SlowStore:
+    return SlowStore()
+
+
+def test_callers_who_arrive_during_a_read_share_the_next_one(store):
+    reads = CoalescedReads(store.read)
+    with ThreadPoolExecutor(50) as pool:
+        first = pool.submit(reads, "d")
+        wait_for(lambda: store.started == 1)
+        later = [pool.submit(reads, "d") for _ in range(49)]
+        wait_for(lambda: reads.waiting("d") == 49)
+        store.gate.release()
+        assert first.result(5) == ["first"]
+        wait_for(lambda: store.started == 2)
+        assert not any(caller.done() for caller in later)
+        store.gate.release()
+        assert len({id(caller.result(5)) for caller in later}) == 1
+    assert store.started == 2
+    assert reads.is_idle
+
+
+def test_a_caller_never_uses_a_read_that_began_before_it_came(store):
+    reads = CoalescedReads(store.read)
+    with ThreadPoolExecutor(2) as pool:
+        early = pool.submit(reads, "d")
+        wait_for(lambda: store.started == 1)
+        store.state = "acknowledged to somebody before the late caller begins"
+        late = pool.submit(reads, "d")
+        wait_for(lambda: reads.waiting("d") == 1)
+        for _ in range(2):
+            store.gate.release()
+        assert early.result(5) == ["first"]
+        assert late.result(5) == [store.state]
+
+
+def test_reads_of_different_keys_do_not_wait_for_each_other(store):
+    reads = CoalescedReads(store.read)
+    with ThreadPoolExecutor(2) as pool:
+        one, other = pool.submit(reads, "one"), pool.submit(reads, "other")
+        wait_for(lambda: store.started == 2)
+        store.gate.release(2)
+        assert one.result(5) == other.result(5)
+
+
+def test_a_read_that_follows_waits_for_more_callers_but_not_for_ever(store):
+    def another_comes():
+        joined = reads.waiting("d")
+        callers.append(pool.submit(reads, "d"))
+        wait_for(lambda: reads.waiting("d") == joined + 1)
+
+    reads = CoalescedReads(store.read, let_others_run=another_comes)
+    with ThreadPoolExecutor(50) as pool:
+        callers = [pool.submit(reads, "d")]
+        wait_for(lambda: store.started == 1)
+        callers.append(pool.submit(reads, "d"))
+        wait_for(lambda: reads.waiting("d") == 1)
+        for _ in range(2):
+            store.gate.release()
+        assert len({id(caller.result(5)) for caller in callers[1:]}) == 1
+    assert store.started == 2
+    assert len(callers) == 2 + JOINING_TURNS
+
+
+@pytest.mark.parametrize("error", [StoreUnavailable(), DepartmentNotFound()])
+def test_a_failure_is_told_to_all_who_shared_the_read_and_to_nobody_after(store, error):
+    reads = CoalescedReads(store.read)
+    store.error = error
+    with ThreadPoolExecutor(1) as pool:
+        caller = pool.submit(reads, "d")
+        store.gate.release()
+        with pytest.raises(type(error)):
+            caller.result(5)
+        store.error = None
+        store.gate.release()
+        assert pool.submit(reads, "d").result(5) == ["first"]
+
+
+def test_callers_who_waited_for_a_store_that_does_not_answer_do_not_ask_it_again(store):
+    reads = CoalescedReads(store.read)
+    store.error = StoreUnavailable()
+    with ThreadPoolExecutor(3) as pool:
+        callers = [pool.submit(reads, "d")]
+        wait_for(lambda: store.started == 1)
+        callers += [pool.submit(reads, "d") for _ in range(2)]
+        wait_for(lambda: reads.waiting("d") == 2)
+        store.gate.release()
+        for caller in callers:
+            assert isinstance(caller.exception(5), StoreUnavailable)
+        assert store.started == 1
+        store.error = None
+        store.gate.release()
+        assert reads("d") == ["first"]

@@ -266,9 +266,10 @@ class DynamoClient:
         raise StoreUnavailable()
 
 
-# botocore walks through every value of a request and an answer by its model of the API; that took more
-# time than all the rest of a request. Our parameters and items are DynamoDB's JSON as it is, without
-# binary attributes, the only ones that would be converted: so both ways it is read and written at once.
+# botocore walks through every value of a request and an answer by its model of the API: of a commit of 32
+# events that is half of the client's CPU time, of a page of 500 rows three quarters. Our parameters and items
+# are DynamoDB's JSON already, without binary attributes, the only ones that would be converted: so they are
+# written and read in one step.
 
 
 def _set_parameters_aside(params: dict[str, Any], context: dict[str, Any], **_event: Any) -> dict[str, Any]:

@@ -1,38 +1,25 @@
-"""Everything the server sends over Socket.IO: answers to one client, and the push of the log to the rooms.
+"""Everything the server sends over Socket.IO: answers to one client, and the push of the logs to the rooms.
 
-The only module that emits. What is pushed to a room comes from the log alone, in revision order, each
-change once, whichever API or server it was made through.
+The only module that emits.
 """
 
-import contextlib
 import functools
 import logging
 import threading
-import time
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from domain import REGISTRY, Change, ChangeType, Position
-from errors import CalendarError, DepartmentNotFound, SetupError, StoreUnavailable
+from errors import CalendarError, SetupError, StoreUnavailable
 from models import DynamoDBDatabase
 from realtime import payloads
+from realtime.room import CROWDED_S, HEARTBEAT_S, Room
 from services.sync import Sync, SyncService
 
 log = logging.getLogger(__name__)
 
 POLL_S = 2.0
 """How soon changes of other servers are noticed, at the latest."""
-HEARTBEAT_S = 30.0
-"""How often a room is told its revision, so that a lost last broadcast is noticed."""
-BURST = 50
-"""Changes that are pushed without a pause: clients need one to read, or their queues overflow."""
-BURST_PAUSE_S = 0.01
-CROWDED_S = 1.0
-"""How long a burst waits, at the longest, for clients with many broadcasts before them."""
-FAR_BEHIND = 200
-"""Changes that are too many to be pushed between the looks at two other rooms."""
 
 
 class Transport(Protocol):
@@ -51,35 +38,8 @@ class Transport(Protocol):
     def leave_room(self, sid: str, room: str, namespace: str | None = None) -> None: ...
 
 
-@dataclass(slots=True)
-class _Cursor:
-    """How far a room has been told of changes, and who is in it."""
-
-    members: set[str] = field(default_factory=set)
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    told: Position | None = None
-    """Up to where the room has been told of changes; None until the store has said where to begin."""
-    failures: int = 0
-    """How often the store was asked in vain where to begin."""
-    steps: deque[Callable[[], None]] = field(default_factory=deque)
-    """What is to be done by whoever holds the lock."""
-    catching_up: bool = False
-    """Whether a task is on its way to catch up."""
-    last_beat: float = field(default_factory=time.monotonic)
-
-
-@contextlib.contextmanager
-def _until_the_next_poll(partition: str) -> Iterator[None]:
-    """Leave to the next poll what the store does not answer now."""
-    try:
-        yield
-    except CalendarError as error:
-        log.warning("%s: 저장소에 닿지 않아 변경 알림을 미룹니다: %s", partition, error)
-
-
-def _room(partition: str) -> str | None:
-    """The registry's room is everybody."""
-    return None if partition == REGISTRY else f"department:{partition}"
+def room_name(department_id: str) -> str:
+    return f"department:{department_id}"
 
 
 class Push:
@@ -90,21 +50,31 @@ class Push:
         transport: Transport,
         db: DynamoDBDatabase,
         sync: SyncService,
-        crowded: Callable[[], bool] = lambda: False,
+        is_crowded: Callable[[], bool] = lambda: False,
         *,
-        polls: bool = True,
+        poll_s: float | None = POLL_S,
+        heartbeat_s: float = HEARTBEAT_S,
+        crowded_s: float = CROWDED_S,
     ) -> None:
-        """`crowded()` tells whether so much waits for a client that a burst should pause for it.
+        """`is_crowded()` tells whether so much waits for some client that a burst should pause.
 
-        Without `polls` somebody else calls `poll_once`.
+        With `poll_s` None nothing polls by itself; `poll_once` does.
         """
         self._transport = transport
         self._db = db
-        self._sync = sync
-        self._crowded = crowded
+        self._create_room = functools.partial(
+            Room,
+            db=db,
+            sync=sync,
+            tasks=transport,
+            is_crowded=is_crowded,
+            heartbeat_s=heartbeat_s,
+            crowded_s=crowded_s,
+        )
+        self._poll_s = poll_s
         self._lock = threading.Lock()
-        self._cursors: dict[str, _Cursor] = {}
-        self._polls = polls
+        self._rooms: dict[str, Room] = {}
+        """The rooms with members, by partition."""
         self._polling = False
 
     # Clients come and go
@@ -118,11 +88,12 @@ class Push:
         self._transport.emit("connected", {"message": "서버에 연결되었습니다."}, to=sid)
 
     def join(self, sid: str, department_id: str) -> None:
-        """Put a client into a department's room. Raises `DepartmentNotFound`.
+        """Put a client into a department's room. Raises `DepartmentNotFound`, `StoreUnavailable`.
 
-        What it is told of the department's state must be read after this, so that nothing falls between.
+        The state that the client is told must be read after this: a change that is committed later is pushed
+        to it, an earlier one is in that state.
         """
-        self._transport.enter_room(sid, f"department:{department_id}", namespace="/")
+        self._transport.enter_room(sid, room_name(department_id), namespace="/")
         try:
             self._enter(sid, department_id)
         except Exception:
@@ -130,56 +101,36 @@ class Push:
             raise
 
     def leave(self, sid: str, department_id: str) -> None:
-        self._transport.leave_room(sid, f"department:{department_id}", namespace="/")
+        self._transport.leave_room(sid, room_name(department_id), namespace="/")
         self._exit(sid, department_id)
 
     def disconnect(self, sid: str) -> None:
         with self._lock:
-            entered = [partition for partition, c in self._cursors.items() if sid in c.members]
+            entered = [partition for partition, room in self._rooms.items() if sid in room.members]
         for partition in entered:
             self._exit(sid, partition)
 
     def _enter(self, sid: str, partition: str) -> None:
         with self._lock:
-            cursor = self._cursors.setdefault(partition, _Cursor())
-            cursor.members.add(sid)
-            start_poll = self._polls and not self._polling
-            self._polling = self._polling or start_poll
-        if start_poll:
+            room = self._rooms.get(partition)
+            if room is None:
+                send = functools.partial(self._broadcast, partition)
+                room = self._rooms[partition] = self._create_room(partition, send=send)
+            room.members.add(sid)
+            starts_polling = self._poll_s is not None and not self._polling
+            self._polling = self._polling or starts_polling
+        if starts_polling:
             self._transport.start_background_task(self._poll)
-        failures = cursor.failures
-        if cursor.told is not None:
-            return
-        try:
-            with cursor.lock:
-                self._begin(partition, cursor, failures)
-        finally:
-            self._do_steps(partition, cursor)
-
-    def _begin(self, partition: str, cursor: _Cursor, failures: int) -> None:
-        """Begin to tell a room of changes from now on.
-
-        A caller who waited while another one tried in vain, so that `failures` is no longer true, does not
-        ask the store again. The caller holds the cursor's lock.
-        """
-        if cursor.told is not None:
-            return
-        if cursor.failures != failures:
-            raise StoreUnavailable()
-        try:
-            cursor.told = self._get_position(partition)
-        except StoreUnavailable:
-            cursor.failures += 1
-            raise
+        room.follow()
 
     def _exit(self, sid: str, partition: str) -> None:
         with self._lock:
-            cursor = self._cursors.get(partition)
-            if cursor is None:
+            room = self._rooms.get(partition)
+            if room is None:
                 return
-            cursor.members.discard(sid)
-            if not cursor.members:
-                del self._cursors[partition]
+            room.members.discard(sid)
+            if not room.members:
+                del self._rooms[partition]
 
     # To one client
 
@@ -195,172 +146,60 @@ class Push:
     def error(self, sid: str, envelope: Mapping[str, Any]) -> None:
         self._transport.emit("error", envelope, to=sid)
 
-    # The push
+    # To rooms
 
     def on_commit(self, partition: str, reached: Position, changes: Sequence[Change]) -> None:
-        """Push a commit of this process at once, when it follows on what the room has been told."""
-        cursor = self._cursors.get(partition)
-        if cursor is None:
-            return
-
-        def push() -> None:
-            told = cursor.told
-            if told is None:
-                return
-            # The registry's first commit gives it its epoch.
-            follows = told.epoch in (reached.epoch, "") and changes[0].revision <= told.revision + 1
-            if follows:
-                self._push(partition, cursor, reached.epoch, changes)
-            else:
-                self._catch_up_soon(partition, cursor)
-
-        self._in_turn(partition, cursor, push)
+        """Push a commit of this process, if anybody here listens."""
+        if room := self._rooms.get(partition):
+            room.on_commit(reached, changes)
 
     def on_hint(self, partition: str, revision: int) -> None:
-        """Push at once what another server says it has committed, if anybody here listens."""
-        cursor = self._cursors.get(partition)
-        if cursor is None:
-            return
-
-        def look() -> None:
-            if cursor.told and cursor.told.revision < revision:
-                self._catch_up(partition, cursor)
-
-        self._in_turn(partition, cursor, look)
+        """Push what another server says it has committed, if anybody here listens."""
+        if room := self._rooms.get(partition):
+            room.on_hint(revision)
 
     def catch_up(self, partition: str) -> None:
-        """Push at once what the log holds by now, if anybody here listens."""
-        if cursor := self._cursors.get(partition):
-            self._in_turn(partition, cursor, functools.partial(self._catch_up, partition, cursor))
+        """Push what the log holds by now, if anybody here listens."""
+        if room := self._rooms.get(partition):
+            room.catch_up()
 
-    def _in_turn(self, partition: str, cursor: _Cursor, step: Callable[[], None]) -> None:
-        """Take a step of a room's push: now, or leave it to whoever is in the middle of one."""
-        cursor.steps.append(step)
-        self._do_steps(partition, cursor)
-
-    @staticmethod
-    def _do_steps(partition: str, cursor: _Cursor) -> None:
-        while cursor.steps and cursor.lock.acquire(blocking=False):
-            try:
-                while cursor.steps:
-                    with _until_the_next_poll(partition):
-                        cursor.steps.popleft()()
-            except Exception:  # one room's trouble must not end the push of all
-                log.exception("부서 %s의 변경 알림 실패", partition)
-            finally:
-                cursor.lock.release()
-
-    def _catch_up_soon(self, partition: str, cursor: _Cursor) -> None:
-        """Catch up in a task of its own: nobody's answer should wait for what others have written."""
-
-        def catch_up() -> None:
-            cursor.catching_up = False
-            self._catch_up(partition, cursor)
-
-        if not cursor.catching_up:
-            cursor.catching_up = True
-            self._transport.start_background_task(self._in_turn, partition, cursor, catch_up)
-
-    def _poll(self) -> None:
-        """Notice what other servers and tools committed, for as long as anybody listens."""
-        self._transport.sleep(POLL_S)
-        while self.poll_once():
-            self._transport.sleep(POLL_S)
-
-    def poll_once(self) -> bool:
-        """Push what other servers committed by now, and the heartbeats; False when nobody listens."""
-        with self._lock:
-            if not self._cursors:
-                self._polling = False
-                return False
-            watched = dict(self._cursors)
-        heads: Mapping[str, Position | None] = {}
-        try:
-            with _until_the_next_poll("모든 부서"):
-                heads = self._db.recent_heads(list(watched))
-        except Exception:  # the next poll may do better
-            log.exception("다른 서버의 변경을 찾지 못했습니다")
-        for partition, cursor in watched.items():
-            look = functools.partial(self._look, partition, cursor, heads)
-            self._in_turn(partition, cursor, look)
-            self._in_turn(partition, cursor, functools.partial(self._beat, partition, cursor))
-        return True
-
-    def _look(self, partition: str, cursor: _Cursor, heads: Mapping[str, Position | None]) -> None:
-        """Catch up if a partition's log has moved on from what the room has been told.
-
-        `heads` are positions of a moment ago; of a partition that is not among them nothing is known.
-        """
-        told = cursor.told
-        if told is None:
-            if partition == REGISTRY:
-                cursor.told = self._get_position(partition)
+    def _broadcast(self, partition: str, name: str, payload: Any) -> None:
+        if partition != REGISTRY:
+            self._transport.emit(name, payload, to=room_name(partition))
             return
-        seen = heads.get(partition, told)
-        if seen and seen.revision > told.revision + FAR_BEHIND:
-            self._catch_up_soon(partition, cursor)
-        elif seen is None or seen.epoch != told.epoch or seen.revision > told.revision:
-            self._catch_up(partition, cursor)
-
-    def _catch_up(self, partition: str, cursor: _Cursor) -> None:
-        """Push what the log holds after the cursor. The caller holds the cursor's lock."""
-        told = cursor.told
-        if told is None:
-            return
-        head = self._db.read_head(partition)
-        if head is None:
-            cursor.told = None
-            return
-        if head == told:
-            return
-        changes: list[Change] = []
-        if told.epoch in (head.epoch, ""):
-            changes = self._db.changes_after(partition, told.revision)
-        if told.revision + len(changes) >= head.revision and changes:
-            self._push(partition, cursor, head.epoch, changes)
-        elif partition == REGISTRY:
-            cursor.told = head
-        else:
-            sync = self._sync.full(partition)
-            self._transport.emit("sync_response", payloads.sync_response(sync), to=_room(partition))
-            cursor.told = sync.position
-
-    def _push(self, partition: str, cursor: _Cursor, epoch: str, changes: Sequence[Change]) -> None:
-        assert cursor.told is not None  # noqa: S101 - checked by the callers
-        told = cursor.told.revision
-        for number, change in enumerate(changes, 1):
-            if change.revision > told:
-                self._transport.emit(change.type.value, change.subject(), to=_room(partition))
-            if change.type is ChangeType.DEPARTMENT_DELETED:
-                self._close(change.entity.id)
-            if number % BURST == 0:
-                self._pause()
-        cursor.told = Position(epoch, max(told, changes[-1].revision))
-
-    def _pause(self) -> None:
-        until = time.monotonic() + CROWDED_S
-        self._transport.sleep(BURST_PAUSE_S)
-        while self._crowded() and time.monotonic() < until:
-            self._transport.sleep(BURST_PAUSE_S)
-
-    def _beat(self, partition: str, cursor: _Cursor) -> None:
-        now = time.monotonic()
-        if partition == REGISTRY or cursor.told is None or now - cursor.last_beat < HEARTBEAT_S:
-            return
-        cursor.last_beat = now
-        beat = {"department_id": partition, "revision": cursor.told.revision}
-        self._transport.emit("department_heartbeat", beat, to=_room(partition))
+        self._transport.emit(name, payload, to=None)  # every client
+        if name == ChangeType.DEPARTMENT_DELETED:
+            self._close(payload["id"])
 
     def _close(self, department_id: str) -> None:
         """Empty the room of a department that is gone."""
-        room = _room(department_id)
-        assert room is not None  # noqa: S101 - not the registry
-        self._transport.close_room(room, namespace="/")
+        self._transport.close_room(room_name(department_id), namespace="/")
         with self._lock:
-            self._cursors.pop(department_id, None)
+            self._rooms.pop(department_id, None)
 
-    def _get_position(self, partition: str) -> Position:
-        position = self._db.read_head(partition)
-        if position is None:
-            raise DepartmentNotFound()
-        return position
+    # The poll
+
+    def _poll(self) -> None:
+        """Notice what other servers and tools committed, for as long as anybody listens."""
+        assert self._poll_s is not None  # noqa: S101 - else it is not started
+        self._transport.sleep(self._poll_s)
+        while self.poll_once():
+            self._transport.sleep(self._poll_s)
+
+    def poll_once(self) -> bool:
+        """Push what other servers have committed by now, and the heartbeats; False when nobody listens."""
+        with self._lock:
+            if not self._rooms:
+                self._polling = False
+                return False
+            watched = dict(self._rooms)
+        heads: Mapping[str, Position | None] = {}
+        try:
+            heads = self._db.recent_heads(list(watched))
+        except CalendarError as error:  # the next poll tries again
+            log.warning("모든 부서: 저장소에 닿지 않아 변경 알림을 미룹니다: %s", error)
+        except Exception:  # the same
+            log.exception("다른 서버의 변경을 찾지 못했습니다")
+        for room in watched.values():
+            room.on_poll(heads)
+        return True

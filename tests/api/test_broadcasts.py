@@ -7,7 +7,6 @@ import pytest
 from engineio.payload import Payload
 
 from domain import ChangeType, Event, Write, new_id
-from factory import create_app
 from models import DynamoDBDatabase
 from running import embedded, running_server, wait_for
 from services.change_log import GROUP_LIMIT
@@ -149,22 +148,3 @@ def test_thousands_of_changes_by_another_server_at_once_cut_nobody_off(api, room
         head = head.at(changes[-1].revision)
     inside.wait("event_created", head.revision, 30)
     assert [e["revision"] for e in inside.of("event_created")] == list(range(1, head.revision + 1))
-
-
-def test_a_heartbeat_tells_the_room_its_revision(store, monkeypatch):
-    monkeypatch.setattr("realtime.push.HEARTBEAT_S", 0.0)
-    monkeypatch.setattr("realtime.push.POLL_S", 0.01)
-    app = create_app(store)
-    calendar = app.extensions["calendar"]
-    calendar.core.db.create_tables(report=lambda line: None)
-    department = calendar.core.departments.create_department(f"부서 {new_id()}").entity.id
-    calendar.core.events.create_event(department, {"event_date": "2024-01-20", "title": "x"})
-    client = calendar.socketio.test_client(app)
-    client.emit("join_department", {"department_id": department})
-
-    def beats() -> list:
-        return [m["args"][0] for m in client.get_received() if m["name"] == "department_heartbeat"]
-
-    beat = wait_for(beats)[0]
-    assert beat == {"department_id": department, "revision": 1}
-    client.disconnect()

@@ -51,7 +51,7 @@ class HintedServer:
     def __init__(self, settings: Settings, redis_url: str) -> None:
         self.calendar = Calendar(DynamoDBDatabase(settings))
         self.transport = Threads()
-        self.push = Push(self.transport, self.calendar.db, self.calendar.sync, polls=False)
+        self.push = Push(self.transport, self.calendar.db, self.calendar.sync, poll_s=None)
         hints = Hints(redis_url, self.transport)
         self.calendar.change_log.on_commit(self.push.on_commit)
         self.calendar.change_log.on_commit(hints.on_commit)

@@ -5,7 +5,7 @@ from typing import Any
 
 from domain import Receipt
 from models import DynamoDBDatabase
-from realtime.push import Push
+from realtime.room import Room
 from services.change_log import ChangeLog
 from services.coalescing import CoalescedReads
 from services.snapshots import Reading, Snapshots
@@ -28,10 +28,10 @@ def joined_in_flight(self, key):
     return _shared_read(self, key)
 
 
-def pushed_without_looking(self, partition, reached, changes):
-    if cursor := self._cursors.get(partition):
-        with cursor.lock:
-            self._push(partition, cursor, reached.epoch, changes)
+def pushed_without_looking(self, reached, changes):
+    with self._lock:
+        if self._told:
+            self._push(self._told, reached.epoch, changes)
 
 
 def any_state(revision):
@@ -42,8 +42,8 @@ SWITCHED_OFF: dict[str, tuple[Any, str, Callable[..., Any]]] = {
     "the log laid over the index": (DynamoDBDatabase, "recent_changes", lambda *_: []),
     "asking the head before a read": (Snapshots, "_refresh", kept_without_asking),
     "sharing only reads that are yet to start": (CoalescedReads, "__call__", joined_in_flight),
-    "looking for holes before a push": (Push, "on_commit", pushed_without_looking),
-    "pushing what others committed": (Push, "_catch_up", lambda *_: None),
+    "looking for holes before a push": (Room, "on_commit", pushed_without_looking),
+    "pushing what others committed": (Room, "_catch_up", lambda *_: None),
     "recognising an own commit": (ChangeLog, "_recognise", lambda *_: None),
     "the condition on the state that was edited": (items, "_unchanged", any_state),
     "the receipt of a creation": (Receipt, "of", lambda *_: None),

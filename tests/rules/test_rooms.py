@@ -12,7 +12,8 @@ from errors import StoreUnavailable, TableMissing
 from fake_transport import FakeTransport
 from realtime.engineio_guard import QUEUE_LIMIT, crowded
 from realtime.messages import Messages
-from realtime.push import BURST, Push
+from realtime.push import Push
+from realtime.room import BURST
 from running import wait_for
 from services.sync import Sync
 
@@ -38,7 +39,7 @@ class Heads:
 
 def test_all_who_wait_to_enter_while_the_store_hangs_share_one_failure():
     transport, store = FakeTransport(), Heads(away=True)
-    push = Push(transport, store, None, polls=False)
+    push = Push(transport, store, None, poll_s=None)
     with ThreadPoolExecutor(20) as pool:
         joins = [pool.submit(push.join, f"{n}", DEPARTMENT) for n in range(20)]
         wait_for(lambda: len(transport.members.get(f"department:{DEPARTMENT}", ())) == 20)
@@ -59,14 +60,14 @@ def test_a_client_is_greeted_though_the_store_is_away(error):
             raise error
 
     transport = FakeTransport()
-    Push(transport, Away(), None, polls=False).connect("sid")
+    Push(transport, Away(), None, poll_s=None).connect("sid")
     assert transport.sent == [("connected", "sid")]
 
 
 def test_the_room_of_a_deleted_department_is_emptied_after_everybody_was_told():
     transport, store = FakeTransport(), Heads()
     store.gate.release(10)
-    push = Push(transport, store, None, polls=False)
+    push = Push(transport, store, None, poll_s=None)
     push.connect("sid")
     push.join("sid", DEPARTMENT)
     deletion = Change(
@@ -83,7 +84,7 @@ def test_the_room_of_a_deleted_department_is_emptied_after_everybody_was_told():
 def test_who_leaves_is_told_nothing_more():
     transport, store = FakeTransport(), Heads()
     store.gate.release(10)
-    push = Push(transport, store, None, polls=False)
+    push = Push(transport, store, None, poll_s=None)
     push.join("sid", DEPARTMENT)
     push.leave("sid", DEPARTMENT)
     assert transport.members[f"department:{DEPARTMENT}"] == set()
@@ -97,7 +98,7 @@ def test_what_is_committed_while_a_client_joins_reaches_it(token):
     """The state is read once the client is in the room: a commit right after the read is pushed to it."""
     transport, store = FakeTransport(), Heads()
     store.gate.release(100)
-    push = Push(transport, store, None, polls=False)
+    push = Push(transport, store, None, poll_s=None)
     push.join("other", DEPARTMENT)  # somebody is there already
     event = Event(id=NOBODY, department_id=DEPARTMENT, event_date="2024-01-20", title="회의", revision=1)
     commit = Change(revision=1, type=ChangeType.EVENT_CREATED, entity=event, at="")
@@ -128,7 +129,7 @@ def test_what_is_committed_while_a_client_joins_reaches_it(token):
 def test_a_push_that_the_store_does_not_answer_is_left_to_the_poll(caplog):
     transport, store = FakeTransport(), Heads()
     store.gate.release(10)
-    push = Push(transport, store, None, polls=False)
+    push = Push(transport, store, None, poll_s=None)
     push.join("sid", DEPARTMENT)
     store.away = True
     push.on_hint(DEPARTMENT, 7)
@@ -167,7 +168,7 @@ def test_a_poll_follows_what_it_sees_moved_and_outlives_its_failures(seen, told)
         looks = 0
 
     transport, store = FakeTransport(), Moving()
-    push = Push(transport, store, None, polls=False)
+    push = Push(transport, store, None, poll_s=None)
     push.join("sid", DEPARTMENT)
     assert all(push.poll_once() for _ in range(4))
     assert [name for name, _ in transport.sent] == told
@@ -184,6 +185,9 @@ class Log(Heads):
     """A store whose log another server has filled."""
 
     filled = 0
+
+    def recent_heads(self, partitions):
+        return {partition: self.read_head(partition) for partition in partitions}
 
     def read_head(self, _partition):
         return Position("e", self.filled)
@@ -214,7 +218,7 @@ class PausingTransport(FakeTransport):
 @pytest.mark.parametrize("way", ["hint", "commit"])
 def test_nobody_waits_for_a_room_that_is_told_of_many_changes(way):
     transport, store = PausingTransport(), Log()
-    push = Push(transport, store, None, polls=False)
+    push = Push(transport, store, None, poll_s=None)
     push.join("sid", DEPARTMENT)
     store.filled = 2 * BURST + 1
     last = Position("e", store.filled)
@@ -233,12 +237,11 @@ def test_nobody_waits_for_a_room_that_is_told_of_many_changes(way):
     assert transport.revisions == list(range(1, store.filled + 2))
 
 
-def test_a_burst_pauses_for_clients_with_much_before_them_but_not_for_long(monkeypatch):
-    monkeypatch.setattr("realtime.push.CROWDED_S", 0.2)
+def test_a_burst_pauses_for_clients_with_much_before_them_but_not_for_long():
     transport, store = PausingTransport(), Log()
     crowded = iter([True, True, False])
     transport.gate.release(10_000_000)
-    push = Push(transport, store, None, lambda: next(crowded, True), polls=False)
+    push = Push(transport, store, None, lambda: next(crowded, True), poll_s=None, crowded_s=0.2)
     push.join("sid", DEPARTMENT)
     store.filled = BURST
     push.on_hint(DEPARTMENT, store.filled)
@@ -255,3 +258,20 @@ def test_a_client_with_half_of_its_queue_before_it_makes_a_crowd():
     assert not crowded(server)
     queues[1].qsize = lambda: QUEUE_LIMIT // 2 + 1
     assert crowded(server)
+
+
+def test_a_heartbeat_tells_the_room_its_revision_and_the_registry_has_none():
+    class Telling(FakeTransport):
+        def emit(self, event, *payload, to=None):
+            beats.append((event, payload[0], to))
+
+    beats: list = []
+    store = Log()
+    store.filled = 3
+    push = Push(Telling(), store, None, poll_s=None, heartbeat_s=0.0)
+    push.join("sid", DEPARTMENT)
+    push.connect("sid")
+    beats.clear()
+    assert push.poll_once()
+    beat = {"department_id": DEPARTMENT, "revision": 3}
+    assert beats == [("department_heartbeat", beat, f"department:{DEPARTMENT}")]

@@ -60,7 +60,8 @@ IMPORTS = {
     "realtime.origins": set(),
     "realtime.redis_hints": {"domain", "errors"},
     "realtime.payloads": {"domain", "services.sync"},
-    "realtime.push": {"domain", "errors", "models", "realtime.payloads", "services.sync"},
+    "realtime.room": {"domain", "errors", "models", "realtime.payloads", "services.sync"},
+    "realtime.push": {"domain", "errors", "models", "realtime.payloads", "realtime.room", "services.sync"},
     "realtime.messages": {
         "errors",
         "realtime.engineio_guard",

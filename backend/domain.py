@@ -143,7 +143,7 @@ class Receipt:
     key: str
     request_hash: str
     replaces: Remembered[Any] | None = None
-    """The receipt that this one takes the place of; of the same request, it keeps the first answer."""
+    """The receipt that this one replaces; if that was of the same request, its answer is kept."""
 
     @classmethod
     def of(cls, scope: str, key: str, fields: Mapping[str, Any]) -> Self:

@@ -1,6 +1,6 @@
 """Every failure the server can name: its machine code, its HTTP status and its Korean sentence.
 
-The exception owns all three; the doors only turn it into an answer. Nothing here knows Flask or AWS.
+The exception owns all three; REST and Socket.IO only turn it into an answer. Nothing here knows Flask or AWS.
 """
 
 import sys

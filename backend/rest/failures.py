@@ -1,4 +1,4 @@
-"""Turns every failure of the REST door into the envelope, whatever raised it."""
+"""Turns every failure of a route into the envelope, whatever raised it."""
 
 import logging
 from typing import Any

@@ -17,7 +17,6 @@ from errors import (
     ValidationFailed,
 )
 from rest import answers
-from rest.answers import Failure
 from rest.conditions import KEY_PATTERN
 from schemas import KEY_MAX, UUID_PATTERN
 
@@ -190,7 +189,7 @@ def _described_failures(failures: Iterable[type[CalendarError] | int]) -> dict[i
     described = {}
     for status, messages in sorted(codes.items()):
         lines = [f"- `{code}`: {messages[code]}" for code in sorted(messages)]
-        described[status] = _content("\n".join(lines), Failure)
+        described[status] = _content("\n".join(lines), answers.Failure)
     if StoreUnavailable.status in described:
         described[StoreUnavailable.status]["headers"] = RETRY_AFTER
     return described

@@ -1,7 +1,8 @@
-"""The way in: every write of this process goes through `ChangeLog.commit`, and only through it.
+"""Group commit: every write of this process goes through `ChangeLog.commit`, and only through it.
 
-Writes of one partition that arrive while its transaction is in flight share the next one (group commit).
-Knows nothing of what a write means; the conditions and their outcomes come from `models.py`.
+Writes of one partition that arrive while its transaction is in flight share the next one. One of their
+writers leads: it commits the group for all. Knows nothing of what a write means; its conditions are in
+`store/`.
 """
 
 import logging
@@ -23,12 +24,12 @@ log = logging.getLogger(__name__)
 GROUP_LIMIT = 49
 """Events in one transaction: each takes two of DynamoDB's 100 items, the head one."""
 PATIENCE_S = 3.0
-"""How long a writer waits for its turn, and goes on when others were faster, before it gets a 503. What the
-store is asked by then it answers or refuses within 7 s, so that nobody waits for more than 10.
+"""How long a writer waits for its turn and tries again after lost races, before it gets a 503. A request that
+is in flight by then ends within 7 s, so that no writer waits for more than 10.
 """
 RACE_PAUSE_S = 0.02
 WAKING_TURNS = 8
-"""How many writers of a group are woken one by one; their leader answers after that."""
+"""How many writers of a group are woken one by one, before the rest is woken at once."""
 
 
 class WriteRefused(Exception):
@@ -40,12 +41,14 @@ class WriteRefused(Exception):
 
 
 @dataclass(slots=True, eq=False)
-class _Waiting:
-    """A write on its way, and its writer, who may be called on to lead the next group."""
+class _PendingWrite:
+    """A write that waits for its outcome; its writer may be called on to lead the next group."""
 
     write: Write
     until: float
+    """When its writer's patience ends, by `time.monotonic`."""
     wake: threading.Event = field(default_factory=threading.Event)
+    """Set when the write is settled, and when its writer is to lead."""
     leads: bool = False
     change: Change | None = None
     error: Exception | None = None
@@ -60,7 +63,7 @@ class _Queue:
     """The writes of one partition that wait for the next transaction."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
-    waiting: deque[_Waiting] = field(default_factory=deque)
+    waiting: deque[_PendingWrite] = field(default_factory=deque)
     led: bool = False
     """Whether one of the writers is committing a group."""
     seen: Position | None = None
@@ -90,7 +93,9 @@ class ChangeLog:
         self.listeners.append(listener)
 
     def commit(self, partition: str, write: Write, until: float | None = None) -> Change:
-        """Commit one write and return its change. `until` is when the writer's patience ends.
+        """Commit one write and return its change.
+
+        `until` is when the writer's patience ends, by `time.monotonic`.
 
         Raises `WriteRefused` when its own conditions fail, `DepartmentNotFound` when the partition is gone
         or marked deleted, `StoreUnavailable` when the store or the race for the head stays out of reach;
@@ -102,7 +107,7 @@ class ChangeLog:
             raise StoreUnavailable()
         with self._lock:
             queue = self._queues.setdefault(partition, _Queue())
-        mine = _Waiting(write, until)
+        mine = _PendingWrite(write, until)
         with queue.lock:
             queue.waiting.append(mine)
             mine.leads, queue.led = not queue.led, True
@@ -116,8 +121,10 @@ class ChangeLog:
         return mine.change
 
     def edit(self, entity_id: str, prepare: Callable[[], tuple[str, Write]]) -> Change:
-        """Commit the write that `prepare` makes of an entity as it stands, and its partition; it is made
-        again while writers on other servers are faster. The edits of one entity in this process take turns.
+        """Commit the write that `prepare` makes of an entity as it stands, and return its change.
+
+        `prepare()` returns the partition and the write; it is called again when a writer on another server
+        was faster. The edits of one entity in this process take turns.
 
         Raises what `commit` and `prepare` raise.
         """
@@ -144,9 +151,10 @@ class ChangeLog:
         return self._turns.is_idle
 
     @staticmethod
-    def _wait(queue: _Queue, mine: _Waiting) -> None:
-        """Wait until a write is settled or its writer is to lead. Raises `StoreUnavailable` when its patience
-        ends before it is on its way.
+    def _wait(queue: _Queue, mine: _PendingWrite) -> None:
+        """Wait until a write is settled or its writer is to lead.
+
+        Raises `StoreUnavailable` when patience ends before the write is in a transaction.
         """
         if mine.wake.wait(max(0.0, mine.until - time.monotonic())):
             return
@@ -157,7 +165,7 @@ class ChangeLog:
         mine.wake.wait()
 
     def _lead(self, partition: str, queue: _Queue, until: float) -> None:
-        """Commit one group, then hand the lead to the next writer who waits."""
+        """Commit one group, then hand the lead to the writer that waits the longest."""
         with queue.lock:
             group = [queue.waiting.popleft() for _ in range(min(GROUP_LIMIT, len(queue.waiting)))]
         try:
@@ -168,10 +176,10 @@ class ChangeLog:
                     waiting.error = error
         finally:
             with self._lock, queue.lock:
-                heir = queue.waiting[0] if queue.waiting else None
-                queue.led = heir is not None
-                if heir:
-                    heir.wake.set()
+                successor = queue.waiting[0] if queue.waiting else None
+                queue.led = successor is not None
+                if successor:
+                    successor.wake.set()
                 elif queue.seen is None:
                     self._queues.pop(partition, None)  # unknown ids must not pile up
             for waiting in group:
@@ -180,7 +188,7 @@ class ChangeLog:
             self._wake(group)
 
     @staticmethod
-    def _wake(group: list[_Waiting]) -> None:
+    def _wake(group: list[_PendingWrite]) -> None:
         """Wake the first writers one by one, so that the next group gets on its way between their answers.
 
         Woken all at once they would be answered first, and the store would be idle meanwhile: a fifth fewer
@@ -195,7 +203,7 @@ class ChangeLog:
             for waiting in group:
                 waiting.wake.set()
 
-    def _settle(self, partition: str, queue: _Queue, group: list[_Waiting], until: float) -> None:
+    def _settle(self, partition: str, queue: _Queue, group: list[_PendingWrite], until: float) -> None:
         """Give each write of the group its outcome, in as few transactions as its conditions allow."""
         if queue.seen is None:
             queue.seen = self._db.read_head(partition)
@@ -222,8 +230,8 @@ class ChangeLog:
                     waiting.change = change
                 self._tell(partition, queue.seen, changes)
 
-    def _recognise(self, partition: str, lost: Position, pending: list[_Waiting]) -> None:
-        """Settle what was committed after all, by a transaction of ours whose answer never arrived."""
+    def _recognise(self, partition: str, lost: Position, pending: list[_PendingWrite]) -> None:
+        """Settle the writes that a transaction of ours committed though its answer never arrived."""
         mine = {waiting.write.id: waiting for waiting in pending}
         changes = self._db.changes_after(partition, lost.revision)
         for change in changes:
@@ -241,7 +249,10 @@ class ChangeLog:
 
 
 def _pause_unless_late(until: float, reason: Exception) -> None:
-    """Let those who were faster go ahead. Raises `StoreUnavailable` when patience has ended."""
+    """Pause at random, so that racing writers do not meet again.
+
+    Raises `StoreUnavailable` when patience has ended.
+    """
     if time.monotonic() > until:
         raise StoreUnavailable() from reason
     time.sleep(random.uniform(0, RACE_PAUSE_S))  # noqa: S311 - jitter

@@ -60,7 +60,7 @@
  * to the same rule. What arrived before a request was sent needs no holding: reads are strong, so the
  * answer contains it.
  *
- * *The token* is the place of the last `sync_response`; broadcasts carry none. So it may stand behind what
+ * *The token* is the position of the last `sync_response`; broadcasts carry none. So it may stand behind what
  * is held, and a sync then repeats changes that the revision rule drops. It must never stand ahead: that is
  * why the token of `joined_department` is not used, which is sent before the changes that lead up to it, or
  * instead of them. A token that has expired, or is too far back, costs a full answer, nothing else.

@@ -20,7 +20,7 @@ import rest.request_bodies
 import rest.security_headers
 from commands import tables_commands
 from config import Settings
-from lifecycle import Calendar
+from lifecycle import CalendarServer
 from models import DynamoDBDatabase
 from realtime.concurrency import async_mode
 from realtime.engineio_guard import Packet, crowded, engine_logger
@@ -59,7 +59,7 @@ def create_app(settings: Settings, db: DynamoDBDatabase | None = None) -> APIFla
     if hints:
         core.change_log.on_commit(hints.on_commit)
     Messages(server, push, core.sync)
-    calendar = app.extensions["calendar"] = Calendar(core, socketio, push, hints)
+    calendar = app.extensions["calendar"] = CalendarServer(core, socketio, push, hints)
 
     app.register_blueprint(rest.departments.blueprint(core.departments))
     app.register_blueprint(rest.events.blueprint(core.events, core.sync))

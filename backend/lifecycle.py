@@ -23,7 +23,7 @@ a hundred creations takes a quarter longer with it.
 """
 
 
-class Calendar:
+class CalendarServer:
     """The parts of one app, reached through `app.extensions["calendar"]`."""
 
     def __init__(self, core: Core, socketio: SocketIO, push: Push, hints: Hints | None) -> None:
@@ -59,7 +59,7 @@ def start(app: Flask, settings: Settings) -> None:
     logs.install(settings.log_level)
     refusals.refuse_in_envelopes()
     gc.set_threshold(*GC_THRESHOLD)
-    calendar: Calendar = app.extensions["calendar"]
+    calendar: CalendarServer = app.extensions["calendar"]
     db = calendar.core.db
     if not settings.embedded:
         log.info("저장소: %s", db.store)  # `create_tables` says it of the embedded one

@@ -16,7 +16,6 @@ from domain import (
     EventFilter,
     Position,
     Receipt,
-    Remembered,
     Write,
     fold_text,
     new_id,
@@ -117,9 +116,9 @@ class EventService:
         )
         with contextlib.suppress(WriteRefused):  # a receipt is there already, or an event with this id
             return self._commit_creation(event, by_key, by_id)
-        if by_id and not (by_key and self._db.created_event(by_key)) and (gone := self._deleted_under(by_id)):
+        if freed := self._freed(by_key, by_id):
             with contextlib.suppress(WriteRefused):  # another request was faster
-                return self._commit_creation(event, by_key, replace(by_id, replaces=gone))
+                return self._commit_creation(event, by_key, freed)
         return self._first_answer(by_key, by_id)
 
     def _commit_creation(self, event: Event, *receipts: Receipt | None) -> Created[Event]:
@@ -131,13 +130,18 @@ class EventService:
         )
         return Created(_event_of(self._log.commit(event.department_id, write)))
 
-    def _deleted_under(self, by_id: Receipt) -> Remembered[Event] | None:
-        """Return what was created under a chosen id by another request, if that event is gone by now."""
+    def _freed(self, by_key: Receipt | None, by_id: Receipt | None) -> Receipt | None:
+        """Return the receipt for a chosen id that takes it over from an event that is gone by now.
+
+        None when the id is not free, or when this very request has happened before.
+        """
+        if by_id is None or (by_key and self._db.created_event(by_key)):
+            return None
         # First the receipt, then the event: a restoration in between writes both, and is seen by its event.
         first = self._db.created_event(by_id)
         if first is None or first.request_hash == by_id.request_hash or self._db.find_event(first.entity.id):
             return None
-        return first
+        return replace(by_id, replaces=first)
 
     def _first_answer(self, by_key: Receipt | None, by_id: Receipt | None) -> Created[Event]:
         """Answer a creation that has happened before. Raises `EventIdTaken`, `IdempotencyKeyReused`."""

@@ -1,4 +1,4 @@
-"""Measures the migration beside a plain `put_item` loop, in one run on one embedded engine.
+"""Compares the migration with a plain `put_item` loop, in one run on one embedded engine.
 
 Prints events per second, the ratio, and the peak memory of a migration of many more events.
 """
@@ -74,7 +74,7 @@ def settings(data_dir: Path, prefix: str) -> dict[str, str]:
 
 
 def put_one_by_one(data_dir: Path, count: int) -> float:
-    """Return the events per second of what a script would do first: one `put_item` after another."""
+    """Return the events per second of a plain script: one `put_item` after the other."""
     environment = settings(data_dir, "loop")
     DynamoDBDatabase(Settings.from_env(environment)).create_tables(report=lambda _line: None)
     client: Any = boto3.client(
@@ -92,7 +92,7 @@ def put_one_by_one(data_dir: Path, count: int) -> float:
 
 
 def migrate(data_dir: Path, files: Path, count: int) -> tuple[float, float, float]:
-    """Run the command; return the events per second of its bulk path, of all of it, and its peak MB."""
+    """Run the command; return the events per second of the bulk load and of the whole, and its peak MB."""
     write_files(files, count)
     started = time.perf_counter()
     command = subprocess.Popen(
@@ -121,9 +121,9 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=100_000, help="for the comparison")
     parser.add_argument("--large", type=int, default=1_000_000, help="for the memory")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as place:
-        data_dir, files = Path(place, "data"), Path(place)
-        _share = local_engine.acquire(data_dir)  # one engine for all that follows
+    with tempfile.TemporaryDirectory() as folder:
+        data_dir, files = Path(folder, "data"), Path(folder)
+        _share = local_engine.acquire(data_dir)  # keeps one engine running for all measurements
         loop = put_one_by_one(data_dir, options.events)
         print(f"put_item loop            {options.events:>9,} events  {loop:8,.0f}/s", flush=True)
         bulk, whole, memory = migrate(data_dir, files, options.events)

@@ -1,9 +1,10 @@
-"""The bulk path: staged events into the tables, so that a kill at any moment is mended by running again.
+"""Loads staged events into the tables in bulk. A run that is killed at any moment is completed by another.
 
-For each department in which something differs: note the load on its head and move revision and epoch
-(`begin`), put the events, read them back, wait until the date index shows them, and move the epoch once
-more while striking the note (`finish`). Servers read the index when the epoch moves, hence the wait; a
-note that a killed run left tells the next one to finish, though all events are there already.
+For each department with at least one new or changed event: record the load on the department's head and
+change its revision and epoch (`begin_load`), put the events, read them back, wait until the date index
+shows them, then remove the record and change the epoch again (`finish_load`). Servers read a department
+from the index when its epoch changes; without the wait they would miss events. A record that a killed run
+left makes the next run finish the department even if all its events are stored.
 """
 
 import threading
@@ -26,27 +27,22 @@ CHUNK = 100
 """Events that one worker handles at a time: as many as one BatchGetItem reads."""
 PAGE = 1_000
 QUERIES_UP_TO = 250
-"""Events looked up one by one; for more, one scan of the table is cheaper."""
-INDEX_WAIT_S = 60.0
-"""How long the index may take to show the last event; DynamoDB's usual lag is under a second."""
-INDEX_POLL_S = 0.5
-INDEX_SETTLE_S = 1.0
-"""After the index showed all: its other replicas may be that much behind the one that answered."""
+"""Up to so many events are looked up one by one; for more, one scan of the table is cheaper."""
 
 DELETED_MEANWHILE = "이관하는 동안 부서가 삭제되었습니다."
 EDITED_MEANWHILE = (
     "이관하는 동안 다른 사용자가 이 이벤트를 고쳤습니다. 다시 실행하면 파일의 내용으로 바꿉니다."
 )
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 
 class IndexLags(SetupError):
-    """The date index does not show what was loaded; servers would read too little from it."""
+    """The date index does not show every loaded event yet; servers would miss events."""
 
 
 class Kind(Enum):
-    """What became of an event."""
+    """What became of a row of the files."""
 
     CREATED = "created"
     UPDATED = "updated"
@@ -56,8 +52,12 @@ class Kind(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of one staged event, and at which revision; why, if it was refused."""
+class EventOutcome:
+    """What became of one staged event.
+
+    `revision` is the one it was written at, 0 if nothing was written; `reason` tells in Korean why it was
+    refused.
+    """
 
     staged: Staged
     kind: Kind
@@ -67,14 +67,34 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """An event that the tables do not hold as the file has it; `stored` is None if it is not there."""
+    """An event that differs between file and tables; `stored` is None if the tables do not have it."""
 
     staged: Staged
     stored: Event | None
 
 
+@dataclass(frozen=True, slots=True)
+class IndexWait:
+    """How to wait for the date index, in seconds.
+
+    `limit_s` is how long it may take to show the last event (DynamoDB's usual lag is under a second),
+    `poll_s` the pause between two reads of it. `settle_s` is added once it showed all, because its other
+    replicas may be that far behind the one that answered.
+    """
+
+    limit_s: float = 60.0
+    poll_s: float = 0.5
+    settle_s: float = 1.0
+
+
+INDEX_WAIT = IndexWait()
+
+
 class BulkLoad:
-    """One run's load of its staged events."""
+    """One run's load of its staged events: `survey`, then `load` or `compare`, `verify`, `finish`.
+
+    All methods raise `StoreUnavailable`.
+    """
 
     def __init__(
         self,
@@ -82,12 +102,12 @@ class BulkLoad:
         staging: Staging,
         *,
         workers: int,
-        index_wait_s: float = INDEX_WAIT_S,
+        index_wait: IndexWait = INDEX_WAIT,
     ) -> None:
         self._db = db
         self._staging = staging
         self._workers = workers
-        self._index_wait_s = index_wait_s
+        self._index_wait = index_wait
         self._name = new_id()
         self._lock = threading.Lock()
         self._begun: dict[str, int] = {}
@@ -96,8 +116,8 @@ class BulkLoad:
     def survey(self) -> set[int]:
         """Find out which staged events are stored already, so that only those are read and compared.
 
-        Returns the rows whose id belongs to an event of another department; what is left of departments
-        that are gone stands in nobody's way.
+        Returns the rows whose id belongs to an event of another department. Events that remain of deleted
+        departments do not count.
         """
         living = {department.id for department in self._db.list_departments()}
         misplaced: set[int] = set()
@@ -120,12 +140,12 @@ class BulkLoad:
             ]
         )
 
-    def compare(self) -> Iterator[Outcome]:
-        """Tell what `load` would do, and write nothing."""
+    def compare(self) -> Iterator[EventOutcome]:
+        """Yield the outcomes that `load` would have, without writing."""
         return self._in_chunks(lambda chunk: [_judge(s, stored) for s, stored in self._read_known(chunk)])
 
-    def load(self) -> Iterator[Outcome]:
-        """Bring each staged event into the tables, in order; equal ones are left alone."""
+    def load(self) -> Iterator[EventOutcome]:
+        """Write the staged events that are new or differ, and yield the outcome of each, in order."""
         departments = [department.id for department in self._db.list_departments()]
         self._unfinished = self._db.unfinished_loads(departments)
         for outcome in self._in_chunks(self._load_chunk):
@@ -136,7 +156,7 @@ class BulkLoad:
             yield outcome
 
     def verify(self) -> Iterator[Difference | None]:
-        """Read every staged event back strongly; yield what differs, None for each that does not."""
+        """Read every staged event back strongly; yield a `Difference`, or None for an equal one."""
         return self._in_chunks(
             lambda chunk: [
                 None if _equals(s, stored) else Difference(s, stored) for s, stored in self._read(chunk)
@@ -144,10 +164,10 @@ class BulkLoad:
         )
 
     def finish(self) -> list[str]:
-        """Have every server read anew the departments in which this run or a killed one wrote.
+        """Make every server read the departments again in which this run or a killed one wrote.
 
-        Returns the departments that were deleted meanwhile; nothing of the load is left in them.
-        Raises `IndexLags`; the next run then goes on here.
+        Returns the departments that were deleted meanwhile, after removing the loaded events from them.
+        Raises `IndexLags`; then another run finishes.
         """
         gone: list[str] = []
         touched = self._begun.keys() | self._unfinished.keys()
@@ -155,7 +175,7 @@ class BulkLoad:
         for department_id in staged:
             self._await_index(department_id)
         if staged and self._db.index_lags:
-            time.sleep(INDEX_SETTLE_S)
+            time.sleep(self._index_wait.settle_s)
         for department_id in sorted(touched):
             loads = self._unfinished.get(department_id, frozenset()) | {self._name}
             try:
@@ -173,74 +193,74 @@ class BulkLoad:
         return ((staged, stored.get(staged.source.entity.id)) for staged in chunk)
 
     def _read_known(self, chunk: list[Staged]) -> Iterator[tuple[Staged, Event | None]]:
-        """The same, but read only what the survey found to be stored."""
+        """Do as `_read`, but read only the events that the survey found."""
         stored = self._db.get_events([staged.source.entity.key for staged in chunk if staged.stored])
         return ((staged, stored.get(staged.source.entity.id)) for staged in chunk)
 
-    def _load_chunk(self, chunk: list[Staged]) -> list[Outcome]:
+    def _load_chunk(self, chunk: list[Staged]) -> list[EventOutcome]:
         pairs = list(self._read_known(chunk))
         if all(_equals(staged, stored) for staged, stored in pairs):
-            return [Outcome(staged, Kind.EQUAL) for staged in chunk]
+            return [EventOutcome(staged, Kind.EQUAL) for staged in chunk]
         try:
             revision = self._begin(chunk[0].source.entity.department_id)
         except DepartmentNotFound:
-            return [Outcome(s, Kind.REFUSED, reason=DELETED_MEANWHILE) for s in chunk]
+            return [EventOutcome(s, Kind.REFUSED, reason=DELETED_MEANWHILE) for s in chunk]
         self._db.put_events([s.source.entity.at_revision(revision) for s, stored in pairs if stored is None])
         return [self._settled(staged, stored, revision) for staged, stored in pairs]
 
-    def _settled(self, staged: Staged, stored: Event | None, revision: int) -> Outcome:
-        """Replace an event that differs, on condition: somebody may be editing it right now."""
+    def _settled(self, staged: Staged, stored: Event | None, revision: int) -> EventOutcome:
+        """Replace an event that differs, unless a user has edited it since it was read."""
         judged = _judge(staged, stored)
         if stored is not None and judged.kind is Kind.UPDATED:
             wanted: Event = with_stored_moments(staged.source, stored).at_revision(revision)
             if not self._db.replace_event(wanted, stored.revision):
-                return Outcome(staged, Kind.REFUSED, reason=EDITED_MEANWHILE)
-        return judged if judged.kind is Kind.EQUAL else Outcome(staged, judged.kind, revision)
+                return EventOutcome(staged, Kind.REFUSED, reason=EDITED_MEANWHILE)
+        return judged if judged.kind is Kind.EQUAL else EventOutcome(staged, judged.kind, revision)
 
     def _begin(self, department_id: str) -> int:
-        """Begin a department's load, once a run. Raises `DepartmentNotFound`."""
+        """Begin a department's load once in a run; return its revision. Raises `DepartmentNotFound`."""
         with self._lock:
             if department_id not in self._begun:
                 self._begun[department_id] = self._db.begin_load(department_id, self._name)
             return self._begun[department_id]
 
     def _await_index(self, department_id: str) -> None:
-        deadline = time.monotonic() + self._index_wait_s
+        deadline = time.monotonic() + self._index_wait.limit_s
         while True:
             shown = self._db.indexed_revisions(department_id)
             while page := list(islice(shown, PAGE)):
                 self._staging.note_shown(page)
             missing = self._staging.not_shown(department_id)
             for start in range(0, len(missing), CHUNK):
-                # What users deleted or edited since it was read back is theirs, not the index's fault.
+                # The index never shows the loaded state of an event that a user has edited or deleted since.
                 pairs = self._read(missing[start : start + CHUNK])
-                missing_no_more = [s.row for s, stored in pairs if not _equals(s, stored)]
-                self._staging.drop(missing_no_more)
+                self._staging.drop(s.row for s, stored in pairs if not _equals(s, stored))
             if not self._staging.not_shown(department_id):
                 return
             if time.monotonic() > deadline:
+                limit_s = self._index_wait.limit_s
                 raise IndexLags(
-                    f"데이터는 모두 옮겼지만 인덱스가 {self._index_wait_s:.0f}초 안에 따라오지 못했습니다.\n"
+                    f"데이터는 모두 옮겼지만 인덱스가 {limit_s:.0f}초 안에 따라오지 못했습니다.\n"
                     "  → 몇 분 뒤 같은 명령을 다시 실행하면 마무리합니다."
                 )
-            time.sleep(INDEX_POLL_S)
+            time.sleep(self._index_wait.poll_s)
 
     def _withdraw(self, department_id: str) -> None:
-        """Remove what was put into a department while somebody deleted it."""
+        """Remove the loaded events from a department that was deleted during the load."""
         if department_id in self._staging.departments():
             for chunk in self._staging.chunks(department_id, CHUNK):
                 self._db.remove_events([staged.source.entity.key for staged in chunk])
 
     # Workers
 
-    def _in_chunks(self, work: Callable[[list[Staged]], list[Answer]]) -> Iterator[Answer]:
-        """Do the work on all staged events, several chunks at a time, and yield its results in order."""
+    def _in_chunks(self, work: Callable[[list[Staged]], list[Result]]) -> Iterator[Result]:
+        """Call `work` with chunks of the staged events, several at a time; yield its results in order."""
         chunks = (
             chunk
             for department_id in list(self._staging.departments())
             for chunk in self._staging.chunks(department_id, CHUNK)
         )
-        waiting: deque[Future[list[Answer]]] = deque()
+        waiting: deque[Future[list[Result]]] = deque()
         with ThreadPoolExecutor(self._workers, "bulk") as pool:
             try:
                 for chunk in chunks:
@@ -257,7 +277,7 @@ def _equals(staged: Staged, stored: Event | None) -> bool:
     return stored is not None and with_stored_moments(staged.source, stored) == stored
 
 
-def _judge(staged: Staged, stored: Event | None) -> Outcome:
+def _judge(staged: Staged, stored: Event | None) -> EventOutcome:
     if stored is None:
-        return Outcome(staged, Kind.CREATED)
-    return Outcome(staged, Kind.EQUAL if _equals(staged, stored) else Kind.UPDATED)
+        return EventOutcome(staged, Kind.CREATED)
+    return EventOutcome(staged, Kind.EQUAL if _equals(staged, stored) else Kind.UPDATED)

@@ -1,4 +1,4 @@
-"""Departments of the old files into the tables, through the change log: clients see them at once."""
+"""Loads the departments of the old files through the change log, so that clients see them at once."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,16 +13,16 @@ from store.items import Refusal
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A department of the file and its place there."""
+    """A department of the file; `location` is its path there, such as `departments[3]`."""
 
-    place: str
+    location: str
     content: object
     source: SourceDepartment
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of a candidate; why, if it was refused."""
+class DepartmentOutcome:
+    """What became of a candidate; `reason` tells in Korean why it was refused or superseded."""
 
     candidate: Candidate
     kind: Kind
@@ -30,15 +30,18 @@ class Outcome:
 
 
 class DepartmentLoad:
-    """One run's departments."""
+    """One run's load of departments: `settle`, then `load` or `compare`.
+
+    `wanted` are the candidates to load, in the order of the file; `repeated` counts rows equal to another.
+    """
 
     def __init__(self, stored: Sequence[Department]) -> None:
         self._stored = {department.id: department for department in stored}
         self.repeated = 0
         self.wanted: list[Candidate] = []
 
-    def settle(self, candidates: Sequence[Candidate]) -> Iterator[Outcome]:
-        """Choose what is wanted: one row of each id, one id of each name. Yields the others."""
+    def settle(self, candidates: Sequence[Candidate]) -> Iterator[DepartmentOutcome]:
+        """Fill `wanted`: one candidate for each id, one id for each name. Yields the others' outcomes."""
         chosen: dict[str, Candidate] = {}
         for candidate in sorted(candidates, key=lambda c: c.source.entity.updated_at):
             entity = candidate.source.entity
@@ -47,7 +50,9 @@ class DepartmentLoad:
                 self.repeated += 1
                 continue
             if other:
-                yield Outcome(other, Kind.SUPERSEDED, f"같은 id의 더 새로운 행이 있습니다: {candidate.place}")
+                yield DepartmentOutcome(
+                    other, Kind.SUPERSEDED, f"같은 id의 더 새로운 행이 있습니다: {candidate.location}"
+                )
             chosen[entity.id] = candidate
         names = {
             fold_text(department.name): department.id
@@ -62,24 +67,28 @@ class DepartmentLoad:
             if owner == entity.id:
                 self.wanted.append(candidate)
             else:
-                yield Outcome(
+                yield DepartmentOutcome(
                     candidate,
                     Kind.REFUSED,
                     f"같은 이름의 부서가 이미 있습니다(id {owner}). "
                     "그 부서의 이름을 바꾸거나 지운 뒤 다시 실행하세요.",
                 )
 
-    def compare(self) -> Iterator[Outcome]:
-        """Tell what `load` would do, and write nothing."""
-        return (Outcome(candidate, self._judge(candidate)) for candidate in self.wanted)
+    def compare(self) -> Iterator[DepartmentOutcome]:
+        """Yield the outcomes that `load` would have, without writing."""
+        return (DepartmentOutcome(candidate, self._judge(candidate)) for candidate in self.wanted)
 
-    def load(self, db: DynamoDBDatabase) -> Iterator[Outcome]:
-        """Bring each wanted department into the tables; equal ones are left alone."""
+    def load(self, db: DynamoDBDatabase) -> Iterator[DepartmentOutcome]:
+        """Write the wanted departments that are new or differ; yield the outcome of each.
+
+        Raises `StoreUnavailable`.
+        """
         log = ChangeLog(db)
         waiting, refused = list(self.wanted), 0
-        while waiting and refused != len(waiting):  # one may wait for the name that another gives up
+        # A department may be given the name that a later one of the list gives up: repeat while any succeeds.
+        while waiting and refused != len(waiting):
             refused = len(waiting)
-            later: list[Outcome] = []
+            later: list[DepartmentOutcome] = []
             for candidate in waiting:
                 outcome = self._load_one(db, log, candidate)
                 if outcome.kind is Kind.REFUSED:
@@ -91,10 +100,10 @@ class DepartmentLoad:
             self.wanted.remove(outcome.candidate)
             yield outcome
 
-    def _load_one(self, db: DynamoDBDatabase, log: ChangeLog, candidate: Candidate) -> Outcome:
+    def _load_one(self, db: DynamoDBDatabase, log: ChangeLog, candidate: Candidate) -> DepartmentOutcome:
         kind = self._judge(candidate)
         if kind is Kind.EQUAL:
-            return Outcome(candidate, kind)
+            return DepartmentOutcome(candidate, kind)
         source = candidate.source
         before = self._stored.get(source.entity.id)
         if before is None:
@@ -110,10 +119,10 @@ class DepartmentLoad:
             log.commit(REGISTRY, write)
         except WriteRefused as error:
             if error.refusal is Refusal.NAME_TAKEN:
-                return Outcome(candidate, Kind.REFUSED, "같은 이름의 부서가 이미 있습니다.")
+                return DepartmentOutcome(candidate, Kind.REFUSED, "같은 이름의 부서가 이미 있습니다.")
             reason = "다른 사용자가 이 부서를 고치거나 지우는 중입니다. 잠시 후 다시 실행하세요."
-            return Outcome(candidate, Kind.REFUSED, reason)
-        return Outcome(candidate, kind)
+            return DepartmentOutcome(candidate, Kind.REFUSED, reason)
+        return DepartmentOutcome(candidate, kind)
 
     def _judge(self, candidate: Candidate) -> Kind:
         stored = self._stored.get(candidate.source.entity.id)

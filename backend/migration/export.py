@@ -1,19 +1,17 @@
-"""Writes the tables as the two JSON files that the migration reads: the way back, and the backup.
+"""Exports the tables to the two JSON files that the migration reads, as a way back and as a backup.
 
-What is written migrates to equal items, so that the export of those is the same, byte by byte.
+The migration of an export makes equal items, so that another export has the same bytes.
 """
 
-import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from datetime import tzinfo
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from domain import Department, Event
 from errors import SetupError
+from migration.json_list import write_json_list
 from migration.source_files import Row
 from migration.source_rows import Departments, Remarks, RowReader, RowRefused, SourceEvent
 from migration.staging import Staging
@@ -25,10 +23,11 @@ CHUNK = 1_000
 def export_tables(
     db: DynamoDBDatabase, directory: Path, departments_file: str, events_file: str, zone: tzinfo
 ) -> list[int]:
-    """Write both files, complete or not at all; return the numbers of departments, events and orphans.
+    """Write both files, each complete or not at all; return the numbers of departments, events and orphans.
 
-    Orphans are events of departments that are gone; they are not written. What an older tool stored is
-    written as the migration reads it in `zone`. Raises `SetupError`.
+    Orphans are events of deleted departments; they are not written. Rows that an older tool stored are
+    written as the migration would read them, dates in `zone`. Raises `SetupError` if the folder cannot be
+    written, and `StoreUnavailable`.
     """
     with closing(Staging()) as staging:
         reader = RowReader(Remarks(), zone, mend=False)
@@ -47,8 +46,8 @@ def export_tables(
         count = staging.count()
         try:
             directory.mkdir(parents=True, exist_ok=True)
-            _write(directory / departments_file, rows)
-            _write(directory / events_file, _event_rows(staging))
+            write_json_list(directory / departments_file, rows)
+            write_json_list(directory / events_file, _event_rows(staging))
         except OSError as error:
             raise SetupError(
                 f"'{directory}'에 쓸 수 없습니다: {error.strerror}\n  → 폴더의 권한과 남은 공간을 확인하세요."
@@ -57,7 +56,7 @@ def export_tables(
 
 
 def _department_row(department: Department, reader: RowReader) -> Mapping[str, Any]:
-    """Write a department as the migration would read it; as it is, if it breaks a rule of today."""
+    """Return a department as the migration would read it, or as it is stored if it breaks a rule."""
     try:
         row = Row("", (), department.public())
         return reader.department(row, Departments()).entity.public()
@@ -66,6 +65,7 @@ def _department_row(department: Department, reader: RowReader) -> Mapping[str, A
 
 
 def _as_migrated(event: Event, departments: Departments, reader: RowReader) -> Event:
+    """Return an event as the migration would read it, or as it is stored if it breaks a rule."""
     try:
         row = Row("", (), event.public())
         return reader.event(row, departments).entity
@@ -78,19 +78,5 @@ def _event_rows(staging: Staging) -> Iterator[Mapping[str, Any]]:
         for chunk in staging.chunks(department_id, CHUNK):
             for staged in chunk:
                 row = staged.source.entity.public()
-                del row["revision"]  # counted anew by every store
+                del row["revision"]  # every store counts its own
                 yield row
-
-
-def _write(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write a list, one row a line, so that two backups can be compared with any tool."""
-    draft = path.with_name(path.name + ".new")
-    with draft.open("wb") as file:
-        separator = b"[\n"
-        for row in rows:
-            file.write(separator + orjson.dumps(row))
-            separator = b",\n"
-        file.write(b"[]\n" if separator == b"[\n" else b"\n]\n")
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)

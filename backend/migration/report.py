@@ -1,4 +1,4 @@
-"""What operators read of a migration: lines, question, progress bar, files of rows left out."""
+"""Prints for the operator: lines, a question, a progress bar; writes the files of rows left out."""
 
 import sys
 import termios
@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import orjson
 from tqdm import tqdm
 
 from errors import SetupError
 from logs import printable
+from migration.json_list import write_json_list
 from migration.staging import RowLeftOut
 
 RULE = "=" * 50
@@ -27,15 +27,19 @@ class Report:
         self._bar: Any = None
         self._rows_shown = True
         self.on_terminal = sys.stdin.isatty() and sys.stdout.isatty()
-        """Whether a person sees what is said and can answer."""
+        """Whether a person sees the output and can answer."""
 
     def line(self, text: str) -> None:
         if self._bar is not None:
             self._bar.clear()
         print(printable(text), flush=True)  # noqa: T201 - for the operator's terminal
 
+    def lines(self, texts: Iterable[str]) -> None:
+        for text in texts:
+            self.line(text)
+
     def ask(self, question: str) -> bool:
-        """Ask on the terminal; anything but a yes is a no, and so is what was typed before the question."""
+        """Ask on the terminal; return whether the answer is a yes. What was typed before is discarded."""
         termios.tcflush(sys.stdin, termios.TCIFLUSH)
         try:
             return input(f"{question} [y/N] ").strip().lower() in ("y", "yes", "예", "네")
@@ -44,7 +48,7 @@ class Report:
             return False
 
     def row(self, text: str) -> None:
-        """Tell of one row, or only move the bar when there are too many to read."""
+        """Print the line of one row, or only advance the bar when there are too many rows to read."""
         if self._rows_shown:
             self.line(text)
         if self._bar is not None:
@@ -52,7 +56,7 @@ class Report:
 
     @contextmanager
     def rows(self, count: int) -> Iterator[None]:
-        """Choose between lines and a bar for the rows told within."""
+        """Choose between lines and a bar for the calls of `row` within the block."""
         self._rows_shown = self._verbose or count <= ROW_LINES_UP_TO
         if not self._rows_shown:
             self._bar = tqdm(total=count, unit="행", leave=False, disable=None)
@@ -69,22 +73,20 @@ def say_problem(text: str) -> None:
 
 
 def write_rows(path: Path, rows: Iterable[RowLeftOut]) -> None:
-    """Write rows that were left out; without any, remove what an earlier run left. Raises `SetupError`."""
-    draft = path.with_name(path.name + ".new")
+    """Write the rows as a JSON list of `file`, `place`, `reason` and `content`; without rows remove the file.
+
+    Raises `SetupError` if the folder cannot be written.
+    """
     try:
-        separator = b"[\n"
-        with draft.open("wb") as file:
-            for row in rows:
-                file.write(separator + orjson.dumps(row))
-                separator = b",\n"
-            file.write(b"\n]\n")
-        if separator == b"[\n":
-            draft.unlink()
-            path.unlink(missing_ok=True)
-        else:
-            draft.replace(path)
+        if not write_json_list(path, map(_left_out_row, rows)):
+            path.unlink()
     except OSError as error:
         raise SetupError(
             f"'{path}'에 쓸 수 없습니다: {error.strerror}\n"
             "  → 쓸 수 있는 폴더에서 실행하세요. 다시 실행해도 안전합니다."
         ) from error
+
+
+def _left_out_row(row: RowLeftOut) -> dict[str, Any]:
+    # `place` is the name that operators and their scripts know from these files.
+    return {"file": row.file, "place": row.location, "reason": row.reason, "content": row.content}

@@ -1,6 +1,6 @@
-"""The desktop program's JSON files as streams of rows, whatever their encoding and nesting.
+"""Reads the desktop program's JSON files as streams of rows, whatever their encoding and nesting.
 
-Knows nothing of what a row means: that is in `legacy_rows.py`.
+What the fields of a row mean is the concern of `source_rows.py`.
 """
 
 import codecs
@@ -24,34 +24,34 @@ _STRING = re.compile(rb'"(?:[^"\\]|\\.)*\Z')
 
 
 class FileUnusable(SetupError):
-    """A source file cannot be read; the text says which, where and what to do."""
+    """A source file cannot be read; the text names the file, the line and column, and the remedy."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
     """One value of a file that should be a department or an event.
 
-    `place` is where it stands, as `events[3]` or `개발팀.2024-01-20[0]`, counted from 0; `keys` are the
-    object keys around it that may say its date or department.
+    `location` is its path in the file, such as `events[3]` or `개발팀.2024-01-20[0]`, counted from 0; `keys`
+    are the object keys around it, which may name its date or department.
     """
 
-    place: str
+    location: str
     keys: tuple[str, ...]
     content: Any
 
 
 @dataclass(frozen=True, slots=True)
 class Stray:
-    """A value beside the rows, such as the `version` of `{"version": 1, "events": [...]}`."""
+    """A value that is no row, such as the `version` of `{"version": 1, "events": [...]}`."""
 
-    place: str
+    location: str
     content: Any
 
 
 class LegacyFile:
-    """One JSON file: opened to find its encoding, then read as often as needed.
+    """One JSON file. The constructor finds its encoding; `rows` can be called any number of times.
 
-    Raises `FileUnusable` when it is missing, unreadable, in no known encoding, or no JSON.
+    Both raise `FileUnusable`: when the file is missing, unreadable, in no known encoding, or no JSON.
     """
 
     def __init__(self, path: Path) -> None:
@@ -69,10 +69,10 @@ class LegacyFile:
             ) from error
 
     def rows(self, wrapper: str, other: str) -> Iterator[Row | Stray]:
-        """Yield the rows of any shape.
+        """Yield the rows and strays in the order of the file, in whichever shape it nests them.
 
-        `wrapper` is the top-level key that only says what the file holds; what stands under the
-        top-level key `other` belongs to the other file's kind and is passed over.
+        `wrapper` is a top-level key that only names the content, as `events` in `{"events": [...]}`, and is
+        not among a row's keys. Rows under the top-level key `other` are of the other kind and are skipped.
         """
         try:
             yield from _Walk(self._tokens(), wrapper, other).rows()
@@ -93,14 +93,14 @@ class LegacyFile:
         ):
             if start.startswith(mark):
                 return self._require(encoding)
-        if b"\0" in start[:2]:  # JSON begins with an ASCII character: no mark, yet two bytes each
+        if b"\0" in start[:2]:  # JSON begins with an ASCII character, which has a zero byte in UTF-16
             return self._require("utf-16-be" if start[0] == 0 else "utf-16-le")
         bad = self._first_undecodable("utf-8")
         if bad is None:
             return "utf-8"
         if self._first_undecodable("cp949") is None and not self._looks_like_utf8():
             return "cp949"
-        line, column = self._place_of_byte(bad)
+        line, column = self._line_and_column(bad)
         raise FileUnusable(
             f"파일 '{self.path}'의 글자를 읽을 수 없습니다: {line}행 {column}열이 UTF-8도 CP949도 아닙니다.\n"
             "  → 그 자리의 깨진 글자를 고치거나 파일을 UTF-8로 다시 저장하세요."
@@ -121,7 +121,7 @@ class LegacyFile:
                 yield block
 
     def _first_undecodable(self, encoding: str) -> int | None:
-        """Return the offset of the first byte that the encoding does not know."""
+        """Return the offset of the first byte that is invalid in the encoding, or None."""
         decoder = codecs.getincrementaldecoder(encoding)()
         offset = 0
         try:
@@ -136,7 +136,7 @@ class LegacyFile:
         return None
 
     def _looks_like_utf8(self) -> bool:
-        """Tell damaged UTF-8 from CP949: the latter, read as UTF-8, shows no Hangul at all."""
+        """Tell damaged UTF-8 from CP949: CP949 decoded as UTF-8 gives no Hangul at all."""
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
         whole = broken = 0
         for block in self._blocks():
@@ -145,7 +145,7 @@ class LegacyFile:
             broken += text.count(_REPLACED)
         return whole >= broken
 
-    def _place_of_byte(self, offset: int) -> tuple[int, int]:
+    def _line_and_column(self, offset: int) -> tuple[int, int]:
         line, column = 1, 1
         for block in self._blocks():
             line, column = _advance(line, column, block[:offset])
@@ -175,15 +175,18 @@ class LegacyFile:
         yield from found
 
     def _no_json(self) -> FileUnusable:
-        line, column, at_end = self._place_of_error()
+        line, column, at_end = self._locate_error()
         where = "파일이 중간에 끝납니다" if at_end else "JSON 문법이 틀립니다"
         return FileUnusable(
             f"파일 '{self.path}'의 {line}행 {column}열에서 {where}.\n"
             "  → 그 자리를 고친 뒤 다시 실행하세요. 아직 아무것도 옮기지 않았습니다."
         )
 
-    def _place_of_error(self) -> tuple[int, int, bool]:
-        """Find the line and column where the text stops being JSON: the parser does not tell them."""
+    def _locate_error(self) -> tuple[int, int, bool]:
+        """Return line and column of the first error, and whether that is the end of the file.
+
+        ijson reports neither, so the file is parsed once more, chunk by chunk.
+        """
         parser = ijson.basic_parse_coro(ijson.sendable_list())
         probe = ijson.basic_parse_coro(ijson.sendable_list())
         line, column = 1, 1
@@ -198,7 +201,7 @@ class LegacyFile:
 
 
 def _offending(parser: Any, chunk: bytes) -> int:
-    """Return the offset of the token that a parser trips over."""
+    """Return the offset in the chunk of the token that makes the parser fail."""
     offset = 0
     for offset in range(len(chunk)):
         try:
@@ -206,7 +209,7 @@ def _offending(parser: Any, chunk: bytes) -> int:
         except ijson.JSONError:
             break
     before = chunk[:offset]
-    # A token is judged when it ends: point at its beginning.
+    # The parser fails at a token's last byte; report the first, as the json module does.
     started = (_STRING if chunk[offset : offset + 1] == b'"' else _WORD).search(before[-200:])
     return offset - (len(started[0]) if started else 0)
 
@@ -219,9 +222,9 @@ def _advance(line: int, column: int, passed: bytes) -> tuple[int, int]:
 
 
 class _Walk:
-    """The way through a file's containers down to its rows.
+    """Walks through the containers of a file down to its rows.
 
-    A row is what stands in a list, or an object among keyed ones that begins with a plain value.
+    A row is a member of a list, or a keyed object whose first member is neither a list nor an object.
     """
 
     def __init__(self, tokens: Iterator[Token], wrapper: str, other: str) -> None:
@@ -282,7 +285,7 @@ def _build(tokens: Iterator[Token], event: str, value: Any) -> Any:
 
 
 def _fill(tokens: Iterator[Token], content: dict[str, Any]) -> dict[str, Any]:
-    """Add the members up to the closing brace. A key that is there twice keeps both, so that it is seen."""
+    """Add the members up to the closing brace. A repeated key is renamed, so that no value is lost."""
     for event, key in tokens:
         if event == "end_map":
             break

@@ -1,6 +1,6 @@
-"""What the rows of the old files mean: field names, ids, departments, dates, limits.
+"""Turns the rows of the old files into entities: field names, ids, departments, dates, limits.
 
-Turns rows into entities, or refuses them with a Korean reason. Reads no file and no table.
+A row that breaks a rule is refused with a Korean reason. Reads no file and no table.
 """
 
 import re
@@ -19,9 +19,10 @@ from migration.source_text import DateReading, names_a_day, read_date, read_mome
 from schemas import DepartmentNew, EventNew
 
 NAMESPACE = uuid.UUID("6f1c64f0-2f0e-5d1b-9c52-0d7d3a4f8e21")
-"""Of every id that the migration makes. Never to change: a second run must meet its own items."""
+"""The namespace of every id that the migration derives. It must never change: a second run has to derive the
+ids of the first."""
 UNKNOWN_AT = "1970-01-01T00:00:00.000Z"
-"""When a row that does not say it was created or changed: fixed, so that every run makes the same item."""
+"""The timestamp of a row that has none. It is fixed so that every run makes the same item."""
 
 _UUID = re.compile(
     r"(?:urn:uuid:)?[{(]?[0-9a-f]{8}(-?)[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{12}[)}]?",
@@ -51,9 +52,10 @@ class RowRefused(Exception):
 class Remarks:
     """What the operator is told besides refused rows: fields left behind, text repaired, dates read.
 
-    `clocks` counts the times of day that came from a date, `clashing_clocks` those that did not because
-    `time` says something else, `moved_days` the days that are other ones in the calendar's time zone than in
-    the one they were written in.
+    `left_behind` counts fields and values that are not migrated, by their Korean description. `clocks` counts
+    the times of day that were copied from a date into `time`; `clashing_clocks` those that were not, because
+    `time` has another content; `moved_days` the dates whose day differs between the time zone in which they
+    were written and the calendar's. `on_repair` is called with location, text before and text after.
     """
 
     left_behind: Counter[str] = field(default_factory=Counter)
@@ -61,12 +63,16 @@ class Remarks:
     clocks: int = 0
     clashing_clocks: int = 0
     moved_days: int = 0
-    on_repair: Callable[[str, str, str], None] = lambda _place, _before, _after: None
+    on_repair: Callable[[str, str, str], None] = lambda _location, _before, _after: None
 
 
 @dataclass(frozen=True, slots=True)
 class SourceDepartment:
-    """A department as its file has it; `assumed` names the timestamps that the file does not say."""
+    """A department as its file has it.
+
+    `references` are the ids under which rows of events may name it; `assumed` names the timestamps that the
+    file does not have.
+    """
 
     entity: Department
     references: tuple[str, ...]
@@ -77,8 +83,8 @@ class SourceDepartment:
 class SourceEvent:
     """An event as its file has it; `assumed` as in `SourceDepartment`.
 
-    `former_id` is the id, if it is another one, under which earlier versions stored a row without an id:
-    they read no clocks and no time zones.
+    Earlier versions read neither clocks nor time zones, so they derived another id for a row without one:
+    `former_id` is that id, or `""` if it is the same.
     """
 
     entity: Event
@@ -87,7 +93,7 @@ class SourceEvent:
 
 
 class Departments:
-    """Finds the department that an event's row means: by id, by the integer id of old, or by name."""
+    """Finds the department that the row of an event names: by its id, its former integer id, or its name."""
 
     def __init__(self) -> None:
         self._by_reference: dict[str, str] = {}
@@ -118,19 +124,22 @@ class Departments:
 
 
 def stable_id(kind: str, text: str) -> str:
-    """Return a UUID as it is, in canonical form; of anything else a UUIDv5 that never varies."""
+    """Return a UUID in canonical form; for any other text return a UUIDv5 derived from kind and text."""
     if _UUID.fullmatch(text):
         return str(uuid.UUID(text.strip("()")))
     return str(uuid.uuid5(NAMESPACE, f"{kind}:{text}"))
 
 
 def _content_id(department_id: str, fields: Mapping[str, Any], moments: Mapping[str, Any]) -> str:
-    """Return the id of an event that has none: the same for the same content, in whatever order."""
+    """Derive the id of an event that has none; equal content in any order of fields gives the same id."""
     return stable_id("event-content", repr((department_id, sorted(fields.items()), moments)))
 
 
 class RowReader:
-    """Reads rows of either kind, moments in the calendar's zone; notes what it mends or leaves behind."""
+    """Reads rows of either kind, moments in the calendar's zone; records what it repairs or leaves behind.
+
+    With `mend=False` no text is repaired.
+    """
 
     def __init__(self, remarks: Remarks, zone: tzinfo, *, mend: bool = True) -> None:
         self._remarks = remarks
@@ -139,7 +148,7 @@ class RowReader:
         self._keys: dict[str, str] = {}
 
     def department(self, row: Row, departments: Departments) -> SourceDepartment:
-        """Raises `RowRefused`."""
+        """Read a department; without an id of its own it is found by name. Raises `RowRefused`."""
         fields, left = self._fields(row, _DEPARTMENT_FIELDS, _DEPARTMENT_ALIASES)
         key = self._key(row, row.keys[-1]) if row.keys else ""
         if key and "name" not in fields:
@@ -160,9 +169,9 @@ class RowReader:
         )
 
     def event(self, row: Row, departments: Departments) -> SourceEvent:
-        """Raises `RowRefused`."""
+        """Read an event of one of the departments. Raises `RowRefused`."""
         fields, left = self._fields(row, _EVENT_FIELDS, _EVENT_ALIASES)
-        for key in reversed(row.keys):  # nearer keys win, the row's own fields over all
+        for key in reversed(row.keys):  # the row's own field wins, then the nearest key
             key = self._key(row, key)
             if names_a_day(key):
                 fields.setdefault("event_date", key)
@@ -179,7 +188,7 @@ class RowReader:
         former_id = ""
         if own_id and _UUID.fullmatch(own_id):
             event_id = stable_id("event", own_id)
-        elif own_id:  # old integer ids may count within each department
+        elif own_id:  # two departments may both have an event 1
             event_id = stable_id("event", f"{department_id}:{own_id}")
         else:
             event_id = _content_id(department_id, checked | {"event_date": reading.written}, moments)
@@ -193,7 +202,7 @@ class RowReader:
         return SourceEvent(event, assumed, former_id if former_id != event_id else "")
 
     def _read_date(self, fields: dict[str, Any]) -> DateReading:
-        """Put the day into the fields. Raises `RowRefused`."""
+        """Read `event_date` and replace it by its day. Raises `RowRefused`."""
         written = fields.get("event_date", "")
         if isinstance(written, bool) or not isinstance(written, str | int | float):
             raise RowRefused("event_date: 문자열이나 숫자여야 합니다.")
@@ -206,7 +215,7 @@ class RowReader:
         return reading
 
     def _apply_clock(self, reading: DateReading, checked: dict[str, Any]) -> None:
-        """Put a date's clock into an empty `time`; a text that is there stays, and may say the same."""
+        """Copy a date's clock into an empty `time`; keep a `time` that has text, and count a clash."""
         if reading.written_date and reading.written_date != reading.date:
             self._remarks.moved_days += 1
         if reading.clock and not checked["time"]:
@@ -228,7 +237,7 @@ class RowReader:
             if value is None:
                 continue
             if isinstance(value, str):
-                value = self._mended(f"{row.place}.{written}", value)
+                value = self._mended(f"{row.location}.{written}", value)
             name = _snake_case(written)
             if name in known and name not in fields:
                 fields[name] = value
@@ -242,22 +251,25 @@ class RowReader:
         return fields, left
 
     def _key(self, row: Row, key: str) -> str:
-        """Mend a key around rows, and tell of it once for all of them."""
+        """Repair a key around rows, and report that once for all of its rows."""
         if key not in self._keys:
-            self._keys[key] = self._mended(row.place, key)
+            self._keys[key] = self._mended(row.location, key)
         return self._keys[key]
 
-    def _mended(self, place: str, text: str) -> str:
+    def _mended(self, location: str, text: str) -> str:
         mended = repair(text) if self._mend else text
         if mended != text:
             self._remarks.repairs += 1
-            self._remarks.on_repair(place, text, mended)
+            self._remarks.on_repair(location, text, mended)
         return mended
 
     def _moments(
         self, fields: dict[str, Any], created: str, changed: str, left: list[str], kind: str
     ) -> tuple[dict[str, Any], frozenset[str]]:
-        """Take the two timestamps out of the fields; each stands in for the other, and neither is lost."""
+        """Remove both timestamps from the fields and read them; a missing one gets the value of the other.
+
+        Returns them by name, and the names of those that the file does not have.
+        """
         found: dict[str, str] = {}
         for name in (created, changed):
             value = fields.pop(name, None)
@@ -302,7 +314,7 @@ def _as_text(value: Any) -> Any:
 
 
 def _checked(shape: type[DepartmentNew] | type[EventNew], fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Hold fields against the limits that the server's doors have. Raises `RowRefused`."""
+    """Check fields against the limits of the server's API. Raises `RowRefused`."""
     try:
         checked: dict[str, Any] = shape.model_validate(
             {name: _as_text(value) for name, value in fields.items()}
@@ -314,6 +326,6 @@ def _checked(shape: type[DepartmentNew] | type[EventNew], fields: Mapping[str, A
 
 
 def with_stored_moments(source: SourceDepartment | SourceEvent, stored: Department | Event) -> Any:
-    """Return the entity that should stand, where the file leaves a timestamp to what is stored already."""
+    """Return the source's entity at the stored revision, with stored timestamps where the file has none."""
     kept = {name: getattr(stored, name) or getattr(source.entity, name) for name in source.assumed}
     return replace(source.entity, revision=stored.revision, **kept)

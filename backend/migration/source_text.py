@@ -1,4 +1,4 @@
-"""Repairs of text that another program decoded wrongly, and readings of old dates and times."""
+"""Repairs text that another program decoded wrongly, and reads the dates and times of old files."""
 
 import re
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from domain import timestamp
 MISREAD_TIMES = 3
 
 _SUSPECT = re.compile("[\x80-\u052f\u2010-\u25ff]")
-"""What mis-decoded bytes look like; Hangul, Hanja and ASCII alone are never looked at: ftfy is slow."""
+"""Characters that wrongly decoded bytes turn into. Text without them is spared ftfy, which is slow."""
 _HIGH_PAIRS = re.compile("(?:[\xa1-\xfe]{2})+")
 _FOREIGN = re.compile("[^\x00-\x7f]+")
 _HANGUL = re.compile("[가-힣]+")
@@ -30,10 +30,10 @@ _CLOCK = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 _UNIX_TIME = re.compile(r"-?\d{9,13}(?:\.\d+)?", re.ASCII)
-"""Seconds or milliseconds since 1970, of 1973 and later: eight digits are a date."""
+"""Seconds or milliseconds since 1970, from 1973 on: at least nine digits, since eight are a date."""
 _DOTNET = re.compile(r"/Date\((-?\d+)(?:[+-]\d{4})?\)/", re.ASCII)
 _MILLISECONDS_FROM = 100_000_000_000
-"""Numbers of seconds since 1970 reach this in the year 5138, numbers of milliseconds did in 1973."""
+"""Larger numbers are milliseconds: counted in seconds this is the year 5138, in milliseconds 1973."""
 
 
 def repair(text: str) -> str:
@@ -50,10 +50,10 @@ def repair(text: str) -> str:
 
 
 def _from_utf8(text: str) -> str:
-    """Undo UTF-8 read as a Western code page until Hangul appears; `""` if none does.
+    """Undo UTF-8 read as a Western code page until Hangul appears; return `""` if none does.
 
-    ftfy judges by how bad text looks, and finds a third of all Hangul syllables not bad enough. Text
-    that is valid UTF-8 of Hangul from end to end is no accident.
+    ftfy leaves a third of all Hangul syllables alone, because their garbled form looks plausible to it. Text
+    whose bytes are valid UTF-8 and contain Hangul is garbled beyond doubt.
     """
     for _ in range(MISREAD_TIMES):
         for codec in ("latin-1", "sloppy-windows-1252"):
@@ -73,7 +73,7 @@ def _from_cp949(text: str) -> str:
     """Undo CP949 read as Latin-1, which ftfy does not know; `""` unless all of it turns into Hangul."""
     runs = _FOREIGN.findall(text)
     if sum(map(len, runs)) < 4 or not all(map(_HIGH_PAIRS.fullmatch, runs)):
-        return ""  # fewer letters may be a word of another language
+        return ""  # up to three such letters may be a word of a Western language
     try:
         if not _HANGUL.fullmatch("".join(runs).encode("latin-1").decode("cp949")):
             return ""
@@ -84,11 +84,11 @@ def _from_cp949(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class DateReading:
-    """What a date field says to a calendar of one time zone.
+    """A date field as a calendar in one time zone shows it.
 
-    `clock` is a time of day as Korean text, `""` when only the day is meant. `written_date` is the day as
-    it was written, in whatever zone; `""` for a count since 1970. `written` says the same as the field in
-    one form, whatever the calendar's zone; of a mere day it is the day.
+    `date` is the day there, as `2024-01-20`; `clock` is the time of day as Korean text, `""` for a whole day.
+    `written_date` is the day in the zone in which the field was written, `""` for a count since 1970.
+    `written` is a normal form that does not depend on the calendar's zone: it is equal for equal moments.
     """
 
     date: str
@@ -98,10 +98,10 @@ class DateReading:
 
 
 def read_date(value: str | float, zone: tzinfo) -> DateReading | None:
-    """Read a date field: a day, a day and a clock, or a moment; None if there is no such day or time.
+    """Read a date field: a day, a day and a clock, or a moment; None if the day or the time does not exist.
 
-    What has a zone or an offset, or counts since 1970, is a moment and read in `zone`; what has none is
-    what clocks on the wall showed there. The beginning of a day means the day, as programs write dates.
+    A value with a zone or an offset, or a count since 1970, is a moment and is converted to `zone`; any other
+    value is local time there. The first moment of a day means the whole day: programs write dates so.
     """
     text = _number_text(value) if isinstance(value, int | float) else value.strip()
     try:
@@ -110,7 +110,7 @@ def read_date(value: str | float, zone: tzinfo) -> DateReading | None:
         if _UNIX_TIME.fullmatch(text):
             return _read_in_zone(read_moment(float(text)), "", zone)
         return _read_written(text, zone)
-    except (ValueError, OverflowError):  # no such day, or none that its zone can tell
+    except (ValueError, OverflowError):  # the day does not exist, or datetime cannot hold it
         return None
 
 
@@ -143,7 +143,7 @@ def _read_in_zone(moment: datetime | None, written_date: str, zone: tzinfo) -> D
         return None
     moment = moment.astimezone(UTC).replace(microsecond=0)
     local = moment.astimezone(zone)
-    # As moments: where summer time begins at midnight, the day begins at 1:00.
+    # Moments are compared, not clocks: where summer time begins at midnight, the day begins at 1:00.
     begins = datetime.combine(local.date(), time(), zone).astimezone(UTC)
     clock = timedelta(hours=local.hour, minutes=local.minute, seconds=local.second)
     korean = "" if moment == begins else _korean_clock(clock)
@@ -151,7 +151,7 @@ def _read_in_zone(moment: datetime | None, written_date: str, zone: tzinfo) -> D
 
 
 def _since_midnight(clock: re.Match[str]) -> timedelta | None:
-    """Return how far into the day a clock is, to the second; None for one that no clock shows."""
+    """Return the time since midnight to the second; None for a clock that does not exist, as 25:00."""
     hour = int(clock["hour"])
     if half_day := (clock["before"] or clock["after"] or "").upper():
         if hour > 12 or (clock["before"] and clock["after"]):
@@ -179,11 +179,11 @@ def _korean_clock(since_midnight: timedelta) -> str:
 
 
 def names_a_day(text: str) -> bool:
-    """Tell whether text is written as a date, be there such a day or not."""
+    """Return whether text has the form of a date, even of a day that does not exist."""
     text = text.strip()
     if not _COMPACT_DATE.fullmatch(text):
         return bool(_DATE.fullmatch(text))
-    return read_date(text, UTC) is not None  # eight digits may as well be the number of a department
+    return read_date(text, UTC) is not None  # eight digits of another kind are a department's number
 
 
 def read_moment(value: str | float) -> datetime | None:

@@ -1,6 +1,6 @@
-"""A run's rows between the files and the tables: in a temporary file, so that memory stays flat.
+"""Keeps the rows of a run in a temporary SQLite file, so that memory does not grow with their number.
 
-SQLite removes the file by itself, however the process ends. Used by one thread.
+SQLite removes the file by itself, however the process ends. Only one thread may use a `Staging`.
 """
 
 import sqlite3
@@ -19,27 +19,31 @@ CACHE_KIB = 32_768
 _SCHEMA = """
 CREATE TABLE event (
     row INTEGER PRIMARY KEY, department INTEGER, id TEXT, former_id TEXT, last_modified TEXT, data BLOB,
-    place TEXT, stored INTEGER DEFAULT 0, former_stored INTEGER DEFAULT 0, dropped INTEGER DEFAULT 0,
+    location TEXT, stored INTEGER DEFAULT 0, former_stored INTEGER DEFAULT 0, dropped INTEGER DEFAULT 0,
     revision INTEGER DEFAULT 0, shown INTEGER DEFAULT 0
 );
 CREATE TABLE source (row INTEGER PRIMARY KEY, content BLOB);
-CREATE TABLE left_out (kind TEXT, file TEXT, place TEXT, reason TEXT, content BLOB);
+CREATE TABLE left_out (kind TEXT, file TEXT, location TEXT, reason TEXT, content BLOB);
 """
 _FIELDS = ("event_date", "title", "description", "time", "url", "created_at", "last_modified")
 
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """An event that waits to be loaded, and its place in the file."""
+    """An event that waits to be loaded; `row` is its number in the staging.
+
+    `location` is its path in the file, such as `events[3]`; `stored` tells whether the tables had it when
+    the run began.
+    """
 
     row: int
-    place: str
+    location: str
     source: SourceEvent
     stored: bool
 
 
 class LeftOut(Enum):
-    """Why a row is not in the tables: it cannot be, or a newer row of the same id is."""
+    """Why a row is not in the tables: it was refused, or a newer row of the same id replaced it."""
 
     REFUSED = "refused"
     SUPERSEDED = "superseded"
@@ -47,10 +51,10 @@ class LeftOut(Enum):
 
 @dataclass(frozen=True, slots=True)
 class RowLeftOut:
-    """A row that was not migrated: where it stands, why, and what the file says there."""
+    """A row that was not migrated: its file and location there, the Korean reason, and its content."""
 
     file: str
-    place: str
+    location: str
     reason: str
     content: Any
 
@@ -72,8 +76,8 @@ class Staging:
     def close(self) -> None:
         self._db.close()
 
-    def add(self, source: SourceEvent, place: str, content: Any = None) -> None:
-        """Stage an event, and what its file says there if it may have to be shown."""
+    def add(self, source: SourceEvent, location: str, content: Any = None) -> None:
+        """Stage an event, and the row's content if a refusal may have to show it."""
         event = source.entity
         number = self._numbers.get(event.department_id)
         if number is None:
@@ -81,43 +85,45 @@ class Staging:
             self._departments.append(event.department_id)
         data = orjson.dumps([*(getattr(event, name) for name in _FIELDS), sorted(source.assumed)])
         row = self._db.execute(
-            "INSERT INTO event (department, id, former_id, last_modified, data, place)"
+            "INSERT INTO event (department, id, former_id, last_modified, data, location)"
             " VALUES (?, ?, ?, ?, ?, ?)",
-            (number, event.id, source.former_id or None, event.last_modified, data, place),
+            (number, event.id, source.former_id or None, event.last_modified, data, location),
         ).lastrowid
         if content is not None:
             self._db.execute("INSERT INTO source VALUES (?, ?)", (row, orjson.dumps(content)))
         self._has_former_ids |= bool(source.former_id)
 
-    def leave_out(self, kind: LeftOut, file: str, place: str, reason: str, content: Any) -> None:
-        self._leave_out(kind, file, place, reason, orjson.dumps(content))
+    def leave_out(self, kind: LeftOut, file: str, location: str, reason: str, content: Any) -> None:
+        """Record a row that is not migrated."""
+        self._leave_out(kind, file, location, reason, orjson.dumps(content))
 
-    def _leave_out(self, kind: LeftOut, file: str, place: str, reason: str, content: bytes | None) -> None:
+    def _leave_out(self, kind: LeftOut, file: str, location: str, reason: str, content: bytes | None) -> None:
         self._db.execute(
-            "INSERT INTO left_out VALUES (?, ?, ?, ?, ?)", (kind.value, file, place, reason, content)
+            "INSERT INTO left_out VALUES (?, ?, ?, ?, ?)", (kind.value, file, location, reason, content)
         )
 
     def index(self) -> None:
-        """Make the rows findable, once all are added."""
+        """Build the indexes that the reading methods need; call it once all rows are added."""
         self._db.execute("CREATE INDEX by_id ON event (id)")
         self._db.execute("CREATE INDEX by_department ON event (department, id)")
         self._db.execute("CREATE INDEX by_former_id ON event (former_id) WHERE former_id IS NOT NULL")
 
     def settle(self) -> int:
-        """Index the rows and keep one of each id; return how many merely repeated another.
+        """Index the rows and keep one of each id; return how many were equal to the one that is kept.
 
-        Of rows that differ the last changed stays, of those the last; the others are superseded.
+        The row with the latest `last_modified` is kept, the last of several; those that differ from it are
+        recorded as superseded.
         """
         self.index()
         repeated = 0
         doubles = self._db.execute("SELECT id FROM event GROUP BY id HAVING count(*) > 1").fetchall()
         for (event_id,) in doubles:
             rows = self._db.execute(
-                "SELECT row, department, data, place FROM event WHERE id = ? ORDER BY last_modified, row",
+                "SELECT row, department, data, location FROM event WHERE id = ? ORDER BY last_modified, row",
                 (event_id,),
             ).fetchall()
             _, *kept, winner = rows[-1]
-            for row, *content, _place in rows[:-1]:
+            for row, *content, _location in rows[:-1]:
                 if content == kept:
                     repeated += 1
                     self.drop([row])
@@ -134,10 +140,10 @@ class Staging:
 
     def _drop_event(self, kind: LeftOut, row: int, reason: str) -> None:
         self.drop([row])
-        place, content = self._db.execute(
-            "SELECT place, content FROM event LEFT JOIN source USING (row) WHERE row = ?", (row,)
+        location, content = self._db.execute(
+            "SELECT location, content FROM event LEFT JOIN source USING (row) WHERE row = ?", (row,)
         ).fetchone()
-        self._leave_out(kind, self._event_file, place, reason, content)
+        self._leave_out(kind, self._event_file, location, reason, content)
 
     # Reading
 
@@ -149,7 +155,7 @@ class Staging:
         return count
 
     def chunks(self, department_id: str, size: int) -> Iterator[list[Staged]]:
-        """Yield a department's events by id; rows may be dropped on the way."""
+        """Yield a department's events in the order of their ids; the caller may drop rows meanwhile."""
         number, after = self._numbers[department_id], ""
         condition = f"department = ? AND id > ? AND NOT dropped ORDER BY id LIMIT {size}"
         while found := self._select(condition, (number, after)):
@@ -157,7 +163,7 @@ class Staging:
             after = found[-1][2]
 
     def note_stored(self, event_id: str, department_id: str) -> list[int]:
-        """Note that an event is stored already; return the rows that would put it elsewhere as well."""
+        """Note that the tables hold an event; return the rows that have its id but another department."""
         number = self._numbers.get(department_id, -1)
         self._db.execute("UPDATE event SET stored = 1 WHERE id = ? AND department = ?", (event_id, number))
         if self._has_former_ids:
@@ -171,10 +177,11 @@ class Staging:
         return [row for (row,) in found]
 
     def take_former_ids(self) -> None:
-        """Let each event that is stored under its former id alone keep that id, once all stored are noted.
+        """Give each event that is stored only under its former id that id, so that it is updated.
 
-        Rows that had one former id were one event to earlier versions: the first takes it. None does
-        where it is the id of a row of its own, as of one that has the day without a clock.
+        Call it once `note_stored` was called for every stored event. Earlier versions made one event of all
+        rows with the same former id, so only the first of them takes it; none does when a row of the file
+        has the former id as its own, such as a row with the same day and no clock.
         """
         self._db.execute(
             """UPDATE event SET id = former_id, stored = 1 WHERE row IN (
@@ -184,10 +191,10 @@ class Staging:
 
     def left_out(self, kind: LeftOut) -> Iterator[RowLeftOut]:
         found = self._db.execute(
-            "SELECT file, place, reason, content FROM left_out WHERE kind = ?", (kind.value,)
+            "SELECT file, location, reason, content FROM left_out WHERE kind = ?", (kind.value,)
         )
-        for file, place, reason, content in found:
-            yield RowLeftOut(file, place, reason, content and orjson.loads(content))
+        for file, location, reason, content in found:
+            yield RowLeftOut(file, location, reason, content and orjson.loads(content))
 
     def count_left_out(self, kind: LeftOut) -> int:
         found = self._db.execute("SELECT count(*) FROM left_out WHERE kind = ?", (kind.value,))
@@ -195,18 +202,18 @@ class Staging:
         return count
 
     def _select(self, condition: str, values: Sequence[Any]) -> list[Any]:
-        query = f"SELECT row, department, id, former_id, data, place, stored FROM event WHERE {condition}"  # noqa: S608 - ours
+        query = f"SELECT row, department, id, former_id, data, location, stored FROM event WHERE {condition}"  # noqa: S608 - ours
         return self._db.execute(query, values).fetchall()
 
     def _staged(self, found: Sequence[Any]) -> Staged:
-        row, number, event_id, former_id, data, place, stored = found
+        row, number, event_id, former_id, data, location, stored = found
         *values, assumed = orjson.loads(data)
         event = Event(
             id=event_id,
             department_id=self._departments[number],
             **dict(zip(_FIELDS, values, strict=True)),
         )
-        return Staged(row, place, SourceEvent(event, frozenset(assumed), former_id or ""), bool(stored))
+        return Staged(row, location, SourceEvent(event, frozenset(assumed), former_id or ""), bool(stored))
 
     # What the index shows
 
@@ -214,7 +221,7 @@ class Staging:
         self._db.execute("UPDATE event SET revision = ? WHERE row = ?", (revision, row))
 
     def note_shown(self, found: Iterable[tuple[str, int]]) -> None:
-        """Note the ids and revisions that the index shows; an older state than was written is not it."""
+        """Note the ids and revisions that the index shows; a revision older than the written is ignored."""
         self._db.executemany("UPDATE event SET shown = 1 WHERE id = ? AND revision <= ?", found)
 
     def not_shown(self, department_id: str) -> list[Staged]:

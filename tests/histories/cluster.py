@@ -1,7 +1,6 @@
-"""Several real servers with everything that may go wrong around them, and real clients who watch."""
+"""Several real servers, the failures around them, and real clients that are connected to each."""
 
 import contextlib
-import http.client
 import json
 import queue
 import random
@@ -10,98 +9,57 @@ import subprocess
 import threading
 import time
 from collections import defaultdict, deque
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import requests
 
 from running import ROOT, RedisServer, Server, free_port, running_server, wait_for
+from store_proxy import Answer, Request, StoreProxy
 
 MODES = ("eventlet", "gevent", "flask")
 INDEX_LAG_S = 1.0
 LOST_ANSWERS = 0.02
-"""Of all requests to the store, how many are carried out and never answered."""
+"""The share of requests to the store that are carried out and never answered."""
 
 
-class StoreBetween:
-    """Stands between the servers and the store: its index lags, answers get lost, it can be out of reach."""
+class StoreTrouble:
+    """The hook of a store proxy: the index lags, answers are lost, and the store can be out of reach.
 
-    def __init__(self, target: str, dice: random.Random) -> None:
-        self._target = urlsplit(target)
+    Answers are lost only while `troubled` is set; the index always lags.
+    """
+
+    def __init__(self, dice: random.Random) -> None:
         self._dice = dice
         self._lock = threading.Lock()
         self._shown: dict[bytes, deque[tuple[float, bytes]]] = defaultdict(lambda: deque(maxlen=1_000))
         self.reachable = True
         self.troubled = True
-        between = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            disable_nagle_algorithm = True
-
-            def setup(self) -> None:
-                super().setup()
-                self.store = http.client.HTTPConnection(between._target.hostname, between._target.port)
-
-            def finish(self) -> None:
-                self.store.close()
-                super().finish()
-
-            def do_POST(self) -> None:
-                between._serve(self)
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        class Front(ThreadingHTTPServer):
-            daemon_threads = True
-
-            def handle_error(self, request: object, client_address: object) -> None:
-                pass  # a server that was killed in the middle of its request
-
-        self._front = Front(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._front.server_address[1]}"
-        threading.Thread(target=self._front.serve_forever, daemon=True).start()
-
-    def close(self) -> None:
-        self._front.shutdown()
-        self._front.server_close()
-
-    def _serve(self, handler: Any) -> None:
-        request = handler.rfile.read(int(handler.headers["Content-Length"]))
+    def __call__(self, request: Request) -> Answer:
         if not self.reachable:
-            handler.close_connection = True
-            return
-        handler.store.request("POST", "/", request, dict(handler.headers))
-        answer = handler.store.getresponse()
-        body = answer.read()
-        if answer.status == 200 and b'"IndexName"' in request:
-            body = self._some_time_ago(request, body)
+            raise ConnectionError("the store is out of reach")
+        status, body = request.forward()
+        if status == 200 and b'"IndexName"' in request.content:
+            body = self._shown_before_the_lag(request.content, body)
         with self._lock:
             lost = self.troubled and self._dice.random() < LOST_ANSWERS
         if lost:
-            handler.close_connection = True
-            return
-        handler.send_response_only(answer.status)
-        handler.send_header("Content-Type", "application/x-amz-json-1.0")
-        handler.send_header("Content-Length", str(len(body)))
-        handler.end_headers()
-        handler.wfile.write(body)
+            raise ConnectionError("the answer is lost")
+        return status, body
 
-    def _some_time_ago(self, request: bytes, body: bytes) -> bytes:
-        """What the index showed when the lag began; nothing, if nobody had looked by then."""
+    def _shown_before_the_lag(self, query: bytes, body: bytes) -> bytes:
+        """Return the answer to an equal query one lag ago, an empty one if there was none."""
         now = time.monotonic()
         with self._lock:
-            shown = self._shown[request]
+            shown = self._shown[query]
             shown.append((now, body))
             old = [then for moment, then in shown if moment < now - INDEX_LAG_S]
         return old[-1] if old else b'{"Items":[],"Count":0,"ScannedCount":0}'
 
 
 class Watchers:
-    """Browsers' places: the client module, in Node, one connection to each server."""
+    """The JavaScript client of browsers in a Node process, with one connection to each server."""
 
     def __init__(self, urls: list[str]) -> None:
         node = shutil.which("node")
@@ -128,7 +86,7 @@ class Watchers:
         self._ask({"watch": department})
 
     def states(self, department: str) -> list[dict[str, Any]]:
-        """What each client holds: `state`, `revision`, `events`, and the `faults` of what it was sent."""
+        """Return each client's `state`, `revision`, `events`, and the `faults` in what it was sent."""
         return self._ask({"states": department})
 
     def _ask(self, request: dict[str, str]) -> Any:
@@ -146,7 +104,7 @@ class Watchers:
 
 
 class Cluster:
-    """A server of each kind on the same tables, a Redis, and what happens to them."""
+    """A server in each mode on the same tables, a Redis, and the failures of all of them."""
 
     def __init__(self, folder: Path, engine_url: str, seed: int, sabotage: str = "") -> None:
         self._folder = folder
@@ -156,8 +114,8 @@ class Cluster:
         self._runs: dict[int, tuple[contextlib.ExitStack, Server]] = {}
         self._stop = threading.Event()
         self.happened: list[str] = []
-        self.store = StoreBetween(engine_url, self._dice)
-        self._stack.callback(self.store.close)
+        self.store = StoreTrouble(self._dice)
+        self._proxy = self._stack.enter_context(StoreProxy(engine_url, self.store))
         self._redis = RedisServer(folder)
         self._ports = [free_port() for _ in MODES]
         self.urls = [f"http://127.0.0.1:{port}" for port in self._ports]
@@ -179,7 +137,7 @@ class Cluster:
     def _start(self, number: int) -> None:
         run = contextlib.ExitStack()
         settings = {
-            "DYNAMODB_ENDPOINT_URL": self.store.url,
+            "DYNAMODB_ENDPOINT_URL": self._proxy.url,
             "REDIS_URL": self._redis.url,
             "AWS_ACCESS_KEY_ID": "testing",
             "AWS_SECRET_ACCESS_KEY": "testing",
@@ -198,7 +156,7 @@ class Cluster:
 
     @contextlib.contextmanager
     def trouble(self) -> Any:
-        """Have things happen, all the time, one after the other; afterwards all is well again."""
+        """Cause one failure after the other within the block; at its end everything works again."""
         self._stop.clear()
         self.store.troubled = True
         trouble = threading.Thread(target=self._trouble)
@@ -243,7 +201,7 @@ class Cluster:
 
 
 class Caller:
-    """A program that asks any of the servers; None when it does not learn what became of its request."""
+    """A program that sends each request to any of the servers; it returns None if the outcome is unknown."""
 
     def __init__(self, cluster: Cluster, dice: random.Random) -> None:
         self._cluster = cluster

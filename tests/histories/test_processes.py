@@ -37,7 +37,7 @@ class User:
         self._dice = dice
         self._ask = Caller(cluster, dice)
         self._list = f"/api/events/{history.department}"
-        self._place: tuple[int, str] | None = None
+        self._read_until: tuple[int, str] | None = None
 
     def act(self) -> None:
         for _ in range(STEPS):
@@ -100,20 +100,20 @@ class User:
             found = answer[1]
             seen = {event["id"]: Event(**event) for event in found["events"]}
             self._history.reads.append((before, found["revision"], seen))
-            self._place = found["revision"], found["sync_token"]
+            self._read_until = found["revision"], found["sync_token"]
         elif answer:
             self._fault("read", answer)
 
     def _catch_up(self) -> None:
-        if self._place is None:
+        if self._read_until is None:
             return self._read()
         before, _ = self._history.so_far()
-        begin, token = self._place
+        begin, token = self._read_until
         answer = self._ask("GET", f"{self._list}/changes?since={token}")
         if answer and answer[0] == 200:
             told = [(c["revision"], c["type"], c["event"]["id"]) for c in answer[1]["changes"]]
             self._history.deltas.append((before, begin, told))
-            self._place = begin + len(told), answer[1]["sync_token"]
+            self._read_until = begin + len(told), answer[1]["sync_token"]
         elif answer:
             self._fault("catch up", answer)
         return None

@@ -31,9 +31,10 @@ from documents import (
 )
 from infrastructure.costs import LARGE, MIDDLE, SMALL
 from infrastructure.test_template import Recorder
-from infrastructure.tools import INFRASTRUCTURE, ROOT, free_port, load_template
+from infrastructure.tools import INFRASTRUCTURE, ROOT, load_template
 from models import DynamoDBDatabase
 from programs import program
+from running import free_port
 from store import items
 
 pytestmark = pytest.mark.timeout(240)

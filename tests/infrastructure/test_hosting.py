@@ -27,12 +27,12 @@ from infrastructure.tools import (
     ROOT,
     answers,
     engine,
-    free_port,
     load_template,
     process,
     tool,
     wait_until,
 )
+from running import free_port
 
 UNIT = INFRASTRUCTURE / "ec2" / "department-calendar@.service"
 SITE = INFRASTRUCTURE / "ec2" / "nginx-department-calendar.conf"

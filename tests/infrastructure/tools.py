@@ -17,6 +17,7 @@ import jmespath
 from cfnlint.decode import cfn_yaml
 
 from programs import program
+from running import free_port
 from store.local_engine import ENGINE_BINARY
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,12 +37,6 @@ def tool(name: str) -> str:
         if path.exists():
             return str(path)
     return program(name)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def wait_until(condition: Callable[[], object], what: str) -> None:

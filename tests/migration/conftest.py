@@ -1,31 +1,32 @@
-"""A store of its own for each test, on one embedded engine."""
+"""A store of its own for each test, on the embedded engine that all tests share."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from migration import bulk_load
-from migration_store import Desk, Store
+from migration_workspace import Store, Workspace
 from store import local_engine
 
 
 @pytest.fixture(scope="session")
-def migration_engine(tmp_path_factory: pytest.TempPathFactory) -> local_engine.Engine:
-    return local_engine.acquire(tmp_path_factory.mktemp("engine"))
+def new_store(engine: local_engine.Engine, engine_dir: Path) -> Callable[[], Store]:
+    return partial(Store, engine.url, engine_dir)
 
 
 @pytest.fixture
-def store(migration_engine: local_engine.Engine, monkeypatch: pytest.MonkeyPatch) -> Store:
-    store = Store(migration_engine)
+def store(new_store: Callable[[], Store], monkeypatch: pytest.MonkeyPatch) -> Store:
+    """New tables, which the environment names."""
+    store = new_store()
     for name, value in store.environment().items():
         monkeypatch.setenv(name, value)
     return store
 
 
 @pytest.fixture
-def desk(
+def workspace(
     tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Desk:
+) -> Workspace:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(bulk_load, "INDEX_SETTLE_S", 0.0)  # this engine has no replicas to wait for
-    return Desk(tmp_path, store, capsys)
+    return Workspace(tmp_path, store, capsys)

@@ -8,7 +8,7 @@ from typing import Any
 import requests
 import socketio
 
-from migration_store import SAMPLES, Store, command
+from migration_workspace import SAMPLES, Store, command
 from running import running_server, wait_for
 
 

@@ -30,7 +30,7 @@ def test_a_character_that_is_split_between_blocks_is_read_whole(path: Path) -> N
         assert [row.content["title"][-2:] for row in rows(path, text, encoding)] == ["가가", "나나"]
 
 
-def test_a_row_knows_its_place_and_the_keys_around_it(path: Path) -> None:
+def test_a_row_has_its_location_and_the_keys_around_it(path: Path) -> None:
     found = rows(path, '{"events": {"개발팀": {"2024-01-20": [{"a": 1}, 2], "2024-01-21": {"b": [3]}}}}')
     assert found == [
         Row("events.개발팀.2024-01-20[0]", ("개발팀", "2024-01-20"), {"a": 1}),
@@ -77,16 +77,16 @@ def test_a_key_that_is_there_twice_keeps_both_values(path: Path) -> None:
         "\n" * 70_000 + '[{"a": 1},\n {"a": "팀" 1}]',
     ],
 )
-def test_broken_json_is_placed_where_the_json_module_places_it(path: Path, text: str) -> None:
+def test_the_error_of_broken_json_is_located_where_the_json_module_locates_it(path: Path, text: str) -> None:
     with pytest.raises(ValueError, match=r"line \d+ column \d+") as expected:
         json.loads(text, parse_constant=lambda _name: _no_constant(text))
     with pytest.raises(FileUnusable) as refused:
         rows(path, text)
-    line, column = _place(str(expected.value))
+    line, column = _line_and_column(str(expected.value))
     assert f"{line}행 {column}열에서 JSON 문법이 틀립니다" in str(refused.value)
 
 
-def test_a_comma_too_many_is_placed_where_the_next_member_should_be(path: Path) -> None:
+def test_a_trailing_comma_is_located_at_the_member_that_should_follow_it(path: Path) -> None:
     with pytest.raises(FileUnusable, match="1행 17열에서 JSON 문법이 틀립니다"):
         rows(path, '[{"title": "회의",}]')
 
@@ -95,16 +95,16 @@ def _no_constant(text: str) -> object:
     raise json.JSONDecodeError("constant", text, text.index("NaN"))
 
 
-def _place(message: str) -> tuple[str, str]:
+def _line_and_column(message: str) -> tuple[str, str]:
     words = message.replace("(", " ").split()
     return words[words.index("line") + 1], words[words.index("column") + 1]
 
 
 @pytest.mark.parametrize(
-    ("text", "place"), [("", "1행 1열"), ('[{"a": "팀', "1행 10열"), ('[\n{"a": 1}', "2행 9열")]
+    ("text", "end"), [("", "1행 1열"), ('[{"a": "팀', "1행 10열"), ('[\n{"a": 1}', "2행 9열")]
 )
-def test_a_file_that_ends_too_early_is_said_to(path: Path, text: str, place: str) -> None:
-    with pytest.raises(FileUnusable, match=f"{place}에서 파일이 중간에 끝납니다"):
+def test_a_file_that_ends_too_early_is_said_to(path: Path, text: str, end: str) -> None:
+    with pytest.raises(FileUnusable, match=f"{end}에서 파일이 중간에 끝납니다"):
         rows(path, text)
 
 

@@ -330,7 +330,7 @@ def test_the_content_id_is_the_same_whatever_zone_the_calendar_is_read_in(value:
     assert len({content_id(value, zone) for zone in ("Asia/Seoul", "UTC", "America/New_York")}) == 1
 
 
-def test_every_repair_is_told_with_its_place() -> None:
+def test_every_repair_is_reported_with_its_location() -> None:
     told: list[tuple[str, str, str]] = []
     remarks = Remarks(on_repair=lambda *repair: told.append(repair))
     garbled = misread("회의", 1)

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import pty
 import sqlite3
 import subprocess
 import sys
@@ -10,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from migration_store import COMMAND, Desk
+from migration_workspace import COMMAND, Workspace
 from running import wait_for
 from store import local_engine
 
@@ -20,13 +19,12 @@ WARNING = "데이터가 있지만, 설정에 따라 AWS로 옮깁니다."
 
 CREATE_TABLES = """
 import domain, models
-from store import items
 db = models.DynamoDBDatabase()
 db.create_tables()
 """
 PUT_ITEM = """
-item = items.department_to_item(domain.Department(id=domain.new_id(), name="팀"))
-db._client.call("put_item", TableName="departments", Item=item)
+event = domain.Event(id=domain.new_id(), department_id=domain.new_id(), event_date="2024-01-20", title="회의")
+db.put_events([event])
 """
 
 
@@ -52,18 +50,18 @@ def used_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def on_aws(desk: Desk, used_store: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
+def on_aws(workspace: Workspace, used_store: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     """Settings that say AWS, where botocore is told to find it elsewhere, beside a used embedded store."""
-    desk.store.created()
+    workspace.store.created()
     monkeypatch.setenv("DYNAMODB_ENDPOINT_URL", "")
-    monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", desk.store.url)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", workspace.store.url)
     monkeypatch.setenv("EMBEDDED_DATA_DIR", str(used_store))
-    desk.copy("shape_list")
-    return desk
+    workspace.copy("shape_list")
+    return workspace
 
 
 def test_every_mode_says_first_which_store_it_speaks_to(
-    on_aws: Desk, monkeypatch: pytest.MonkeyPatch
+    on_aws: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for mode in MODES:
         assert on_aws.migrate(*mode).lines[0] == "저장소: DynamoDB, ap-northeast-2", mode
@@ -78,20 +76,20 @@ def test_every_mode_says_first_which_store_it_speaks_to(
 
 
 def test_an_embedded_store_is_used_once_it_holds_an_item(tmp_path: Path) -> None:
-    place = tmp_path / "a folder #1"
-    assert not local_engine.is_used(place)
-    run_on(place, CREATE_TABLES)
-    assert not local_engine.is_used(place)
-    run_on(place, CREATE_TABLES + PUT_ITEM)
-    files = sorted(place.iterdir())
-    assert local_engine.is_used(place)
-    assert sorted(place.iterdir()) == files
+    data_dir = tmp_path / "a folder #1"
+    assert not local_engine.is_used(data_dir)
+    run_on(data_dir, CREATE_TABLES)
+    assert not local_engine.is_used(data_dir)
+    run_on(data_dir, CREATE_TABLES + PUT_ITEM)
+    files = sorted(data_dir.iterdir())
+    assert local_engine.is_used(data_dir)
+    assert sorted(data_dir.iterdir()) == files
 
 
-def test_an_embedded_store_is_seen_to_be_used_while_its_engine_runs(desk: Desk) -> None:
-    desk.copy("shape_list")
-    assert desk.migrate().status == 0
-    assert local_engine.is_used(Path(desk.store.embedded()["EMBEDDED_DATA_DIR"]))
+def test_an_embedded_store_is_seen_to_be_used_while_its_engine_runs(workspace: Workspace) -> None:
+    workspace.copy("shape_list")
+    assert workspace.migrate().status == 0
+    assert local_engine.is_used(Path(workspace.store.embedded()["EMBEDDED_DATA_DIR"]))
 
 
 def test_a_damaged_embedded_store_is_nobodys_empty_one(tmp_path: Path) -> None:
@@ -107,7 +105,7 @@ def test_a_damaged_embedded_store_is_nobodys_empty_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("arguments", [(), ("--yes",)])
-def test_a_script_is_told_in_one_line_and_goes_on(on_aws: Desk, arguments: tuple[str, ...]) -> None:
+def test_a_script_is_told_in_one_line_and_goes_on(on_aws: Workspace, arguments: tuple[str, ...]) -> None:
     run = on_aws.migrate(*arguments)
     assert (run.status, run.err) == (0, "")
     assert WARNING in run.lines[1]
@@ -115,7 +113,7 @@ def test_a_script_is_told_in_one_line_and_goes_on(on_aws: Desk, arguments: tuple
 
 
 def test_nothing_is_said_where_nothing_can_be_mixed_up(
-    on_aws: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    on_aws: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for mode in MODES[1:]:
         assert WARNING not in on_aws.migrate(*mode).out, mode
@@ -128,51 +126,28 @@ def test_nothing_is_said_where_nothing_can_be_mixed_up(
     assert not (tmp_path / "none").exists()
 
 
-def on_terminal(desk: Desk, typed: str, *arguments: str) -> tuple[int, str]:
-    """Run the command on a terminal and type when it asks; its exit status and all that was shown."""
-    screen, terminal = pty.openpty()
-    run = subprocess.Popen(
-        [sys.executable, COMMAND, *arguments],
-        cwd=desk.place,
-        env=dict(os.environ),
-        stdin=terminal,
-        stdout=terminal,
-        stderr=terminal,
-    )
-    os.close(terminal)
-    shown = b""
-    with contextlib.suppress(OSError):  # the terminal closes with the process
-        while part := os.read(screen, 1_000):
-            shown += part
-            if b"[y/N]" in shown and typed:
-                os.write(screen, typed.encode())
-                typed = ""
-    os.close(screen)
-    return run.wait(60), shown.decode()
-
-
 @pytest.mark.parametrize("typed", ["\n", "n\n", "뭐\n", "\x04"])
-def test_a_terminal_is_asked_and_anything_but_a_yes_writes_nothing(on_aws: Desk, typed: str) -> None:
+def test_a_terminal_is_asked_and_anything_but_a_yes_writes_nothing(on_aws: Workspace, typed: str) -> None:
     before = on_aws.store.everything()
-    status, shown = on_terminal(on_aws, typed)
-    assert status == 2
-    assert "AWS(ap-northeast-2)로 옮길까요? [y/N]" in shown
-    assert "아무것도 옮기지 않았습니다." in shown
-    assert "DYNAMODB_ENDPOINT_URL=embedded" in shown
+    run = on_aws.migrate_on_terminal(typed=typed)
+    assert run.status == 2
+    assert "AWS(ap-northeast-2)로 옮길까요? [y/N]" in run.err
+    assert "아무것도 옮기지 않았습니다." in run.err
+    assert "DYNAMODB_ENDPOINT_URL=embedded" in run.err
     assert on_aws.store.everything() == before
 
 
 @pytest.mark.parametrize("typed", ["y\n", "예\n"])
-def test_a_yes_on_a_terminal_goes_on(on_aws: Desk, typed: str) -> None:
-    assert on_terminal(on_aws, typed)[0] == 0
+def test_a_yes_on_a_terminal_goes_on(on_aws: Workspace, typed: str) -> None:
+    assert on_aws.migrate_on_terminal(typed=typed).status == 0
     assert len(on_aws.store.events()) == 3
 
 
-def test_yes_on_the_command_line_spares_the_question(on_aws: Desk) -> None:
-    status, shown = on_terminal(on_aws, "", "--yes")
-    assert status == 0
-    assert "[y/N]" not in shown
-    assert WARNING in shown
+def test_yes_on_the_command_line_spares_the_question(on_aws: Workspace) -> None:
+    run = on_aws.migrate_on_terminal("--yes")
+    assert run.status == 0
+    assert "[y/N]" not in run.err
+    assert WARNING in run.err
 
 
 # Credentials
@@ -183,9 +158,9 @@ def test_yes_on_the_command_line_spares_the_question(on_aws: Desk) -> None:
     "kept", [{}, {"AWS_ACCESS_KEY_ID": "half"}, {"AWS_PROFILE": "nobody"}], ids=["none", "half", "profile"]
 )
 def test_missing_credentials_towards_aws_are_said_plainly(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch, kept: dict[str, str], mode: tuple[str, ...]
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, kept: dict[str, str], mode: tuple[str, ...]
 ) -> None:
-    desk.copy("shape_list")
+    workspace.copy("shape_list")
     for name in [name for name in os.environ if name.startswith(("AWS_", "DYNAMODB_"))]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
@@ -194,7 +169,7 @@ def test_missing_credentials_towards_aws_are_said_plainly(
     monkeypatch.setenv("DYNAMODB_ENDPOINT_URL", "")
     for name, value in kept.items():
         monkeypatch.setenv(name, value)
-    run = desk.migrate(*mode)
+    run = workspace.migrate(*mode)
     assert run.status == 2
     assert run.lines[0].startswith("저장소: DynamoDB, ")
     assert run.err.startswith("✗ DynamoDB 연결 실패: 자격증명 오류")

@@ -15,11 +15,11 @@ from errors import (
     SyncTokenExpired,
 )
 from in_process import Calendar, never_run
-from migration_store import Relay
 from models import DynamoDBDatabase
 from services import snapshots
 from services.repair import Repaired
 from store import items
+from store_proxy import StoreProxy
 
 
 @pytest.fixture
@@ -483,16 +483,16 @@ def test_a_slow_restore_does_not_undo_what_others_did_meanwhile(calendar, settin
 def test_answers_that_are_cut_off_are_asked_for_again(engine):
     cut: list[str] = []
 
-    def cutting(number, operation, body, forward):
-        status, answer = forward(body)
-        if status == 200 and (always or number % 2):
-            cut.append(operation)
+    def cutting(request):
+        status, answer = request.forward()
+        if status == 200 and (always or request.number % 2):
+            cut.append(request.operation)
             answer = answer[: len(answer) // 2]
         return status, answer
 
     always = False
-    with Relay(engine.url, cutting) as relay:
-        calendar = Calendar(DynamoDBDatabase(Settings(dynamodb_endpoint_url=relay.url)))
+    with StoreProxy(engine.url, cutting) as proxy:
+        calendar = Calendar(DynamoDBDatabase(Settings(dynamodb_endpoint_url=proxy.url)))
         calendar.db.create_tables(report=lambda line: None)
         department = calendar.departments.create_department(new_id()).entity.id
         event = calendar.add(department, "하나")

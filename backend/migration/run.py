@@ -1,0 +1,286 @@
+"""One run of the migration: the order of its steps.
+
+The sentences about its results are in `wording.py`.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from config import Settings
+from domain import Department, Event
+from errors import SetupError, TableMissing
+from migration import wording
+from migration.bulk_load import DELETED_MEANWHILE, BulkLoad, Difference, IndexWait, Kind
+from migration.department_load import Candidate, DepartmentLoad, DepartmentOutcome
+from migration.report import DIFFERENCES_SHOWN, RULE, Report, write_rows
+from migration.source_files import LegacyFile, Row
+from migration.source_rows import Departments, Remarks, RowReader, RowRefused, with_stored_moments
+from migration.staging import LeftOut, Staging
+from models import DynamoDBDatabase
+from store import local_engine
+
+ERRORS_FILE = Path("migration_errors.json")
+SUPERSEDED_FILE = Path("migration_superseded.json")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the operator chose. `zone` is the calendar's; `repair` is for wrongly decoded text.
+
+    `dry_run` writes nothing and compares with the tables if they exist; `verify_only` reads them back and
+    fails if they do not exist. `yes` answers the question before writing to AWS.
+    """
+
+    departments: Path
+    events: Path
+    zone: ZoneInfo
+    dry_run: bool = False
+    verify_only: bool = False
+    workers: int = 4
+    repair: bool = True
+    yes: bool = False
+
+    @property
+    def writes(self) -> bool:
+        return not (self.dry_run or self.verify_only)
+
+
+class Migration:
+    """One run."""
+
+    def __init__(
+        self, options: Options, settings: Settings, staging: Staging, report: Report, index_wait: IndexWait
+    ) -> None:
+        """Open both files. Raises `FileUnusable`, a `SetupError`."""
+        self._options = options
+        self._report = report
+        self._departments_file = LegacyFile(options.departments)
+        self._events_file = LegacyFile(options.events)
+        self._settings = settings
+        self._db = DynamoDBDatabase(settings)
+        self._staging = staging
+        self._index_wait = index_wait
+        self._remarks = Remarks(on_repair=lambda *repair: report.line(wording.repair_line(*repair)))
+        self._reader = RowReader(self._remarks, options.zone, mend=options.repair)
+        self._known = Departments()
+        self._different = 0
+
+    def run(self) -> int:
+        """Return the exit status: 0 if all rows are in the tables, 1 if not.
+
+        Raises `SetupError` or `StoreUnavailable` if the run cannot go on.
+        """
+        say, options = self._report.line, self._options
+        if options.writes:
+            self._confirm_store()
+        say(RULE)
+        say("🚀 JSON → DynamoDB 마이그레이션 시작")
+        tables = self._prepare_tables()
+        stored = self._db.list_departments() if tables else []
+        departments = self._read_departments(stored)
+        repeated = self._read_events() + departments.repeated
+        load = BulkLoad(self._db, self._staging, workers=options.workers, index_wait=self._index_wait)
+        if tables:
+            for row in load.survey():
+                self._staging.refuse_event(row, "같은 id의 이벤트가 다른 부서에 있습니다.")
+        if not options.verify_only:
+            self._load_departments(departments)
+            self._load_events(load)
+        if not options.dry_run:
+            self._verify(departments, load)
+        return self._conclude(repeated)
+
+    def _confirm_store(self) -> None:
+        """Ask before writing to AWS if there is an embedded store with data. Raises `SetupError` on a no.
+
+        Without a terminal nobody can answer: a script is only warned, since its settings name AWS.
+        """
+        settings, say = self._settings, self._report.line
+        if settings.dynamodb_endpoint_url or not local_engine.is_used(settings.embedded_data_dir):
+            return
+        say(f"⚠ 내장 저장소({settings.embedded_data_dir})에 데이터가 있지만, 설정에 따라 AWS로 옮깁니다.")
+        if self._options.yes or not self._report.on_terminal:
+            return
+        if not self._report.ask(f"AWS({settings.aws_region})로 옮길까요?"):
+            raise SetupError(
+                "아무것도 옮기지 않았습니다.\n"
+                "  → 내장 저장소로 옮기려면 backend/.env에 DYNAMODB_ENDPOINT_URL=embedded를 적으세요."
+            )
+
+    def _prepare_tables(self) -> bool:
+        """Create missing tables if the run writes; return whether the tables exist."""
+        if self._options.writes:
+            self._db.create_tables(report=self._say_created_table)
+            self._db.adopt_departments()
+            return True
+        try:
+            self._db.check_tables()
+        except TableMissing:
+            if self._options.dry_run:
+                return False
+            raise
+        return True
+
+    def _say_created_table(self, text: str) -> None:
+        if "생성되었습니다" in text or "추가됨" in text:
+            self._report.line(text)
+
+    # Reading
+
+    def _read_departments(self, stored: Sequence[Department]) -> DepartmentLoad:
+        load = DepartmentLoad(stored)
+        names = Departments()
+        for department in stored:
+            names.add(department)
+        candidates: list[Candidate] = []
+        for row in self._rows(self._departments_file, "departments", "events"):
+            try:
+                source = self._reader.department(row, names)
+            except RowRefused as error:
+                self._refuse(self._options.departments, row.location, str(error), row.content)
+                if isinstance(row.content, dict):
+                    self._known.refuse(tuple(str(row.content.get(name)) for name in ("id", "name")))
+            else:
+                candidates.append(Candidate(row.location, row.content, source))
+        for outcome in load.settle(candidates):
+            if outcome.kind is Kind.SUPERSEDED:
+                location, content = outcome.candidate.location, outcome.candidate.content
+                file = self._options.departments.name
+                self._staging.leave_out(LeftOut.SUPERSEDED, file, location, outcome.reason, content)
+            else:
+                self._refuse_department(outcome)
+        for candidate in load.wanted:
+            self._known.add(candidate.source.entity, candidate.source.references)
+        for department in stored:
+            self._known.add(department)
+        return load
+
+    def _read_events(self) -> int:
+        """Stage the events; return how many rows are equal to another."""
+        for row in self._rows(self._events_file, "events", "departments"):
+            try:
+                self._staging.add(self._reader.event(row, self._known), row.location, row.content)
+            except RowRefused as error:
+                self._refuse(self._options.events, row.location, str(error), row.content)
+        return self._staging.settle()
+
+    def _rows(self, file: LegacyFile, wrapper: str, other: str) -> Iterable[Row]:
+        """Yield the rows of a file; count the values that are none among the remarks."""
+        for found in file.rows(wrapper, other):
+            if isinstance(found, Row):
+                yield found
+            else:
+                self._remarks.left_behind[f"{file.path.name} '{found.location}'"] += 1
+
+    # Loading
+
+    def _load_departments(self, load: DepartmentLoad) -> None:
+        report, dry_run = self._report, self._options.dry_run
+        report.line("📋 부서 데이터 마이그레이션 시작...")
+        outcomes = load.compare() if dry_run else load.load(self._db)
+        counts = dict.fromkeys(Kind, 0)
+        with report.rows(len(load.wanted)):
+            for outcome in outcomes:
+                counts[outcome.kind] += 1
+                if outcome.kind is Kind.REFUSED:
+                    self._refuse_department(outcome)
+                else:
+                    entity = outcome.candidate.source.entity
+                    report.row(wording.row_line(entity, outcome.kind, dry_run=dry_run))
+        report.lines(wording.loaded_lines("부서", counts, dry_run=dry_run))
+
+    def _load_events(self, load: BulkLoad) -> None:
+        report, dry_run = self._report, self._options.dry_run
+        report.line("📅 캘린더 이벤트 데이터 마이그레이션 시작...")
+        outcomes = load.compare() if dry_run else load.load()
+        counts = dict.fromkeys(Kind, 0)
+        with report.rows(self._staging.count()):
+            for outcome in outcomes:
+                counts[outcome.kind] += 1
+                if outcome.kind is not Kind.REFUSED:
+                    entity = outcome.staged.source.entity
+                    report.row(wording.row_line(entity, outcome.kind, dry_run=dry_run))
+        report.lines(wording.loaded_lines("이벤트", counts, dry_run=dry_run))
+
+    # Verification
+
+    def _verify(self, departments: DepartmentLoad, load: BulkLoad) -> None:
+        """Compare the tables with the files, row by row; then finish the load, so that servers read it."""
+        say = self._report.line
+        say("🔍 마이그레이션 검증 중...")
+        stored = {department.id: department for department in self._db.list_departments()}
+        same = 0
+        for candidate in departments.wanted:
+            source = candidate.source
+            found = stored.get(source.entity.id)
+            wanted = with_stored_moments(source, found) if found else source.entity
+            same += self._compare(wanted, found)
+        same_events = 0
+        for difference in load.verify():
+            same_events += 1 if difference is None else self._compare_event(difference)
+        if self._options.verify_only:
+            self._look_for_unfinished(stored)
+        else:
+            for department_id in load.finish():
+                same_events -= self._refuse_events_of(department_id)
+        say(f"  • 부서: {same}개")
+        say(f"  • 이벤트: {same_events}개")
+        if self._different:
+            say(f"❌ 마이그레이션 검증 실패: {self._different}개가 파일과 다릅니다.")
+        else:
+            say("✅ 마이그레이션 검증 완료")
+
+    def _compare_event(self, difference: Difference) -> bool:
+        source, found = difference.staged.source, difference.stored
+        return self._compare(with_stored_moments(source, found) if found else source.entity, found)
+
+    def _compare(self, wanted: Department | Event, found: Department | Event | None) -> bool:
+        """Return whether the stored entity equals the file's; print what differs otherwise."""
+        if wanted == found:
+            return True
+        self._different += 1
+        if self._different <= DIFFERENCES_SHOWN:
+            self._report.line(wording.difference_line(wanted, found))
+        return False
+
+    def _look_for_unfinished(self, department_ids: Iterable[str]) -> None:
+        if self._db.unfinished_loads(list(department_ids)):
+            self._different += 1
+            self._report.line("  ✗ 중간에 멈춘 마이그레이션이 있습니다. --verify-only 없이 다시 실행하세요.")
+
+    # Rows that are not migrated
+
+    def _refuse_events_of(self, department_id: str) -> int:
+        """Refuse all events of a department that was deleted during the run; return their number."""
+        if department_id not in self._staging.departments():
+            return 0
+        rows = [s.row for chunk in self._staging.chunks(department_id, 1_000) for s in chunk]
+        for row in rows:
+            self._staging.refuse_event(row, DELETED_MEANWHILE)
+        return len(rows)
+
+    def _refuse_department(self, outcome: DepartmentOutcome) -> None:
+        candidate = outcome.candidate
+        self._report.line(f"  ✗ {wording.name_of(candidate.source.entity)}: {outcome.reason}")
+        self._refuse(self._options.departments, candidate.location, outcome.reason, candidate.content)
+        self._known.refuse(candidate.source.references)
+
+    def _refuse(self, file: Path, location: str, reason: str, content: object) -> None:
+        self._staging.leave_out(LeftOut.REFUSED, file.name, location, reason, content)
+
+    def _conclude(self, repeated: int) -> int:
+        """Print the remarks, write the files of rows left out, and return the exit status."""
+        say, staging = self._report.line, self._staging
+        self._report.lines(wording.remark_lines(self._remarks, repeated, self._options.zone.key))
+        superseded = staging.count_left_out(LeftOut.SUPERSEDED)
+        write_rows(SUPERSEDED_FILE, staging.left_out(LeftOut.SUPERSEDED))
+        if superseded:
+            say(f"  ⚠ 같은 id의 더 새로운 행이 있어 옮기지 않은 행: {superseded}개 → {SUPERSEDED_FILE}")
+        refused = staging.count_left_out(LeftOut.REFUSED)
+        write_rows(ERRORS_FILE, staging.left_out(LeftOut.REFUSED))
+        if refused:
+            say(f"❌ 옮기지 못한 행: {refused}개 → {ERRORS_FILE}에서 이유를 보고 고친 뒤 다시 실행하세요.")
+        say(RULE)
+        return 1 if refused or self._different else 0

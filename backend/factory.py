@@ -1,13 +1,9 @@
 """Puts the parts together: `create_app` returns a fresh app per call."""
 
-import functools
-
 from apiflask import APIFlask
 from flask import Flask, Request
 from flask.sessions import SessionInterface
-from flask_socketio import SocketIO
 
-import refusals
 import rest.assets
 import rest.departments
 import rest.docs_page
@@ -23,7 +19,7 @@ from config import Settings
 from lifecycle import CalendarServer
 from models import DynamoDBDatabase
 from realtime.concurrency import async_mode
-from realtime.engineio_guard import Packet, crowded, engine_logger
+from realtime.engineio_guard import GuardedSocketIO
 from realtime.messages import Messages
 from realtime.origins import allowed_origins
 from realtime.push import Push
@@ -46,14 +42,13 @@ def create_app(settings: Settings, db: DynamoDBDatabase | None = None) -> APIFla
     """Build an app on the store that the settings name, or on the given one. Serves nothing yet."""
     app = _create_flask(settings)
     socketio = _create_socketio(app, settings)
-    app.wsgi_app = refusals.guarded(app.wsgi_app)  # type: ignore[method-assign,assignment]
     core = build_core(
         db or DynamoDBDatabase(settings),
         spawn=socketio.start_background_task,
         snapshot_bytes=settings.snapshot_cache_mb * 1024 * 1024,
     )
     server = socketio.server
-    push = Push(server, core.db, core.sync, functools.partial(crowded, server))
+    push = Push(server, core.db, core.sync, server.crowded)
     core.change_log.on_commit(push.on_commit)
     hints = Hints(settings.redis_url, socketio) if settings.redis_url else None
     if hints:
@@ -91,16 +86,14 @@ def _create_flask(settings: Settings) -> APIFlask:
     return app
 
 
-def _create_socketio(app: Flask, settings: Settings) -> SocketIO:
-    return SocketIO(
+def _create_socketio(app: Flask, settings: Settings) -> GuardedSocketIO:
+    return GuardedSocketIO(
         app,
         async_mode=async_mode(),
         async_handlers=False,  # a client's messages keep their order
         always_connect=True,  # else the greeting overtakes the answer to the client's CONNECT
         manage_session=False,
-        serializer=Packet,
         cors_allowed_origins=allowed_origins(settings.cors_origins),
         max_http_buffer_size=BODY_MAX,
         http_compression=False,
-        engineio_logger=engine_logger(),
     )

@@ -37,7 +37,7 @@ KOREAN = {
     "Shutting down: %s": "서버를 끝냅니다: %s",
     "Reason: %s": "이유: %s",
 }
-"""What gunicorn says when something is wrong, and an operator reads."""
+"""What gunicorn logs when something is wrong, for operators."""
 
 
 class Logger(gunicorn.glogging.Logger):  # type: ignore[misc] # no types
@@ -70,7 +70,7 @@ logger_class = Logger
 
 
 def on_starting(server: Any) -> None:
-    """Refuse what would run and not work. Ends the start with a sentence."""
+    """End the start with a sentence when clients could not work with the settings."""
     if server.cfg.workers > 1:
         sys.exit(
             "✗ 한 gunicorn에는 워커(worker)를 하나만 둡니다(-w 1): Socket.IO 세션은 한 프로세스 안에 있어, "
@@ -78,7 +78,7 @@ def on_starting(server: Any) -> None:
             "  → 여러 개가 필요하면 포트를 달리해 gunicorn을 여러 번 실행하고, 클라이언트를 한 서버에 머물게 "
             "하는 nginx나 로드 밸런서를 앞에 두세요. 예: DYNAMODB_SETUP.ko.md의 10. EC2"
         )
-    # By name: importing a worker here would be before eventlet patches what it imports.
+    # By name: importing a worker class here would load modules before eventlet patches them.
     kinds = {kind.__name__ for kind in server.cfg.worker_class.__mro__}
     if "SyncWorker" in kinds or ("ThreadWorker" in kinds and server.cfg.threads == 1):
         sys.exit(
@@ -95,15 +95,15 @@ def when_ready(server: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    """Let go of the clients first when the worker is told to stop."""
+    """Disconnect the clients first when the worker is told to stop."""
     stop = signal.getsignal(signal.SIGTERM)
 
-    def leave(number: int, frame: FrameType | None) -> None:
+    def stop_gently(number: int, frame: FrameType | None) -> None:
         worker.wsgi.extensions["calendar"].shut_down()
         if callable(stop):
             stop(number, frame)
 
-    signal.signal(signal.SIGTERM, leave)
+    signal.signal(signal.SIGTERM, stop_gently)
 
 
 def on_exit(server: Any) -> None:
@@ -111,7 +111,7 @@ def on_exit(server: Any) -> None:
 
 
 def write_failure(client: Any, status: int, _reason: str, text: str) -> None:
-    """Answer what gunicorn itself refuses in the shape of every other failure."""
+    """Answer what gunicorn refuses itself in the shape of every other failure."""
     body = orjson.dumps(http_failure(status, {"reason": text} if text else None))
     head = (
         f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nConnection: close\r\n"
@@ -120,4 +120,4 @@ def write_failure(client: Any, status: int, _reason: str, text: str) -> None:
     gunicorn.util.write_nonblock(client, head.encode() + body)
 
 
-gunicorn.util.write_error = write_failure  # there is no hook for it
+gunicorn.util.write_error = write_failure  # gunicorn has no setting for it

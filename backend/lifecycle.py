@@ -4,13 +4,13 @@ import gc
 import logging
 
 from flask import Flask
-from flask_socketio import SocketIO
 
 import logs
-import refusals
+import rest.development_server
 from config import Settings
 from domain import REGISTRY
 from errors import StoreUnavailable
+from realtime.engineio_guard import GuardedSocketIO
 from realtime.push import Push
 from realtime.redis_hints import Hints
 from services.core import Core
@@ -26,7 +26,7 @@ a hundred creations takes a quarter longer with it.
 class CalendarServer:
     """The parts of one app, reached through `app.extensions["calendar"]`."""
 
-    def __init__(self, core: Core, socketio: SocketIO, push: Push, hints: Hints | None) -> None:
+    def __init__(self, core: Core, socketio: GuardedSocketIO, push: Push, hints: Hints | None) -> None:
         self.core = core
         self.socketio = socketio
         self.push = push
@@ -57,7 +57,7 @@ def start(app: Flask, settings: Settings) -> None:
     not ready in the meantime.
     """
     logs.install(settings.log_level)
-    refusals.refuse_in_envelopes()
+    rest.development_server.refuse_in_envelopes()
     gc.set_threshold(*GC_THRESHOLD)
     calendar: CalendarServer = app.extensions["calendar"]
     db = calendar.core.db

@@ -10,11 +10,11 @@ _OWN_TIME = re.compile(r" - - \[[^]]*\]")
 _GREETING = re.compile(r"(?:WARNING: This is a development server[^\n]*\n)? \* Running on ")
 _ADDRESS = re.compile(r"Running on (?!all addresses)(\S+)")
 _CONTROL = re.compile("\n(?!  → )|[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029]")
-"""What would end a line or steer a terminal; sentences of ours go on in lines that begin with an arrow."""
+"""What would end a line or control a terminal. Sentences of ours go on in lines with an arrow."""
 
 
 class Formatter(logging.Formatter):
-    """Formats a record, and shows what a client put into it harmlessly."""
+    """Formats a record, with control characters that a client put into it written out."""
 
     def __init__(self) -> None:
         super().__init__(FORMAT)
@@ -31,17 +31,17 @@ def printable(text: str) -> str:
 
 def install(level: str) -> None:
     """Log in this form from now on, Werkzeug's development server included."""
-    import flask.cli  # gunicorn's master reads this module, too, and has no use for Flask
+    import flask.cli  # here, because gunicorn's master imports this module and must not load Flask
 
     handler = logging.StreamHandler()
     handler.setFormatter(Formatter())
     logging.basicConfig(level=level, handlers=[handler])
-    logging.getLogger("werkzeug").addFilter(_in_our_words)
+    logging.getLogger("werkzeug").addFilter(_translate)
     flask.cli.show_server_banner = lambda *_: None  # prints to the terminal, in another form and language
 
 
-def _in_our_words(record: logging.LogRecord) -> bool:
-    """Take Werkzeug's own time and colours out of a line, and put its greeting into Korean."""
+def _translate(record: logging.LogRecord) -> bool:
+    """Remove Werkzeug's own time and colours from a line, and put its greeting into Korean."""
     text = _OWN_TIME.sub("", _COLOUR.sub("", record.getMessage()))
     if _GREETING.match(text):
         addresses = ", ".join(_ADDRESS.findall(text))

@@ -1,4 +1,4 @@
-"""Tells which concurrency model this process really runs in, by what is patched, not by what is installed."""
+"""Finds the concurrency model that this process runs in: by what is patched, not by what is installed."""
 
 import sys
 

@@ -16,7 +16,8 @@ from errors import (
     ValidationFailed,
     http_failure,
 )
-from realtime import engineio_guard, payloads
+from realtime import payloads
+from realtime.engineio_guard import acknowledgement_wanted
 from realtime.push import Push
 from schemas import LeaveMessage, SyncMessage, parse_id
 from services.sync import SyncService
@@ -33,7 +34,6 @@ class Messages:
         """Register on a `socketio.Server`."""
         self._push = push
         self._sync = sync
-        engineio_guard.harden(server)
         # Past Flask-SocketIO, which would open a request context and a session for each message.
         server.on("connect", self._connect)
         server.on("disconnect", self._disconnect)
@@ -100,7 +100,7 @@ class Messages:
             except Exception:
                 log.exception("메시지 처리 중 예상하지 못한 오류")
                 envelope = http_failure(500)
-            if not engineio_guard.acknowledged.get():
+            if not acknowledgement_wanted.get():
                 self._push.error(sid, envelope)
             return envelope
 

@@ -1,7 +1,7 @@
-"""The doorbell between servers: `department revision` over Redis, sent after commits, heard by the others.
+"""Hints between servers over Redis: `department revision`, published after each commit.
 
-Losing hints loses nothing, the poll of `broadcasts.py` finds every change; so nothing waits for Redis, and
-what cannot be sent is dropped. Knows nothing of what a change is.
+A lost hint only costs time, because the poll of `push.py` finds every change. So no commit waits for Redis,
+and a hint that cannot be sent is dropped. Knows nothing of what a change is.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 CHANNEL = "department-calendar:changes"
 QUEUE_LIMIT = 1_000
-"""Hints that wait to be sent; beyond it, the poll does their work."""
+"""Hints that may wait to be sent. More are dropped, and the poll finds their changes."""
 TIMEOUT_S = 2.0
 PAUSE_S = 1.0
 HEALTH_CHECK_S = 5
@@ -34,7 +34,7 @@ class Tasks(Protocol):
 
 
 class Hints:
-    """Send and hear hints through one Redis, in background tasks of their own."""
+    """Sends and receives hints through one Redis, in two background tasks."""
 
     def __init__(self, url: str, tasks: Tasks) -> None:
         self._tasks = tasks
@@ -46,19 +46,19 @@ class Hints:
                 health_check_interval=HEALTH_CHECK_S,
             )
             pool = self._redis.connection_pool
-            pool.connection_class(**pool.connection_kwargs)  # as the first use would make it
-        except (TypeError, ValueError) as error:  # of its query
+            pool.connection_class(**pool.connection_kwargs)  # fails now for a bad query, not at the first use
+        except (TypeError, ValueError) as error:
             raise SetupError(f"REDIS_URL 값을 쓸 수 없습니다: {error}") from error
         self._waiting: queue.Queue[str] = queue.Queue(QUEUE_LIMIT)
         self._failing: set[str] = set()
 
-    def start(self, heard: Callable[[str, int], None]) -> None:
-        """Call `heard(department_id, revision)` for each hint from now on, ours included."""
+    def start(self, on_hint: Callable[[str, int], None]) -> None:
+        """Send hints, and call `on_hint(department_id, revision)` for each one received, own ones too."""
         self._tasks.start_background_task(self._send)
-        self._tasks.start_background_task(self._listen, heard)
+        self._tasks.start_background_task(self._listen, on_hint)
 
     def on_commit(self, department_id: str, reached: Position, _changes: Sequence[Change]) -> None:
-        """Tell the other servers that a department has reached a revision; never waits."""
+        """Queue a hint that a department has reached a revision; drop it when the queue is full."""
         try:
             self._waiting.put_nowait(f"{department_id} {reached.revision}")
         except queue.Full:
@@ -80,7 +80,7 @@ class Hints:
                 self._redis.ping()
                 self._note("send", None)
 
-    def _listen(self, heard: Callable[[str, int], None]) -> None:
+    def _listen(self, on_hint: Callable[[str, int], None]) -> None:
         while True:
             try:
                 with self._redis.pubsub(ignore_subscribe_messages=True) as subscription:  # type: ignore[no-untyped-call]
@@ -89,22 +89,22 @@ class Hints:
                     while True:
                         message = subscription.get_message(timeout=TIMEOUT_S / 2)
                         if message:
-                            self._hear(message["data"], heard)
+                            self._receive(message["data"], on_hint)
             except redis.RedisError as error:
                 self._note("listen", error)
                 self._tasks.sleep(PAUSE_S)
 
     @staticmethod
-    def _hear(data: bytes, heard: Callable[[str, int], None]) -> None:
+    def _receive(data: bytes, on_hint: Callable[[str, int], None]) -> None:
         department_id, _, revision = data.decode(errors="replace").partition(" ")
         if revision.isdigit():
             try:
-                heard(department_id, int(revision))
+                on_hint(department_id, int(revision))
             except Exception:  # the next hint, or the poll, tries again
                 log.exception("부서 %s의 변경 힌트를 처리하지 못했습니다", department_id)
 
     def _note(self, task: str, error: Exception | None) -> None:
-        """Say once that Redis is gone, and once that it is back for both tasks."""
+        """Log once that Redis is out of reach, and once that both tasks reach it again."""
         failed_before = bool(self._failing)
         if error:
             self._failing.add(task)

@@ -1,10 +1,11 @@
-"""Turns every failure of a route into the envelope, whatever raised it."""
+"""Turns every failure of REST into the envelope, whatever raised it."""
 
 import logging
 from typing import Any
 
+import orjson
 from apiflask import APIFlask
-from flask import request
+from flask import Response, request
 from werkzeug.exceptions import HTTPException
 
 from errors import CalendarError, SetupError, StoreUnavailable, http_failure
@@ -12,6 +13,11 @@ from errors import CalendarError, SetupError, StoreUnavailable, http_failure
 log = logging.getLogger(__name__)
 
 Reply = tuple[dict[str, Any], int, dict[str, str]]
+
+OF_THE_BODY = frozenset(
+    ("accept-ranges", "content-disposition", "content-length", "content-type", "etag", "last-modified")
+)
+"""Headers about a body that the envelope replaces."""
 
 
 def install(app: APIFlask) -> None:
@@ -35,3 +41,13 @@ def install(app: APIFlask) -> None:
     def unknown(error: Exception) -> Reply:
         log.error("%s %s: 예상하지 못한 오류", request.method, request.path, exc_info=error)
         return http_failure(500), 500, {}
+
+    @app.after_request
+    def unraised(response: Response) -> Response:
+        """Replace a failure that Flask answers without raising: a file whose `If-Match` fails."""
+        if response.status_code < 400 or response.mimetype == "application/json":
+            return response
+        response.close()  # the file
+        kept = [(name, value) for name, value in response.headers if name.lower() not in OF_THE_BODY]
+        body = orjson.dumps(http_failure(response.status_code))
+        return Response(body, response.status_code, kept, mimetype="application/json")

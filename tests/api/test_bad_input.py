@@ -6,7 +6,7 @@ import uuid
 import pytest
 
 JSON = {"Content-Type": "application/json"}
-NOBODY = "805d0fbd-dd60-412e-a9e7-4097e872610f"
+UNKNOWN = "805d0fbd-dd60-412e-a9e7-4097e872610f"
 EVENT = {"event_date": "2024-01-20", "title": "회의"}
 
 
@@ -63,7 +63,7 @@ def test_a_bad_field_of_an_event_is_named_and_nothing_changes(api, change, field
 
 
 def test_every_bad_field_is_named_at_once(api):
-    refusal = api("POST", f"/api/events/{NOBODY}", {"title": "", "url": "x", "zz": 1}, status=400)
+    refusal = api("POST", f"/api/events/{UNKNOWN}", {"title": "", "url": "x", "zz": 1}, status=400)
     assert fields_of(refusal) == {
         "event_date": "missing",
         "title": "string_too_short",
@@ -150,7 +150,7 @@ def test_a_chunked_body_may_be_as_large_as_any_other(api):
     assert refusal["error"] == "payload_too_large"
 
 
-def test_a_text_that_takes_the_square_of_its_length_to_normalise_holds_nobody_up(api):
+def test_a_text_that_takes_the_square_of_its_length_to_normalise_does_not_block_the_server(api):
     """The marks of half of such a body took half a minute to sort, and gunicorn ended the worker."""
     title = "a" + "\u0300\u0316" * 255_000
     body = json.dumps({**EVENT, "title": title}, ensure_ascii=False).encode()
@@ -160,13 +160,13 @@ def test_a_text_that_takes_the_square_of_its_length_to_normalise_holds_nobody_up
     }
 
 
-def test_no_more_than_a_hundred_broken_rules_are_told(api):
+def test_no_more_than_a_hundred_broken_rules_are_listed(api):
     refusal = api("POST", "/api/departments", {f"f{n}": 1 for n in range(1_000)}, status=400)
     assert len(refusal["details"]) == 100
 
 
 @pytest.mark.parametrize(
-    "bad", ["1", "x", "%00", "..%2f", NOBODY + "0", "{" + NOBODY + "}", "%EA%B0%80", NOBODY[:-1]]
+    "bad", ["1", "x", "%00", "..%2f", UNKNOWN + "0", "{" + UNKNOWN + "}", "%EA%B0%80", UNKNOWN[:-1]]
 )
 def test_an_id_that_is_no_uuid_is_refused(api, bad):
     department = api.department()["id"]
@@ -186,18 +186,18 @@ def test_an_id_that_is_no_uuid_is_refused(api, bad):
         assert api(method, path, body, status=400)["error"] == "invalid_id"
 
 
-def test_ids_nobody_has_are_not_found(api):
+def test_unknown_ids_are_not_found(api):
     department = api.department()["id"]
     for method, path, body, code in (
-        ("GET", f"/api/departments/{NOBODY}", None, "department_not_found"),
-        ("PUT", f"/api/departments/{NOBODY}", {"name": "x"}, "department_not_found"),
-        ("DELETE", f"/api/departments/{NOBODY}", None, "department_not_found"),
-        ("GET", f"/api/events/{NOBODY}", None, "department_not_found"),
-        ("POST", f"/api/events/{NOBODY}", EVENT, "department_not_found"),
-        ("GET", f"/api/events/{NOBODY}/changes?since=x", None, "department_not_found"),
-        ("GET", f"/api/events/{department}/{NOBODY}", None, "event_not_found"),
-        ("PUT", f"/api/events/{NOBODY}", {"title": "x"}, "event_not_found"),
-        ("DELETE", f"/api/events/{NOBODY}", None, "event_not_found"),
+        ("GET", f"/api/departments/{UNKNOWN}", None, "department_not_found"),
+        ("PUT", f"/api/departments/{UNKNOWN}", {"name": "x"}, "department_not_found"),
+        ("DELETE", f"/api/departments/{UNKNOWN}", None, "department_not_found"),
+        ("GET", f"/api/events/{UNKNOWN}", None, "department_not_found"),
+        ("POST", f"/api/events/{UNKNOWN}", EVENT, "department_not_found"),
+        ("GET", f"/api/events/{UNKNOWN}/changes?since=x", None, "department_not_found"),
+        ("GET", f"/api/events/{department}/{UNKNOWN}", None, "event_not_found"),
+        ("PUT", f"/api/events/{UNKNOWN}", {"title": "x"}, "event_not_found"),
+        ("DELETE", f"/api/events/{UNKNOWN}", None, "event_not_found"),
     ):
         assert api(method, path, body, status=404)["error"] == code
 
@@ -211,7 +211,7 @@ def test_ids_nobody_has_are_not_found(api):
         ("?limit=0", "limit"),
         ("?limit=2501", "limit"),
         ("?limit=x", "limit"),
-        ("?page_token=rubbish", "page_token"),
+        ("?page_token=malformed", "page_token"),
         ("?page_token=WzEsMl0", "page_token"),
         ("?q=" + "x" * 201, "q"),
         ("/history", "event_id"),

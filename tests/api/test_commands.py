@@ -94,6 +94,20 @@ def test_gunicorn_refuses_what_would_not_work(tmp_path, arguments, settings, sen
     assert not (tmp_path / "data").exists(), "it ended before it touched the store"
 
 
+@pytest.mark.parametrize("program", [["flask", "run", "--port"], ["gunicorn", "app:app", "--bind"]])
+def test_no_server_starts_with_a_library_that_it_was_not_tried_with(tmp_path, program):
+    newer = tmp_path / "python_socketio-5.99.dist-info"
+    newer.mkdir()
+    (newer / "METADATA").write_text("Metadata-Version: 2.1\nName: python-socketio\nVersion: 5.99\n")
+    name, *arguments = program
+    port = str(free_port()) if name == "flask" else f"127.0.0.1:{free_port()}"
+    done = run([str(BIN / name), *arguments, port], **embedded(tmp_path / "data"), PYTHONPATH=str(tmp_path))
+    assert done.returncode == 3
+    assert "✗ python-socketio 5.99 버전으로는 서버를 시작할 수 없습니다." in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "data").exists(), "it ended before it touched the store"
+
+
 @pytest.mark.parametrize(
     "command",
     [

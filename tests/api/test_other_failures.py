@@ -1,4 +1,4 @@
-"""Failures that no route answers: of Engine.IO, and of the HTTP servers under the app."""
+"""Failures that no route answers: of Socket.IO requests, of files, and of the HTTP servers under the app."""
 
 import http.client
 import re
@@ -57,15 +57,16 @@ def engine_io(query: str, method: str = "GET", **headers: str) -> bytes:
     ("method", "query", "status", "code"),
     [
         ("GET", "EIO=4&transport=carrier-pigeon", 400, "bad_request"),
-        ("GET", "EIO=4&transport=polling&sid=nobody", 400, "unknown_session"),
-        ("POST", "EIO=4&transport=polling&sid=nobody", 400, "unknown_session"),
+        ("GET", "EIO=4&transport=polling&sid=unknown", 400, "unknown_session"),
+        ("POST", "EIO=4&transport=polling&sid=unknown", 400, "unknown_session"),
         ("POST", "EIO=4&transport=polling", 400, "unknown_session"),
+        ("GET", f"EIO=4&transport=polling&sid={'x' * 300}", 400, "unknown_session"),
         ("GET", "EIO=3&transport=polling", 400, "unsupported_protocol"),
         ("GET", "EIO=4&transport=polling&j=x", 400, "bad_request"),
         ("GET", "EIO=4&transport=websocket", 400, "bad_request"),
         ("GET", "", 400, "unsupported_protocol"),
         ("PUT", "EIO=4&transport=polling", 405, "method_not_allowed"),
-        ("DELETE", "EIO=4&transport=polling&sid=nobody", 405, "method_not_allowed"),
+        ("DELETE", "EIO=4&transport=polling&sid=unknown", 405, "method_not_allowed"),
     ],
 )
 def test_a_refusal_of_engine_io_has_the_envelope(server, method, query, status, code):
@@ -76,9 +77,13 @@ def test_a_refusal_of_engine_io_has_the_envelope(server, method, query, status, 
 
 
 def test_a_refusal_of_engine_io_to_head_has_no_body(server):
-    answer = requests.head(f"{server.url}/socket.io/?EIO=4&transport=polling", timeout=10)
-    assert (answer.status_code, answer.headers["Content-Type"]) == (405, "application/json")
-    assert answer.content == b""
+    parts = urlsplit(server.url)
+    with socket.create_connection((parts.hostname, parts.port), timeout=10) as connection:
+        connection.sendall(engine_io("EIO=4&transport=polling", "HEAD", Connection="close"))
+        head, _, body = b"".join(iter(lambda: connection.recv(65_536), b"")).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 405 ")
+    assert b"\r\nContent-Type: application/json" in head
+    assert body == b""
 
 
 def test_an_origin_that_is_not_allowed_is_refused_without_cors_headers(server):
@@ -88,7 +93,7 @@ def test_an_origin_that_is_not_allowed_is_refused_without_cors_headers(server):
 
 
 def test_a_refusal_may_be_read_by_an_origin_that_is_allowed(server):
-    request = engine_io("EIO=4&transport=polling&sid=nobody", Origin="http://x")
+    request = engine_io("EIO=4&transport=polling&sid=unknown", Origin="http://x")
     answer = send(server, request)
     assert answer.failure["error"] == "unknown_session"
     assert answer.headers["Access-Control-Allow-Origin"] == "http://x"
@@ -111,7 +116,7 @@ def test_a_session_id_of_quotes_and_markup_comes_back_as_text(server):
         ({"Sec-WebSocket-Version": "x"}, 426),
     ],
 )
-def test_a_handshake_that_is_no_websocket_is_refused(server, change, status):
+def test_a_malformed_websocket_handshake_is_refused(server, change, status):
     before = len(server.log)
     answer = send(server, engine_io("EIO=4&transport=websocket", **HANDSHAKE | change))
     assert answer.status == status
@@ -121,13 +126,13 @@ def test_a_handshake_that_is_no_websocket_is_refused(server, change, status):
     assert "Traceback" not in server.log[before:]
 
 
-def test_a_client_library_is_told_the_refusal(server):
-    told: list[Any] = []
+def test_a_client_library_receives_the_refusal(server):
+    failures: list[Any] = []
     client = socketio.Client(reconnection=False)
-    client.on("connect_error", told.append)
+    client.on("connect_error", failures.append)
     with pytest.raises(socketio.exceptions.ConnectionError):
         client.connect(server.url, headers={"Origin": "http://evil.example"}, transports=["polling"])
-    assert [failure["error"] for failure in told] == ["origin_not_allowed"]
+    assert [failure["error"] for failure in failures] == ["origin_not_allowed"]
 
 
 @pytest.mark.parametrize(
@@ -197,13 +202,13 @@ def test_a_file_whose_condition_fails_is_refused_without_its_content(server):
 
 
 def test_what_a_client_sends_ends_no_line_of_the_log(server):
-    told = len(server.log)
+    before = len(server.log)
     send(
         server,
         engine_io("EIO=4&transport=polling&sid=x%0A2026-01-01%2000:00:00,000%20ERROR%20forged%1B%5B2J"),
     )
     send(server, b"GET Running on http://evil.example/ HTTP/1.1\r\nHost: x\r\n\r\n")
     send(server, lines("\x1b[2KF /socket.io/?EIO=4 HTTP/1.1"))
-    assert "\x1b" not in server.log[told:]
-    assert not re.search("^2026-01-01 .*forged", server.log[told:], re.MULTILINE)
-    assert "evil.example/ 에서" not in server.log[told:]
+    assert "\x1b" not in server.log[before:]
+    assert not re.search("^2026-01-01 .*forged", server.log[before:], re.MULTILINE)
+    assert "evil.example/ 에서" not in server.log[before:]

@@ -13,7 +13,7 @@ import websocket
 
 from running import wait_for
 
-NOBODY = "805d0fbd-dd60-412e-a9e7-4097e872610f"
+UNKNOWN = "805d0fbd-dd60-412e-a9e7-4097e872610f"
 UPGRADE = {
     "Connection": "Upgrade",
     "Upgrade": "websocket",
@@ -36,14 +36,14 @@ def test_the_greeting_follows_the_answer_to_connect(server):
         assert wire.recv().startswith('42["connected"')
 
 
-def test_joining_is_acknowledged_and_told(api, connect, transport):
+def test_joining_is_acknowledged_and_broadcast_to_the_client(api, connect, transport):
     department = api.department()["id"]
     api.event(department)
     client = connect(transport)
     answer = client.ask("join_department", {"department_id": department})
-    place = {"department_id": department, "revision": 1, "sync_token": api.token(department)}
-    assert answer == {"success": True, **place}
-    assert client.wait("joined_department") == [place]
+    expected = {"department_id": department, "revision": 1, "sync_token": api.token(department)}
+    assert answer == {"success": True, **expected}
+    assert client.wait("joined_department") == [expected]
     assert client.of("sync_response") == []
 
 
@@ -77,8 +77,8 @@ def test_without_a_usable_token_a_sync_brings_everything(api, connect, token):
     [sync] = client.wait("sync_response")
     assert (sync["full"], sync["events"], sync["revision"]) == (True, [event], 1)
     assert "changes" not in sync
-    place = {name: sync[name] for name in ("department_id", "full", "revision", "sync_token")}
-    assert answer == {"success": True, **place}
+    expected = {name: sync[name] for name in ("department_id", "full", "revision", "sync_token")}
+    assert answer == {"success": True, **expected}
 
 
 def test_a_token_that_is_current_brings_no_changes(api, connect):
@@ -107,13 +107,13 @@ BAD_PAYLOADS = [
     (([],), "validation_failed"),
     (({},), "validation_failed"),
     (({"department_id": 7},), "validation_failed"),
-    (({"department_id": NOBODY, "sync_token": 7},), "validation_failed"),
-    (({"department_id": NOBODY, "colour": "red"},), "validation_failed"),
+    (({"department_id": UNKNOWN, "sync_token": 7},), "validation_failed"),
+    (({"department_id": UNKNOWN, "colour": "red"},), "validation_failed"),
     (({"department_id": "x"},), "invalid_id"),
     (({"department_id": "\ud800"},), "invalid_id"),
-    (({"department_id": NOBODY, "\ud800": 1},), "validation_failed"),
+    (({"department_id": UNKNOWN, "\ud800": 1},), "validation_failed"),
     (({"department_id": b"\x00"},), "validation_failed"),
-    (({"department_id": NOBODY}, {"department_id": NOBODY}), "validation_failed"),
+    (({"department_id": UNKNOWN}, {"department_id": UNKNOWN}), "validation_failed"),
 ]
 
 
@@ -137,8 +137,8 @@ def test_a_bad_message_without_acknowledgement_is_answered_as_an_error(connect):
 def test_an_unknown_department_is_refused_and_not_joined(api, connect):
     client = connect()
     for message in ("join_department", "sync_request"):
-        assert client.ask(message, {"department_id": NOBODY})["error"] == "department_not_found"
-    assert client.ask("leave_department", {"department_id": NOBODY})["success"]
+        assert client.ask(message, {"department_id": UNKNOWN})["error"] == "department_not_found"
+    assert client.ask("leave_department", {"department_id": UNKNOWN})["success"]
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_messages_of_one_client_keep_their_order(api, connect):
     for department in departments * 5:
         client.sio.emit("join_department", {"department_id": department})
     joined = client.wait("joined_department", 15)
-    assert [place["department_id"] for place in joined] == departments * 5
+    assert [answer["department_id"] for answer in joined] == departments * 5
 
 
 def test_a_foreign_origin_is_refused_and_our_own_is_not(server):
@@ -181,7 +181,7 @@ def test_websockets_are_not_compressed(server):
     answer.close()
 
 
-RUBBISH = [
+MALFORMED = [
     b"",
     b"9",
     b"x",
@@ -217,8 +217,8 @@ def raw_websocket(url: str, **options: Any):
         wire.shutdown()
 
 
-@pytest.mark.parametrize("rubbish", RUBBISH, ids=lambda raw: repr(raw[:20]))
-def test_rubbish_hurts_nobody_but_its_sender(server, api, connect, transport, rubbish):
+@pytest.mark.parametrize("malformed", MALFORMED, ids=lambda raw: repr(raw[:20]))
+def test_malformed_input_ends_no_connection_but_its_own(server, api, connect, transport, malformed):
     department = api.department()["id"]
     witness = connect()
     witness.join(department)
@@ -226,20 +226,20 @@ def test_rubbish_hurts_nobody_but_its_sender(server, api, connect, transport, ru
     if transport == "polling":
         sid = requests.get(url, timeout=10).text[1:].split('"sid":"')[1].split('"')[0]
         requests.post(f"{url}&sid={sid}", data=b"40", timeout=10)
-        assert requests.post(f"{url}&sid={sid}", data=rubbish, timeout=5).status_code in (200, 400)
+        assert requests.post(f"{url}&sid={sid}", data=malformed, timeout=5).status_code in (200, 400)
     else:
         with raw_websocket(url) as wire:
             wire.recv()
             wire.send("40")
             wire.recv()
             with contextlib.suppress(ConnectionError):  # it may be cut off in the middle
-                wire.send(rubbish, websocket.ABNF.OPCODE_TEXT)
-                wire.send(rubbish, websocket.ABNF.OPCODE_BINARY)
+                wire.send(malformed, websocket.ABNF.OPCODE_TEXT)
+                wire.send(malformed, websocket.ABNF.OPCODE_BINARY)
     api.event(department)
     witness.wait("event_created")
 
 
-def test_nobody_speaks_to_a_room_through_the_names_of_the_server_library(server, api, connect):
+def test_a_reserved_name_does_not_let_a_client_send_to_a_room(server, api, connect):
     department = api.department()["id"]
     witness = connect()
     witness.join(department)
@@ -248,7 +248,7 @@ def test_nobody_speaks_to_a_room_through_the_names_of_the_server_library(server,
             wire.recv()
             wire.send("40")
             wire.send(f'42["*",{to}]')
-            while wire.recv():  # until it is hung up on
+            while wire.recv():  # until the server ends the connection
                 pass
     witness.ask("sync_request", {"department_id": department})
     assert witness.of("error") == []
@@ -279,12 +279,12 @@ def joining(department: str) -> str:
 
 
 def joined(packets: list[str]) -> list[str]:
-    """The departments that a client was told it is in, in the order of the answers."""
+    """The departments in the `joined_department` packets, in their order."""
     found = (json.loads(packet[2:]) for packet in packets if packet.startswith("42"))
     return [payload["department_id"] for name, payload in found if name == "joined_department"]
 
 
-def test_what_polling_clients_post_waits_for_no_answer_to_be_fetched(server, api):
+def test_a_post_returns_before_the_answers_to_its_messages_are_fetched(server, api):
     departments = [api.department()["id"] for _ in range(12)]
     client = Polling(server)
     assert client.post(*map(joining, departments)).ok
@@ -310,7 +310,7 @@ def test_what_was_posted_before_an_upgrade_is_answered_after_it(server, api):
     assert joined(received) == departments * 2
 
 
-def test_a_moment_of_many_messages_is_answered_in_full(server, api):
+def test_a_post_of_a_hundred_messages_is_answered_in_full(server, api):
     departments = [api.department()["id"] for _ in range(5)] * 20
     client = Polling(server)
     assert client.post(*map(joining, departments)).ok
@@ -331,7 +331,7 @@ def test_an_upgrade_that_goes_no_further_ends_and_polling_goes_on(server, api, f
         if not frames:
             client.post(joining(department))
             client.get()
-            assert joined(client.received) == [department], "while nobody knows whether frames get through"
+            assert joined(client.received) == [department], "while it is unknown whether frames get through"
         with contextlib.suppress(websocket.WebSocketConnectionClosedException):
             assert wire.recv() == ""
     client.post(joining(department))
@@ -339,7 +339,7 @@ def test_an_upgrade_that_goes_no_further_ends_and_polling_goes_on(server, api, f
     assert joined(client.received)[-1] == department
 
 
-def test_a_client_that_posts_more_than_it_reads_is_hung_up_on(server, api):
+def test_a_client_that_posts_more_than_it_reads_is_disconnected(server, api):
     department = api.department()["id"]
     for _ in range(100):
         api.event(department, description="가" * 10_000)
@@ -352,7 +352,7 @@ def test_a_client_that_posts_more_than_it_reads_is_hung_up_on(server, api):
 
 
 def test_a_client_is_answered_no_faster_than_it_reads(server, api):
-    """Each answer is 3 MB: those to a client that asks and asks would be kept until memory ends."""
+    """Each answer is 3 MB. A server that did not wait for the client would keep them all in memory."""
     department = api.department()["id"]
     for _ in range(100):
         api.event(department, description="가" * 10_000)
@@ -379,7 +379,7 @@ def test_a_frame_that_is_no_packet_ends_its_connection_at_once(server):
 
 
 @pytest.mark.parametrize("name", ["connect", "disconnect"])
-def test_a_message_named_as_what_the_library_tells_of_ends_its_connection(server, name):
+def test_a_message_with_a_reserved_name_ends_its_connection(server, name):
     url = f"{server.url}/socket.io/?EIO=4&transport=websocket"
     with raw_websocket(url) as wire:
         wire.recv()
@@ -390,7 +390,7 @@ def test_a_message_named_as_what_the_library_tells_of_ends_its_connection(server
 
 
 def test_a_message_in_endless_fragments_is_cut_off(server):
-    """The limit of a message holds however it is sent: what is unfinished is kept in memory, too."""
+    """The limit of a message holds for its fragments together: unfinished ones are kept in memory, too."""
     url = f"{server.url}/socket.io/?EIO=4&transport=websocket"
     with raw_websocket(url) as wire:
         wire.recv()
@@ -405,13 +405,13 @@ def test_a_message_in_endless_fragments_is_cut_off(server):
 
 def test_clients_that_reset_their_connections_leave_no_traceback(server):
     url = f"{server.url}/socket.io/?EIO=4&transport=websocket"
-    told = server.log.count("패킷이 아닌 프레임")
+    before = server.log.count("패킷이 아닌 프레임")
     for _ in range(200):
         with raw_websocket(url) as wire:
             wire.recv()
             wire.send("x")
             wire.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    wait_for(lambda: server.log.count("패킷이 아닌 프레임") == told + 200)
+    wait_for(lambda: server.log.count("패킷이 아닌 프레임") == before + 200)
     assert requests.get(f"{server.url}/healthz", timeout=5).ok
     assert "Traceback" not in server.log
 

@@ -1,4 +1,4 @@
-"""Hints: a commit never waits for Redis."""
+"""Hints over Redis: a commit never waits for them."""
 
 import threading
 
@@ -6,7 +6,7 @@ from domain import Position
 from realtime.redis_hints import QUEUE_LIMIT, Hints
 
 
-def test_hints_that_nobody_sends_are_dropped_and_nobody_waits():
+def test_a_commit_drops_the_hints_that_a_full_queue_cannot_take_and_goes_on():
     hints = Hints("redis://127.0.0.1:1/0", None)
 
     def commit() -> None:

@@ -5,12 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import pytest
-import socketio
 
 from domain import REGISTRY, Change, ChangeType, Department, Event, Position
 from errors import StoreUnavailable, TableMissing
 from fake_transport import FakeTransport
-from realtime.engineio_guard import QUEUE_LIMIT, crowded
+from realtime.engineio_guard import QUEUE_LIMIT, GuardedServer
 from realtime.messages import Messages
 from realtime.push import Push
 from realtime.room import BURST
@@ -119,7 +118,7 @@ def test_what_is_committed_while_a_client_joins_reaches_it(token):
             push.on_commit(DEPARTMENT, Position("e", 1), [commit])
             reached.append(set(transport.members[f"department:{DEPARTMENT}"]))
 
-    server = socketio.Server(async_mode="threading")
+    server = GuardedServer(async_mode="threading")
     Messages(server, push, Reads())
     server.handlers["/"]["join_department"]("sid", {"department_id": DEPARTMENT, "sync_token": token})
     assert reached == [{"other", "sid"}]
@@ -253,11 +252,11 @@ def test_a_burst_pauses_for_clients_with_much_before_them_but_not_for_long():
 
 def test_a_client_with_half_of_its_queue_before_it_makes_a_crowd():
     queues = [SimpleNamespace(qsize=lambda: 0), SimpleNamespace(qsize=lambda: QUEUE_LIMIT // 2)]
-    connections = {n: SimpleNamespace(queue=queue) for n, queue in enumerate(queues)}
-    server = SimpleNamespace(eio=SimpleNamespace(sockets=connections))
-    assert not crowded(server)
+    server = GuardedServer(async_mode="threading")
+    server.eio.sockets = {n: SimpleNamespace(queue=queue) for n, queue in enumerate(queues)}
+    assert not server.crowded()
     queues[1].qsize = lambda: QUEUE_LIMIT // 2 + 1
-    assert crowded(server)
+    assert server.crowded()
 
 
 def test_a_heartbeat_tells_the_room_its_revision_and_the_registry_has_none():

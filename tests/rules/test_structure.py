@@ -1,6 +1,7 @@
 """The structure holds: every module is listed, and imports only what is listed above it."""
 
 import ast
+import re
 import sys
 from pathlib import Path
 
@@ -10,9 +11,11 @@ BACKEND = Path(__file__).resolve().parents[2] / "backend"
 FILES = sorted(p for p in BACKEND.rglob("*.py") if "__pycache__" not in p.parts)
 FOLDERS = {"rest", "realtime", "services", "store", "migration"}
 
-FLASK = {"factory", "app", "commands", "lifecycle", "logs", "refusals"}
+FLASK = {"factory", "app", "commands", "lifecycle", "logs"}
 """The modules outside of rest/ and realtime/ that may know Flask."""
 BOTO3 = {"models", "store.dynamo_client"}
+
+WRITTEN_AT_RUN_TIME = {"backend/.env"}
 
 # Each module, and exactly what it imports of ours: only modules further up in this list.
 IMPORTS = {
@@ -56,9 +59,18 @@ IMPORTS = {
     },
     # realtime/
     "realtime.concurrency": set(),
-    "realtime.engineio_guard": set(),
+    "realtime.inbox": set(),
     "realtime.origins": set(),
+    "realtime.websocket_adapters": set(),
+    "realtime.library_versions": {"errors"},
     "realtime.redis_hints": {"domain", "errors"},
+    "realtime.refusals": {"errors"},
+    "realtime.engineio_guard": {
+        "realtime.inbox",
+        "realtime.library_versions",
+        "realtime.refusals",
+        "realtime.websocket_adapters",
+    },
     "realtime.payloads": {"domain", "services.sync"},
     "realtime.room": {"domain", "errors", "models", "realtime.payloads", "services.sync"},
     "realtime.push": {"domain", "errors", "models", "realtime.payloads", "realtime.room", "services.sync"},
@@ -73,6 +85,7 @@ IMPORTS = {
     # rest/
     "rest.json_provider": set(),
     "rest.security_headers": set(),
+    "rest.development_server": {"errors"},
     "rest.failures": {"errors"},
     "rest.answers": {"schemas"},
     "rest.assets": {"config"},
@@ -101,6 +114,7 @@ IMPORTS = {
     },
     "rest.home": {"config", "domain", "errors", "services.departments"},
     # migration/
+    "migration.json_list": set(),
     "migration.source_files": {"errors"},
     "migration.source_text": {"domain"},
     "migration.source_rows": {
@@ -115,12 +129,13 @@ IMPORTS = {
     "migration.export": {
         "domain",
         "errors",
+        "migration.json_list",
         "migration.source_files",
         "migration.source_rows",
         "migration.staging",
         "models",
     },
-    "migration.report": {"errors", "logs", "migration.staging"},
+    "migration.report": {"errors", "logs", "migration.json_list", "migration.staging"},
     "migration.department_load": {
         "domain",
         "migration.bulk_load",
@@ -129,32 +144,43 @@ IMPORTS = {
         "services.change_log",
         "store.items",
     },
-    # the entries
-    "gunicorn.conf": {"errors", "logs"},
-    "refusals": {"errors"},
-    "migrate_to_dynamodb": {
+    "migration.wording": {"domain", "migration.bulk_load", "migration.source_rows"},
+    "migration.run": {
         "config",
         "domain",
         "errors",
         "migration.bulk_load",
         "migration.department_load",
-        "migration.export",
         "migration.report",
         "migration.source_files",
         "migration.source_rows",
         "migration.staging",
+        "migration.wording",
         "models",
         "store.local_engine",
     },
+    # the entries
+    "gunicorn.conf": {"errors", "logs"},
     "commands": {"errors", "services.core"},
+    "migrate_to_dynamodb": {
+        "config",
+        "errors",
+        "migration.bulk_load",
+        "migration.export",
+        "migration.report",
+        "migration.run",
+        "migration.staging",
+        "models",
+    },
     "lifecycle": {
         "config",
         "domain",
         "errors",
         "logs",
+        "realtime.engineio_guard",
         "realtime.push",
         "realtime.redis_hints",
-        "refusals",
+        "rest.development_server",
         "services.core",
     },
     "factory": {
@@ -168,7 +194,6 @@ IMPORTS = {
         "realtime.origins",
         "realtime.push",
         "realtime.redis_hints",
-        "refusals",
         "rest.assets",
         "rest.departments",
         "rest.docs_page",
@@ -263,6 +288,13 @@ def test_only_the_settings_read_the_environment(name):
 def test_a_folder_says_in_two_lines_what_it_owns(folder):
     said = ast.get_docstring(ast.parse((BACKEND / folder / "__init__.py").read_text())) or ""
     assert 1 <= len(said.splitlines()) <= 2
+
+
+@pytest.mark.parametrize("document", ["README.md", "README.ko.md", "docs/architecture.md"])
+def test_documents_name_only_files_that_exist(document):
+    text = (BACKEND.parent / document).read_text()
+    named = set(re.findall(r"\b(?:backend|infrastructure|tests|docs)/[\w./-]*\w", text))
+    assert {name for name in named if not (BACKEND.parent / name).exists()} <= WRITTEN_AT_RUN_TIME
 
 
 def test_no_module_shadows_the_standard_library():

@@ -1,0 +1,85 @@
+"""Refusals of Socket.IO requests in the envelope: malformed WebSocket handshakes, and Engine.IO's reasons.
+
+Answers nothing itself: `engineio_guard.py` does. Knows HTTP headers, nothing of calendars.
+"""
+
+import re
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+
+from errors import failure_envelope, http_failure
+
+_NAME = re.compile(r"HTTP_[A-Z0-9_]+")
+_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")  # a cookie of another program may be any text
+
+WEBSOCKET_VERSION = "13"
+REASON_MAX = 200
+METHODS = "GET, POST, OPTIONS"
+
+_REASONS = {
+    "Invalid session": (
+        "unknown_session",
+        "서버가 모르는 Socket.IO 세션입니다. 다시 연결하세요. 폴링은 늘 같은 서버 프로세스에 닿아야 합니다.",
+    ),
+    "Not an accepted origin": (
+        "origin_not_allowed",
+        "이 출처(Origin)에서는 연결할 수 없습니다. 서버의 CORS_ORIGINS를 확인하세요.",
+    ),
+    "The client is using an unsupported version": (
+        "unsupported_protocol",
+        "Socket.IO 프로토콜 5(Engine.IO 4)를 쓰는 클라이언트가 필요합니다.",
+    ),
+}
+"""How reasons of python-engineio begin, with code and sentence. Any other is a `bad_request`."""
+
+
+def refusal(status: HTTPStatus, reason: str, *headers: tuple[str, str]) -> dict[str, Any]:
+    """Return a refusal in python-engineio's form of answers: `{status, headers, response}`."""
+    body = orjson.dumps(_envelope(status, reason[:REASON_MAX]))
+    return {
+        "status": f"{status.value} {status.phrase}",
+        "headers": [*headers, ("Content-Type", "application/json"), ("Content-Length", str(len(body)))],
+        "response": body,
+    }
+
+
+def handshake_refusal(environ: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the refusal of a malformed WebSocket handshake, None for any other request.
+
+    The WebSocket libraries would end it with a traceback.
+    """
+    if environ.get("HTTP_UPGRADE", "").strip().lower() != "websocket":
+        return None
+    if environ.get("HTTP_SEC_WEBSOCKET_VERSION", "").strip() != WEBSOCKET_VERSION:
+        supported = ("Sec-WebSocket-Version", WEBSOCKET_VERSION)
+        return refusal(HTTPStatus.UPGRADE_REQUIRED, "Unsupported WebSocket version", supported)
+    asked = {part.strip().lower() for part in environ.get("HTTP_CONNECTION", "").split(",")}
+    if (
+        "upgrade" not in asked
+        or not environ.get("HTTP_SEC_WEBSOCKET_KEY")
+        or not environ.get("HTTP_HOST")
+        or "HTTP_TRANSFER_ENCODING" in environ
+        or any(_is_malformed(name, value) for name, value in environ.items() if name.startswith("HTTP_"))
+    ):
+        return refusal(HTTPStatus.BAD_REQUEST, "Invalid WebSocket handshake")
+    return None
+
+
+def _is_malformed(name: str, value: str) -> bool:
+    """Whether a header, by its name in WSGI, is one that a WebSocket library cannot read."""
+    if name.startswith(("HTTP_HOST", "HTTP_SEC_WEBSOCKET_")) and not value.isascii():
+        return True
+    return not (_NAME.fullmatch(name) and _VALUE.fullmatch(value))
+
+
+def _envelope(status: HTTPStatus, reason: str) -> dict[str, Any]:
+    details = {"reason": reason}
+    for beginning, (code, message) in _REASONS.items():
+        if reason.startswith(beginning):
+            return failure_envelope(code, message, details)
+    failure = http_failure(status, details)
+    if status == HTTPStatus.BAD_REQUEST:
+        failure["message"] = "Socket.IO 요청이 올바르지 않습니다. details.reason에 이유가 있습니다."
+    return failure

@@ -1,0 +1,29 @@
+"""Werkzeug's development server: has it refuse what is not HTTP in the shape of every other failure.
+
+`gunicorn.conf.py` does the same for gunicorn.
+"""
+
+from typing import Any
+
+import orjson
+from werkzeug.serving import WSGIRequestHandler
+
+from errors import http_failure
+
+
+def refuse_in_envelopes() -> None:
+    """Patch the request handler: `flask run` starts the server without asking the app for one."""
+
+    def send_error(self: Any, code: int, message: str | None = None, explain: str | None = None) -> None:
+        body = orjson.dumps(http_failure(code, {"reason": message} if message else None))
+        self.log_error("code %d, message %s", code, message)
+        self.send_response(code)
+        self.send_header("Connection", "close")
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    WSGIRequestHandler.send_error = send_error  # type: ignore[method-assign]
+    WSGIRequestHandler.default_request_version = "HTTP/1.0"  # else input that is not HTTP gets no status line

@@ -1,6 +1,6 @@
 """The entities and the rules that need no input or output: names, order, tokens, changes.
 
-The shapes clients send are in `schemas.py`; how entities are stored is in `items.py`.
+The shapes clients send are in `schemas.py`; how entities are stored is in `store/items.py`.
 """
 
 import base64
@@ -62,7 +62,7 @@ class Department:
 
 
 class EventKey(NamedTuple):
-    """What names an event in its table: an id may stand in several departments."""
+    """The key of an event in its table. Two departments can each have an event of the same id."""
 
     id: str
     department_id: str
@@ -127,7 +127,7 @@ def _digest(text: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Remembered(Generic[Entity]):
+class StoredReceipt(Generic[Entity]):
     """What a stored receipt tells: what was asked for, what was created then, and by which write."""
 
     request_hash: str
@@ -142,7 +142,7 @@ class Receipt:
     scope: str
     key: str
     request_hash: str
-    replaces: Remembered[Any] | None = None
+    replaces: StoredReceipt[Any] | None = None
     """The receipt that this one replaces; if that was of the same request, its answer is kept."""
 
     @classmethod

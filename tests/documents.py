@@ -56,7 +56,7 @@ def everything(db: DynamoDBDatabase) -> Content:
     found: Content = {}
     for table in db._client.call("list_tables")["TableNames"]:
         schema = db._client.call("describe_table", TableName=table)["Table"]["KeySchema"]
-        for item in db._client.items("scan", TableName=table, ConsistentRead=True):
+        for item in db._client.iterate("scan", TableName=table, ConsistentRead=True):
             found[table, json.dumps([item[key["AttributeName"]] for key in schema])] = item
     return found
 

@@ -189,12 +189,12 @@ class BulkLoad:
 
     def _read(self, chunk: list[Staged]) -> Iterator[tuple[Staged, Event | None]]:
         """Pair staged events with what is stored, read strongly."""
-        stored = self._db.get_events([staged.source.entity.key for staged in chunk])
+        stored = self._db.find_events([staged.source.entity.key for staged in chunk])
         return ((staged, stored.get(staged.source.entity.id)) for staged in chunk)
 
     def _read_known(self, chunk: list[Staged]) -> Iterator[tuple[Staged, Event | None]]:
         """Do as `_read`, but read only the events that the survey found."""
-        stored = self._db.get_events([staged.source.entity.key for staged in chunk if staged.stored])
+        stored = self._db.find_events([staged.source.entity.key for staged in chunk if staged.stored])
         return ((staged, stored.get(staged.source.entity.id)) for staged in chunk)
 
     def _load_chunk(self, chunk: list[Staged]) -> list[EventOutcome]:

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from domain import REGISTRY, ChangeType, Department, Write, fold_text
 from migration.bulk_load import Kind
 from migration.source_rows import SourceDepartment, with_stored_moments
-from models import DynamoDBDatabase
+from models import DynamoDBDatabase, Refusal
 from services.change_log import ChangeLog, WriteRefused
-from store.items import Refusal
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from migration.report import DIFFERENCES_SHOWN, RULE, Report, write_rows
 from migration.source_files import LegacyFile, Row
 from migration.source_rows import Departments, Remarks, RowReader, RowRefused, with_stored_moments
 from migration.staging import LeftOut, Staging
-from models import DynamoDBDatabase
+from models import DynamoDBDatabase, TableResult
 from store import local_engine
 
 ERRORS_FILE = Path("migration_errors.json")
@@ -123,9 +123,9 @@ class Migration:
             raise
         return True
 
-    def _say_created_table(self, text: str) -> None:
-        if "생성되었습니다" in text or "추가됨" in text:
-            self._report.line(text)
+    def _say_created_table(self, result: str | TableResult) -> None:
+        if isinstance(result, TableResult) and result.changed:
+            self._report.line(str(result))
 
     # Reading
 

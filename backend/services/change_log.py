@@ -15,9 +15,8 @@ from dataclasses import dataclass, field
 
 from domain import Change, Position, Write
 from errors import CalendarError, DepartmentNotFound, StoreUnavailable
-from models import DynamoDBDatabase, HeadMoved, WritesRefused
+from models import DynamoDBDatabase, HeadMoved, Refusal, WritesRefused
 from services.turns import Turns
-from store.items import Refusal
 
 log = logging.getLogger(__name__)
 

@@ -22,10 +22,9 @@ from errors import (
     DepartmentNotFound,
     IdempotencyKeyReused,
 )
-from models import DynamoDBDatabase
+from models import DynamoDBDatabase, Refusal
 from services.change_log import ChangeLog, WriteRefused
 from services.purge import Purge
-from store.items import Refusal
 
 
 class DepartmentService:
@@ -70,7 +69,7 @@ class DepartmentService:
         try:
             return Created(_committed(lambda: self._log.commit(REGISTRY, write)))
         except WriteRefused as error:
-            first = self._db.created_department(receipt) if receipt else None
+            first = self._db.find_created_department(receipt) if receipt else None
             if receipt is None or first is None:
                 raise
             if first.request_hash != receipt.request_hash:

@@ -135,10 +135,10 @@ class EventService:
 
         None when the id is not free, or when this very request has happened before.
         """
-        if by_id is None or (by_key and self._db.created_event(by_key)):
+        if by_id is None or (by_key and self._db.find_created_event(by_key)):
             return None
         # First the receipt, then the event: a restoration in between writes both, and is seen by its event.
-        first = self._db.created_event(by_id)
+        first = self._db.find_created_event(by_id)
         if first is None or first.request_hash == by_id.request_hash or self._db.find_event(first.entity.id):
             return None
         return replace(by_id, replaces=first)
@@ -146,7 +146,7 @@ class EventService:
     def _first_answer(self, by_key: Receipt | None, by_id: Receipt | None) -> Created[Event]:
         """Answer a creation that has happened before. Raises `EventIdTaken`, `IdempotencyKeyReused`."""
         receipt = by_key or by_id
-        first = self._db.created_event(receipt) if receipt else None
+        first = self._db.find_created_event(receipt) if receipt else None
         if receipt is None or first is None:
             raise EventIdTaken()
         if first.request_hash != receipt.request_hash:
@@ -185,7 +185,7 @@ class EventService:
         """
         # The receipt first, the log last: whoever brings the event to life meanwhile replaces the receipt.
         by_id = Receipt.of(CHOSEN_IDS, event_id, {"restored": event_id})
-        if first := self._db.created_event(by_id):
+        if first := self._db.find_created_event(by_id):
             of_here = first.entity.department_id == department_id
             request_hash = first.request_hash if of_here else by_id.request_hash
             by_id = replace(by_id, request_hash=request_hash, replaces=first)

@@ -1,12 +1,13 @@
 """The connection to DynamoDB: timeouts, retries, paging, batches, and AWS errors made ours.
 
-The only place that retries a store request. Knows nothing of departments or events.
+The only module that retries a store request; no exception of botocore leaves it. Knows nothing of departments
+or events.
 """
 
 import logging
 import random
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -70,18 +71,32 @@ _CREDENTIAL_CODES = {
 class TransactionRefused(Exception):
     """A condition of a transaction failed; nothing was written.
 
-    `reasons[i]` is the code of the i-th item ("None" when it was fine), `items[i]` the item that stood
-    there, when it was asked for with `ReturnValuesOnConditionCheckFailure`.
+    `reasons[i]` is DynamoDB's code for the i-th action ("None" when it was fine), `failed[i]` whether its
+    condition failed, `found[i]` the item that the condition was tested on, if the action asked for it with
+    `ReturnValuesOnConditionCheckFailure`.
     """
 
     def __init__(self, reasons: Sequence[Mapping[str, Any]]) -> None:
         self.reasons = [str(reason.get("Code", "None")) for reason in reasons]
-        self.items: list[Mapping[str, Any] | None] = [reason.get("Item") for reason in reasons]
+        self.failed = [reason == "ConditionalCheckFailed" for reason in self.reasons]
+        self.found: list[Mapping[str, Any] | None] = [reason.get("Item") for reason in reasons]
         super().__init__(", ".join(self.reasons))
+
+
+class ConditionFailed(Exception):
+    """The condition of a single put or update failed; nothing was written."""
+
+
+class TableBusy(Exception):
+    """The table exists already, or somebody is changing it right now."""
 
 
 class RequestRejected(Exception):
     """DynamoDB finds the request itself wrong, as when an item is too large; it is not sent again."""
+
+
+class UnexpectedAnswer(Exception):
+    """DynamoDB refused a request for a reason that this server does not know; `__cause__` is botocore's."""
 
 
 class DynamoClient:
@@ -94,7 +109,7 @@ class DynamoClient:
         """Whether an index may show an item later than its table; the embedded engine writes both at once."""
         try:
             self._client = self._connect()
-        except BotoCoreError as error:  # half a key, a profile that is nowhere, an unreadable ~/.aws
+        except BotoCoreError as error:  # half a key, an unknown profile, an unreadable ~/.aws
             raise CredentialsRejected(str(error)) from error
 
     def _connect(self) -> "DynamoDBClient":
@@ -131,10 +146,10 @@ class DynamoClient:
         return client
 
     def call(self, operation: str, **parameters: Any) -> dict[str, Any]:
-        """Send one request, again after a passing fault, and return its answer.
+        """Send one request, send it again after a passing fault, and return its answer.
 
-        Raises `TransactionRefused`, `RequestRejected`, `StoreUnavailable`, `TableMissing` or
-        `CredentialsRejected`; any other `ClientError` passes.
+        Raises `TransactionRefused`, `ConditionFailed`, `TableBusy`, `RequestRejected`, `StoreUnavailable`,
+        `TableMissing`, `CredentialsRejected`, `NotDynamoDB`, or `UnexpectedAnswer` for any other error.
         """
         if operation == "transact_write_items":
             parameters.setdefault("ClientRequestToken", new_id())  # a resend is the same transaction
@@ -148,7 +163,7 @@ class DynamoClient:
                     revival = time.monotonic()
                     if self._engine.revive():
                         self._client = self._connect()
-                    started += time.monotonic() - revival  # starting an engine takes its time
+                    started += time.monotonic() - revival  # the start of an engine does not count
                 pause = _backoff(attempt)
                 if attempt == MAX_ATTEMPTS or time.monotonic() - started + pause > RETRY_WINDOW_S:
                     log.warning("DynamoDB %s 요청을 %d번 만에 포기했습니다: %s", operation, attempt, error)
@@ -158,48 +173,48 @@ class DynamoClient:
                 return answer
         raise AssertionError("unreachable")
 
-    def items(self, operation: str, **parameters: Any) -> Iterator[dict[str, Any]]:
+    def find_item(self, table: str, key: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Read strongly the item with a key; None if there is none."""
+        return self.call("get_item", TableName=table, Key=key, ConsistentRead=True).get("Item")
+
+    def iterate(self, operation: str, **parameters: Any) -> Iterator[dict[str, Any]]:
         """Yield every item of a query or scan, page by page: one page ends at 1 MB."""
-        while True:
-            answer = self.call(operation, **parameters)
-            yield from answer["Items"]
-            if not (cursor := answer.get("LastEvaluatedKey")):
-                return
-            parameters["ExclusiveStartKey"] = cursor
+        return _pages(self.call, operation, parameters)
 
-    def glance(self, table: str, keys: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
-        """Yield the items among keys as they stood a moment ago, at half the price of a strong read.
+    def batch_get_eventual(self, table: str, keys: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+        """Yield the items with these keys, eventually consistent: half the price of a strong read.
 
-        What does not exist is left out, and what a throttled table hands back, too.
+        Leaves out what does not exist, and what a throttled table hands back.
         """
         for start in range(0, len(keys), BATCH_GET_LIMIT):
             request = {table: {"Keys": keys[start : start + BATCH_GET_LIMIT]}}
             yield from self.call("batch_get_item", RequestItems=request)["Responses"].get(table, [])
 
-    def delete_many(self, table: str, keys: Sequence[Mapping[str, Any]]) -> None:
-        """Delete items in batches; a key that names nothing is no error. Patient as `put_all`."""
+    # Bulk: these wait for a throttled table for minutes, where a server's request gives up within seconds
+
+    def batch_delete(self, table: str, keys: Sequence[Mapping[str, Any]]) -> None:
+        """Delete items in batches; a key that names nothing is no error."""
         for start in range(0, len(keys), BATCH_WRITE_LIMIT):
             request = {
                 table: [{"DeleteRequest": {"Key": key}} for key in keys[start : start + BATCH_WRITE_LIMIT]]
             }
-            for _ in self._until_taken("batch_write_item", request, "UnprocessedItems"):
+            for _ in self._send_whole("batch_write_item", request, "UnprocessedItems"):
                 pass
 
-    # Bulk: patient with a throttled table, where a server's request would give up
-
-    def put_all(self, table: str, items: Sequence[Mapping[str, Any]]) -> None:
-        """Put items in batches, over what stands there; wait while a throttled table takes some."""
+    def batch_put(self, table: str, items: Sequence[Mapping[str, Any]]) -> None:
+        """Put items in batches, over any items with the same keys."""
         if self._engine and self._put_in_transactions(table, items):
             return
         for start in range(0, len(items), BATCH_WRITE_LIMIT):
             batch = [{"PutRequest": {"Item": item}} for item in items[start : start + BATCH_WRITE_LIMIT]]
-            for _ in self._until_taken("batch_write_item", {table: batch}, "UnprocessedItems"):
+            for _ in self._send_whole("batch_write_item", {table: batch}, "UnprocessedItems"):
                 pass
 
     def _put_in_transactions(self, table: str, items: Sequence[Mapping[str, Any]]) -> bool:
-        """Put items as the embedded engine does it fastest: a batch costs it one commit for each item.
+        """Put items in transactions, and return whether that worked: False if they are too large for one.
 
-        On AWS a transaction would cost twice as much as a batch. False if they are too large for one.
+        The embedded engine makes one commit of a transaction, but one for each item of a batch. On AWS a
+        transaction would cost twice as much as a batch.
         """
         for start in range(0, len(items), TRANSACTION_LIMIT):
             puts = [
@@ -212,24 +227,19 @@ class DynamoClient:
                 return False
         return True
 
-    def get_all(self, table: str, keys: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
-        """Yield the items that exist among keys, read strongly, in no order; patient as `put_all`."""
+    def batch_get(self, table: str, keys: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+        """Yield the items with these keys that exist, read strongly, in no order."""
         for start in range(0, len(keys), BATCH_GET_LIMIT):
             request = {table: {"Keys": keys[start : start + BATCH_GET_LIMIT], "ConsistentRead": True}}
-            for answer in self._until_taken("batch_get_item", request, "UnprocessedKeys"):
+            for answer in self._send_whole("batch_get_item", request, "UnprocessedKeys"):
                 yield from answer["Responses"].get(table, [])
 
-    def all_items(self, operation: str, **parameters: Any) -> Iterator[dict[str, Any]]:
-        """Yield every item of a query or scan as `items` does; patient as `put_all`."""
-        while True:
-            answer = self.insist(operation, **parameters)
-            yield from answer["Items"]
-            if not (cursor := answer.get("LastEvaluatedKey")):
-                return
-            parameters["ExclusiveStartKey"] = cursor
+    def iterate_patiently(self, operation: str, **parameters: Any) -> Iterator[dict[str, Any]]:
+        """Yield every item of a query or scan, page by page."""
+        return _pages(self.call_patiently, operation, parameters)
 
-    def insist(self, operation: str, **parameters: Any) -> dict[str, Any]:
-        """Send one request as `call` does; wait out a throttled table, but not a store that is down."""
+    def call_patiently(self, operation: str, **parameters: Any) -> dict[str, Any]:
+        """Send one request as `call` does; wait for a throttled table, but not for a store that is down."""
         waits_until = time.monotonic() + BULK_PATIENCE_S
         while True:
             try:
@@ -238,11 +248,14 @@ class DynamoClient:
                 if not isinstance(error.__cause__, ClientError) or time.monotonic() > waits_until:
                     raise
 
-    def _until_taken(self, operation: str, pending: Mapping[str, Any], rest: str) -> Iterator[dict[str, Any]]:
-        """Send a batch again for what is handed back, until a table takes nothing for too long."""
+    def _send_whole(self, operation: str, pending: Mapping[str, Any], rest: str) -> Iterator[dict[str, Any]]:
+        """Send a batch, then what the table handed back of it under the name `rest`; yield each answer.
+
+        Raises `StoreUnavailable` when the table takes nothing for `BULK_PATIENCE_S`.
+        """
         attempt, waits_until = 0, time.monotonic() + BULK_PATIENCE_S
         while pending:
-            answer = self.insist(operation, RequestItems=pending)
+            answer = self.call_patiently(operation, RequestItems=pending)
             yield answer
             left = answer.get(rest, {})
             if left != pending:
@@ -266,14 +279,28 @@ class DynamoClient:
         raise StoreUnavailable()
 
 
+def _pages(
+    send: Callable[..., dict[str, Any]], operation: str, parameters: dict[str, Any]
+) -> Iterator[dict[str, Any]]:
+    while True:
+        answer = send(operation, **parameters)
+        yield from answer["Items"]
+        if not (cursor := answer.get("LastEvaluatedKey")):
+            return
+        parameters["ExclusiveStartKey"] = cursor
+
+
 # botocore walks through every value of a request and an answer by its model of the API: of a commit of 32
 # events that is half of the client's CPU time, of a page of 500 rows three quarters. Our parameters and items
-# are DynamoDB's JSON already, without binary attributes, the only ones that would be converted: so they are
-# written and read in one step.
+# are DynamoDB's JSON already, and have no binary attributes, the only ones that botocore would convert. So
+# orjson writes and reads them in one step.
 
 
 def _set_parameters_aside(params: dict[str, Any], context: dict[str, Any], **_event: Any) -> dict[str, Any]:
-    """Leave botocore nothing to walk through, but its endpoint rules the one parameter they insist on."""
+    """Keep the parameters for `_write_body`, so that botocore has none to walk through.
+
+    Its endpoint rules want `RequestItems` to be there.
+    """
     context["department_calendar"] = params
     return {"RequestItems": {}} if "RequestItems" in params else {}
 
@@ -299,7 +326,7 @@ def _backoff(attempt: int) -> float:
 
 
 def _translate(error: ClientError | BotoCoreError, parameters: Mapping[str, Any]) -> StoreUnavailable:
-    """Return what to raise if a passing fault does not pass; raise at once what no resend can mend."""
+    """Return what `call` raises when its resends fail, too; raise at once what no resend can mend."""
     if isinstance(error, (NoCredentialsError, PartialCredentialsError, CredentialRetrievalError)):
         raise CredentialsRejected(str(error)) from error
     if not isinstance(error, ClientError):
@@ -307,11 +334,15 @@ def _translate(error: ClientError | BotoCoreError, parameters: Mapping[str, Any]
     code = error.response["Error"]["Code"]
     if code == "TransactionCanceledException":
         refused = TransactionRefused(error.response.get("CancellationReasons", []))
-        if "ConditionalCheckFailed" in refused.reasons:
+        if any(refused.failed):
             raise refused from error
         if "ValidationError" in refused.reasons or "ItemCollectionSizeLimitExceeded" in refused.reasons:
             raise RequestRejected(str(error)) from error
         return StoreUnavailable()
+    if code == "ConditionalCheckFailedException":
+        raise ConditionFailed(str(error)) from error
+    if code == "ResourceInUseException":
+        raise TableBusy(str(error)) from error
     if code == "ResourceNotFoundException":
         raise TableMissing(_table_name(parameters)) from error
     if code in _CREDENTIAL_CODES:
@@ -322,7 +353,7 @@ def _translate(error: ClientError | BotoCoreError, parameters: Mapping[str, Any]
         return StoreUnavailable()
     if code.isdigit():  # no DynamoDB error has a number for its name
         raise NotDynamoDB(str(error)) from error
-    raise error
+    raise UnexpectedAnswer(str(error)) from error
 
 
 def _table_name(parameters: Mapping[str, Any]) -> str:

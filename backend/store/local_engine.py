@@ -30,7 +30,7 @@ STORE_FILE, ADDRESS_FILE = "calendar.db", "engine.json"
 OUTPUT_FILE, FAILURE_FILE = "engine.log", "engine.failed"
 START_TIMEOUT_S = 20.0
 START_TRIES = 5
-"""Engines that may end before they answer, as when the port is taken; then their keeper gives up."""
+"""Engines in a row that may end before they answer, as when the port is taken; then the keeper gives up."""
 REVIVE_TIMEOUT_S = 5.0
 POLL_S = 0.25
 STOP_TIMEOUT_S = 5.0
@@ -125,7 +125,7 @@ def acquire(data_dir: Path) -> Engine:
 
 
 def describe(data_dir: Path) -> str:
-    """Say in Korean what keeps the data of a folder, and whether it keeps it."""
+    """Say in Korean which store a data directory has; moto's loses everything when it ends."""
     if ENGINE_BINARY.exists():
         return f"내장 저장소, {data_dir}"
     return "moto 임시 저장소 (이 컴퓨터용 내장 엔진이 없어, 끝내면 데이터가 모두 사라집니다!)"
@@ -134,13 +134,14 @@ def describe(data_dir: Path) -> str:
 def is_used(data_dir: Path) -> bool:
     """Tell whether the embedded store of `data_dir` holds any item, without starting the engine.
 
-    A store that cannot be looked into, as a damaged one, is used; one that only has its tables is not.
+    A store that cannot be read, such as a damaged one, counts as used; one with empty tables does not.
     """
     store = data_dir / STORE_FILE
     if not store.exists():
         return False
     try:
-        # Opened to write, though nothing is: SQLite else leaves files behind that may not be the engine's.
+        # Opened for writing, though nothing is written: a read-only connection would leave SQLite's -wal and
+        # -shm files behind, owned by this user, who need not be the engine's.
         with closing(sqlite3.connect(f"{store.resolve().as_uri()}?mode=rw", uri=True)) as db:
             tables = [str(name) for (name,) in db.execute("SELECT table_name FROM _tables")]
             return any(db.execute(f'SELECT 1 FROM "{name}" LIMIT 1').fetchone() for name in tables)  # noqa: S608
@@ -149,7 +150,7 @@ def is_used(data_dir: Path) -> bool:
 
 
 class Keeper:
-    """Run one engine for as long as somebody uses it. Lives in a process of its own."""
+    """Runs one engine for as long as a server uses it, in a process of its own."""
 
     def __init__(self, data_dir: Path) -> None:
         self._data_dir = data_dir
@@ -160,7 +161,7 @@ class Keeper:
 
     def run(self) -> None:
         lock = _open_lock(self._data_dir / "engine.lock")
-        deadline = time.monotonic() + LOCK_PATIENCE_S  # users hold it for a moment to see if we live
+        deadline = time.monotonic() + LOCK_PATIENCE_S  # servers take it for a moment to see if a keeper lives
         while not _try_lock(lock, fcntl.LOCK_EX):
             if time.monotonic() > deadline:
                 return  # another keeper was faster
@@ -184,7 +185,7 @@ class Keeper:
                 self._engine.wait()
 
     def _start_engine(self) -> bool:
-        """Start an engine and tell its address; False if it ends, or hangs, before it answers."""
+        """Start an engine and write down its address; return False if it ends or hangs before it answers."""
         port = self._free_port()
         self._output_from = self._output.stat().st_size
         self._engine = subprocess.Popen(  # noqa: S603 - a fixed program, no shell
@@ -202,7 +203,7 @@ class Keeper:
         return True
 
     def _give_up(self) -> None:
-        """Leave the last thing that the engine said to those who wait for it."""
+        """Write down the last line of the engine's output, for the servers that wait for the engine."""
         with self._output.open("rb") as output:
             output.seek(self._output_from)
             said = output.read().decode(errors="replace").strip().splitlines()
@@ -238,7 +239,7 @@ def _open_lock(path: Path) -> int:
 
 
 def _write_whole(path: Path, text: str) -> None:
-    """Write a file that nobody reads half written."""
+    """Write a file under another name first, so that nobody reads it half written."""
     draft = path.with_suffix(".new")
     draft.write_text(text)
     draft.replace(path)
@@ -265,7 +266,7 @@ def _die_with_parent() -> None:
 
 
 def _detach() -> None:
-    """Leave the server's process group: Ctrl-C must not take the engine from its last write."""
+    """Leave the server's process group, so that Ctrl-C there does not end the engine in mid-write."""
     if os.fork():
         os._exit(0)
     os.setsid()

@@ -45,6 +45,6 @@ SWITCHED_OFF: dict[str, tuple[Any, str, Callable[..., Any]]] = {
     "looking for holes before a push": (Room, "on_commit", pushed_without_looking),
     "pushing what others committed": (Room, "_catch_up", lambda *_: None),
     "recognising an own commit": (ChangeLog, "_recognise", lambda *_: None),
-    "the condition on the state that was edited": (items, "_unchanged", any_state),
+    "the condition on the state that was edited": (items, "unchanged_condition", any_state),
     "the receipt of a creation": (Receipt, "of", lambda *_: None),
 }

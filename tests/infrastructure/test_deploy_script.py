@@ -13,7 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from infrastructure.tools import SCRIPT, SECOND_TEMPLATE, TEMPLATE, FakeAws, load_template, tool
-from store import items
+from store.tables import TableNames
 
 TABLES = ("Departments", "Events", "Changes")
 Deploy = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -75,7 +75,7 @@ class Account:
     def make_tables(self, *names: str) -> None:
         """Create the tables as the server does, with a department in the first."""
         dynamodb = self.client("dynamodb")
-        for definition in items.Tables(*names).definitions():
+        for definition in TableNames(*names).definitions():
             dynamodb.create_table(**definition, BillingMode="PAY_PER_REQUEST")
         dynamodb.put_item(TableName=names[0], Item={"id": {"S": "1"}, "name": {"S": "개발팀"}})
 

@@ -35,7 +35,7 @@ from infrastructure.tools import INFRASTRUCTURE, ROOT, load_template
 from models import DynamoDBDatabase
 from programs import program
 from running import free_port
-from store import items
+from store.tables import TableNames
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -229,7 +229,7 @@ def require_unharmed(before: Content, db: DynamoDBDatabase, checkout: Path) -> N
 
 def continuous_backups(db: DynamoDBDatabase) -> list[str]:
     """Return which of somebody's tables have them, which costs money."""
-    tables = [definition["TableName"] for definition in db._tables.definitions()]
+    tables = [definition["TableName"] for definition in db._tables.names.definitions()]
     found = [db._client.call("describe_continuous_backups", TableName=table) for table in tables]
     return [
         backups["ContinuousBackupsDescription"]["PointInTimeRecoveryDescription"]["PointInTimeRecoveryStatus"]
@@ -393,7 +393,7 @@ def test_a_new_epoch_needs_no_more_than_a_policy_allows(name: str, in_use: Dynam
 
 def test_the_setup_policy_reaches_the_indexes() -> None:
     resources = [r for s in policy("setup-policy.json") for r in as_list(s["Resource"])]
-    for definition in items.Tables("departments", "events", "changes").definitions():
+    for definition in TableNames("departments", "events", "changes").definitions():
         table = f"arn:aws:dynamodb:ap-northeast-2:*:table/{definition['TableName']}"
         assert table in resources
         assert (f"{table}/index/*" in resources) == ("GlobalSecondaryIndexes" in definition)

@@ -18,6 +18,7 @@ from models import DynamoDBDatabase
 from services.repair import Repaired
 from store import items
 from store.dynamo_client import DynamoClient
+from store.tables import TableNames
 
 TEMPLATE_DATA = load_template()
 TABLES = resources(TEMPLATE_DATA, "AWS::DynamoDB::Table")
@@ -40,7 +41,7 @@ PUBLISHED_WITH = {
 
 def test_the_tables_are_those_that_the_server_creates() -> None:
     names = ("DepartmentsTable", "EventsTable", "ChangesTable")
-    wanted = items.Tables(*names).definitions()
+    wanted = TableNames(*names).definitions()
     for name, definition in zip(names, wanted, strict=True):
         properties = TABLES[name]["Properties"]
         assert properties["TableName"] == {"Ref": f"{name}Name"}

@@ -13,7 +13,7 @@ FOLDERS = {"rest", "realtime", "services", "store", "migration"}
 
 FLASK = {"factory", "app", "commands", "lifecycle", "logs"}
 """The modules outside of rest/ and realtime/ that may know Flask."""
-BOTO3 = {"models", "store.dynamo_client"}
+BOTO3 = {"store.dynamo_client"}
 
 WRITTEN_AT_RUN_TIME = {"backend/.env"}
 
@@ -29,21 +29,53 @@ IMPORTS = {
     "store.items": {"domain"},
     "store.local_engine": {"errors"},
     "store.dynamo_client": {"config", "domain", "errors", "store.local_engine"},
-    "models": {"config", "domain", "errors", "store.dynamo_client", "store.items", "store.local_engine"},
+    "store.tables": {"errors", "store.dynamo_client", "store.items"},
+    "store.bulk": {"domain", "store.dynamo_client", "store.items", "store.tables"},
+    "store.entities": {"domain", "store.dynamo_client", "store.items", "store.tables"},
+    "store.epochs": {"errors", "store.dynamo_client", "store.items", "store.tables"},
+    "store.log": {"domain", "store.dynamo_client", "store.items", "store.tables"},
+    "store.transactions": {"domain", "store.items", "store.tables"},
+    "store.adoption": {
+        "domain",
+        "store.dynamo_client",
+        "store.entities",
+        "store.epochs",
+        "store.items",
+        "store.tables",
+        "store.transactions",
+    },
+    "store.commit": {
+        "domain",
+        "store.dynamo_client",
+        "store.epochs",
+        "store.items",
+        "store.tables",
+        "store.transactions",
+    },
+    "store.removal": {"domain", "store.dynamo_client", "store.items", "store.log", "store.tables"},
+    "models": {
+        "config",
+        "domain",
+        "errors",
+        "store.adoption",
+        "store.bulk",
+        "store.commit",
+        "store.dynamo_client",
+        "store.entities",
+        "store.epochs",
+        "store.local_engine",
+        "store.log",
+        "store.removal",
+        "store.tables",
+        "store.transactions",
+    },
     # services/
     "services.coalescing": {"errors"},
     "services.turns": {"errors"},
-    "services.change_log": {"domain", "errors", "models", "services.turns", "store.items"},
+    "services.change_log": {"domain", "errors", "models", "services.turns"},
     "services.purge": {"domain", "errors", "models"},
     "services.snapshots": {"domain", "errors", "models", "services.coalescing"},
-    "services.departments": {
-        "domain",
-        "errors",
-        "models",
-        "services.change_log",
-        "services.purge",
-        "store.items",
-    },
+    "services.departments": {"domain", "errors", "models", "services.change_log", "services.purge"},
     "services.events": {"domain", "errors", "models", "services.change_log", "services.snapshots"},
     "services.repair": {"errors", "models", "services.purge"},
     "services.sync": {"domain", "errors", "models", "schemas", "services.snapshots"},
@@ -125,6 +157,7 @@ IMPORTS = {
         "schemas",
     },
     "migration.staging": {"domain", "migration.source_rows"},
+    "migration.report": {"errors", "logs", "migration.json_list", "migration.staging"},
     "migration.bulk_load": {"domain", "errors", "migration.source_rows", "migration.staging", "models"},
     "migration.export": {
         "domain",
@@ -135,14 +168,12 @@ IMPORTS = {
         "migration.staging",
         "models",
     },
-    "migration.report": {"errors", "logs", "migration.json_list", "migration.staging"},
     "migration.department_load": {
         "domain",
         "migration.bulk_load",
         "migration.source_rows",
         "models",
         "services.change_log",
-        "store.items",
     },
     "migration.wording": {"domain", "migration.bulk_load", "migration.source_rows"},
     "migration.run": {
@@ -246,10 +277,22 @@ def test_a_module_imports_what_is_listed_and_only_from_above(name):
 
 
 @pytest.mark.parametrize("name", MODULES)
+def test_the_store_is_reached_through_its_facade(name):
+    if name.startswith(("rest.", "realtime.", "services.")):
+        assert not [module for module in IMPORTS[name] if module.startswith("store.")]
+
+
+@pytest.mark.parametrize("name", MODULES)
 def test_rest_and_realtime_do_not_know_each_other(name):
     folder = name.split(".")[0]
     other = {"rest": "realtime.", "realtime": "rest."}.get(folder)
     assert not [module for module in IMPORTS[name] if other and module.startswith(other)]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_rest_realtime_and_services_reach_the_store_through_its_facade(name):
+    if name.startswith(("rest.", "realtime.", "services.")):
+        assert not [module for module in IMPORTS[name] if module.startswith("store.")]
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -27,12 +27,12 @@ def stranger(db: DynamoDBDatabase) -> Department:
     """Write a department as another tool does: neither head nor name's row."""
     department = Department(id=new_id(), name=f"옛 부서 {new_id()}")
     item = {"id": {"S": department.id}, "name": {"S": department.name}}
-    db._client.call("put_item", TableName=db._tables.departments, Item=item)
+    db._client.call("put_item", TableName=db._tables.names.departments, Item=item)
     return department
 
 
 def before_request(db: DynamoDBDatabase, number: int, intruder: Callable[[], object]) -> list[str]:
-    """Let somebody else act right before a client's request of that number; return the list of requests."""
+    """Call `intruder` right before the client's request of that number; return the list of its requests."""
     call, requests = DynamoClient.call, []
 
     def interposed(operation, **parameters):
@@ -46,15 +46,15 @@ def before_request(db: DynamoDBDatabase, number: int, intruder: Callable[[], obj
 
 
 def require_nothing_left_over(db: DynamoDBDatabase) -> None:
-    """Fail for a head without its department, for a name's row that its owner does not bear, and for a
-    department that never gets its name's row.
+    """Fail for a head without a department, for the row of a name that its owner does not have, and for a
+    department without the row of its name.
     """
     db.adopt_departments()
     assert all(map(db.owns_name, db.list_departments()))
     departments = {department.id: department for department in db.list_departments()}
     heads = {items.head_key(i)["department_id"]["S"] for i in [*departments, REGISTRY]}
     names = {items.name_partition(d.name): d.id for d in departments.values()}
-    for item in db._client.items("scan", TableName=db._tables.changes, ConsistentRead=True):
+    for item in db._client.iterate("scan", TableName=db._tables.names.changes, ConsistentRead=True):
         if items.revision_of(item) == 0:
             partition, owner = items.partition_of(item), items.name_owner(item)
             assert names.get(partition) == owner if owner else partition in heads, item

@@ -8,11 +8,10 @@ import pytest
 
 from domain import REGISTRY, ChangeType, Department, Event, Position, Receipt, Write, new_id, utc_now
 from errors import DepartmentNotFound, StoreUnavailable
-from models import DynamoDBDatabase, HeadMoved, WritesRefused
+from models import DynamoDBDatabase, HeadMoved, Refusal, WritesRefused
 from running import wait_for
 from services.change_log import ChangeLog, WriteRefused
 from store import items
-from store.items import Refusal
 
 
 def department_write(name: str = "") -> Write:
@@ -59,7 +58,7 @@ def test_an_event_its_log_row_and_the_head_are_written_together(db):
     assert list(db.indexed_events(department)) == [change.entity]
 
 
-def test_heads_are_glanced_at_a_hundred_in_a_request(db, monkeypatch):
+def test_recent_heads_are_read_a_hundred_in_a_request(db, monkeypatch):
     department = new_department(db)
     ChangeLog(db).commit(department, creation(department))
     asked = []
@@ -103,7 +102,7 @@ def test_two_writes_of_one_event_do_not_share_a_transaction(db):
     assert len(db.commit(department, head_of(db, department), writes)) == 1
 
 
-def test_a_lost_race_writes_nothing_and_tells_where_the_head_is(db):
+def test_a_lost_race_writes_nothing_and_tells_the_position_of_the_head(db):
     department = new_department(db)
     stale = head_of(db, department)
     db.commit(department, stale, [creation(department)])
@@ -115,7 +114,7 @@ def test_a_lost_race_writes_nothing_and_tells_where_the_head_is(db):
     assert len(db.changes_after(department, 0)) == 1
 
 
-def test_an_edit_of_a_state_that_is_gone_is_refused_by_position(db):
+def test_an_edit_of_a_state_that_is_gone_is_refused_by_its_index_in_the_group(db):
     department = new_department(db)
     [created] = db.commit(department, head_of(db, department), [creation(department)])
     db.commit(department, head_of(db, department), [edit(created.entity, title="새 제목")])

@@ -17,8 +17,7 @@ def calendar(db) -> Calendar:
 
 
 def raw_head(db: DynamoDBDatabase, partition: str):
-    key = items.head_key(partition)
-    return db._client.call("get_item", TableName=db._tables.changes, Key=key, ConsistentRead=True).get("Item")
+    return db._client.find_item(db._tables.names.changes, items.head_key(partition))
 
 
 def test_a_new_epoch_ends_every_token_and_changes_nothing_else(calendar, db):
@@ -72,7 +71,7 @@ def test_departments_without_a_head_or_marked_deleted_are_passed_over(db, monkey
     Calendar(db, never_run).departments.delete_department(deleted.id)
     head = raw_head(db, deleted.id)
     foreign = {"id": {"S": "00000000-0000-0000-0000-000000000001"}, "name": {"S": "옛 부서"}}
-    db._client.call("put_item", TableName=db._tables.departments, Item=foreign)
+    db._client.call("put_item", TableName=db._tables.names.departments, Item=foreign)
     found = db.list_departments()
     monkeypatch.setattr(db, "list_departments", lambda: [*found, deleted])  # as it was listed a moment before
 
@@ -85,15 +84,15 @@ def test_departments_without_a_head_or_marked_deleted_are_passed_over(db, monkey
 def test_a_run_that_was_cut_off_is_completed_by_another(calendar, db, monkeypatch):
     partitions = [calendar.departments.create_department(name).entity.id for name in "가나다"] + [REGISTRY]
     before = {partition: db.read_head(partition).epoch for partition in partitions}
-    insist, moves = db._client.insist, []
+    call, moves = db._client.call_patiently, []
 
     def cut_off(operation, **parameters):
         moves.append(parameters["Key"])
         if len(moves) == 3:
             raise StoreUnavailable()
-        return insist(operation, **parameters)
+        return call(operation, **parameters)
 
-    monkeypatch.setattr(db._client, "insist", cut_off)
+    monkeypatch.setattr(db._client, "call_patiently", cut_off)
     with pytest.raises(StoreUnavailable):
         db.renew_epochs()
     monkeypatch.undo()

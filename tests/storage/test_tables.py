@@ -1,21 +1,22 @@
 """Creating and checking the tables, on every store."""
 
+import logging
 from dataclasses import replace
 
 import boto3
+import click
 import pytest
 
 from config import Settings
 from errors import SetupError, TableMissing
-from models import DynamoDBDatabase, describe_store
-from store import items
+from models import DynamoDBDatabase, TableResult, describe_store
 from store.dynamo_client import DynamoClient
 
 
-def create(settings: Settings, **options) -> list[str]:
-    lines: list[str] = []
-    DynamoDBDatabase(settings).create_tables(report=lines.append, **options)
-    return lines
+def create(settings: Settings, **options) -> list[str | TableResult]:
+    reported: list[str | TableResult] = []
+    DynamoDBDatabase(settings).create_tables(report=reported.append, **options)
+    return reported
 
 
 def describe(settings: Settings, table: str) -> dict:
@@ -23,10 +24,23 @@ def describe(settings: Settings, table: str) -> dict:
 
 
 def test_created_tables_are_announced_and_found_again(settings):
-    name = settings.departments_table
+    names = settings.departments_table, settings.events_table, settings.changes_table
     store = f"저장소: {describe_store(settings)}"
-    assert create(settings)[:2] == [store, f"✓ {name} 테이블이 생성되었습니다."]
-    assert create(settings)[:2] == [store, f"✓ {name} 테이블이 이미 있습니다."]
+    assert create(settings) == [store, *(TableResult(name, created=True) for name in names)]
+    assert create(settings) == [store, *(TableResult(name, created=False) for name in names)]
+
+
+def test_what_became_of_a_table_reads_as_a_sentence_wherever_it_is_reported(settings, capsys, caplog):
+    name = settings.departments_table
+    made, found = f"✓ {name} 테이블이 생성되었습니다.", f"✓ {name} 테이블이 이미 있습니다."
+    database = DynamoDBDatabase(settings)
+    database.create_tables()
+    assert capsys.readouterr().out.splitlines()[1] == made
+    database.create_tables(report=click.echo)
+    assert capsys.readouterr().out.splitlines()[1] == found
+    with caplog.at_level(logging.INFO):
+        database.create_tables(report=logging.getLogger("calendar").info)
+    assert found in caplog.messages
 
 
 def test_tables_have_the_keys_and_indexes_of_the_contract(settings):
@@ -71,15 +85,26 @@ def test_a_missing_index_is_added_without_touching_data(settings):
     client.call(
         "create_table",
         TableName=settings.events_table,
-        KeySchema=items._keys("id", "department_id"),
-        AttributeDefinitions=items._attributes(id="S", department_id="S"),
+        KeySchema=[
+            {"AttributeName": "id", "KeyType": "HASH"},
+            {"AttributeName": "department_id", "KeyType": "RANGE"},
+        ],
+        AttributeDefinitions=[
+            {"AttributeName": "id", "AttributeType": "S"},
+            {"AttributeName": "department_id", "AttributeType": "S"},
+        ],
         BillingMode="PAY_PER_REQUEST",
     )
     client.wait_until_active(settings.events_table)
     old = {"id": {"S": "e"}, "department_id": {"S": "d"}, "event_date": {"S": "2024-01-20"}}
     client.call("put_item", TableName=settings.events_table, Item=old)
 
-    assert any("인덱스 department-date-index 추가됨" in line for line in create(settings))
+    added = TableResult(settings.events_table, created=False, added_indexes=("department-date-index",))
+    assert added in create(settings)
+    assert added.changed
+    assert str(added) == (
+        f"✓ {settings.events_table} 테이블이 이미 있습니다. 인덱스 department-date-index 추가됨."
+    )
 
     found = DynamoDBDatabase(settings).indexed_events("d")
     assert [event.event_date for event in found] == ["2024-01-20"]
@@ -90,8 +115,8 @@ def test_a_table_with_other_keys_is_refused(settings):
     DynamoClient(settings).call(
         "create_table",
         TableName=other.departments_table,
-        KeySchema=items._keys("pk"),
-        AttributeDefinitions=items._attributes(pk="S"),
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
         BillingMode="PAY_PER_REQUEST",
     )
     with pytest.raises(SetupError, match="키가 다릅니다"):

@@ -1,0 +1,64 @@
+"""Adoption: departments that an older server or another tool wrote get a head and the row of their name."""
+
+import logging
+from collections.abc import Sequence
+
+from domain import Department
+from store import items
+from store.dynamo_client import DynamoClient, TransactionRefused
+from store.entities import Entities
+from store.epochs import new_epoch
+from store.tables import TableNames
+from store.transactions import Transactions
+
+log = logging.getLogger(__name__)
+
+
+class Adoption:
+    """The adoption of departments in one store."""
+
+    def __init__(self, client: DynamoClient, names: TableNames, entities: Entities) -> None:
+        self._client = client
+        self._table = names.changes
+        self._entities = entities
+        self._transactions = Transactions(names)
+
+    def adopt(self, departments: Sequence[Department]) -> int:
+        """Adopt those of these departments that have no head; return how many were adopted."""
+        keys = [items.head_key(department.id) for department in departments]
+        adopted = {items.partition_of(head) for head in self._client.batch_get(self._table, keys)}
+        strangers = [department for department in departments if department.id not in adopted]
+        return sum(map(self._adopt, strangers))
+
+    def _adopt(self, department: Department) -> bool:
+        """Write the row of a department's name, then its head; return whether the head was written.
+
+        The head comes last, because a department with a head counts as adopted: a crash in between is
+        mended by the next adoption. A department that was deleted meanwhile gets nothing.
+        """
+        current: Department | None = department
+        while current and not self._claim_name(current):
+            current = self._entities.find_department(department.id)
+        if current is None:
+            return False
+        head = self._transactions.new_head(department.id, new_epoch())
+        requests = [self._transactions.require_department(department.id), head.request]
+        try:
+            self._client.call("transact_write_items", TransactItems=requests)
+        except TransactionRefused:
+            log.info("%s: 이미 있거나 부서가 삭제되어 쓰지 않았습니다.", head.key)
+            return False
+        return True
+
+    def _claim_name(self, department: Department) -> bool:
+        """Write the row of a department's name, unless another department has the name.
+
+        Returns False when the department was edited or deleted since it was read; nothing is written then.
+        """
+        unchanged = self._transactions.require_unchanged(department)
+        claim = self._transactions.claim_name(department)
+        try:
+            self._client.call("transact_write_items", TransactItems=[unchanged, claim.request])
+        except TransactionRefused as error:
+            return not error.failed[0]
+        return True

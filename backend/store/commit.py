@@ -1,0 +1,79 @@
+"""The commit: one transaction that moves the head, changes the entities and adds to the log, or fails."""
+
+from collections.abc import Mapping, Sequence
+
+from domain import Change, Position, Write, utc_now
+from store import items
+from store.dynamo_client import TRANSACTION_LIMIT, DynamoClient, RequestRejected, TransactionRefused
+from store.epochs import new_epoch
+from store.tables import TableNames
+from store.transactions import Action, Refusal, Transactions, change_of
+
+TRANSACTION_BYTES = 3_500_000
+"""A little under the 4 MB that one transaction may carry."""
+
+
+class HeadMoved(Exception):
+    """Another server committed first.
+
+    `position` is the one that the partition has now; None if the department is gone.
+    """
+
+    def __init__(self, position: Position | None) -> None:
+        self.position = position
+        super().__init__(str(position))
+
+
+class WritesRefused(Exception):
+    """Some writes of a commit failed their own conditions; nothing was written.
+
+    `refusals` maps the index of each of these writes to the reason.
+    """
+
+    def __init__(self, refusals: Mapping[int, Refusal]) -> None:
+        self.refusals = refusals
+        super().__init__(str(refusals))
+
+
+class Committer:
+    """Commits to all partitions of one store; `models.py` says what `commit` promises."""
+
+    def __init__(self, client: DynamoClient, names: TableNames) -> None:
+        self._client = client
+        self._transactions = Transactions(names)
+
+    def commit(self, partition: str, seen: Position, writes: Sequence[Write]) -> list[Change]:
+        now = utc_now()
+        actions: list[Action] = []
+        owners: list[int] = []  # of each action, the index of its write
+        changes: list[Change] = []
+        touched: set[str] = set()
+        size = 0
+        for index, write in enumerate(writes):
+            change = change_of(write, seen.revision + index + 1)
+            more = self._transactions.write(partition, write, change, now)
+            size += sum(action.size for action in more)
+            keys = {action.key for action in more}
+            full = len(actions) + len(more) >= TRANSACTION_LIMIT or size > TRANSACTION_BYTES
+            if index and (full or touched & keys):
+                break
+            changes.append(change)
+            actions += more
+            owners += [index] * len(more)
+            touched |= keys
+        move = self._transactions.move_head(partition, seen, changes[-1].revision, new_epoch())
+        try:
+            self._client.call("transact_write_items", TransactItems=[move, *(a.request for a in actions)])
+        except RequestRejected as error:
+            if len(changes) > 1:  # DynamoDB does not say which write it rejects: commit the first alone
+                return self.commit(partition, seen, writes[:1])
+            raise WritesRefused({0: Refusal.REJECTED}) from error
+        except TransactionRefused as error:
+            if error.failed[0]:
+                raise HeadMoved(items.position_of(partition, error.found[0])) from error
+            refusals: dict[int, Refusal] = {}
+            for owner, action, failed in zip(owners, actions, error.failed[1:], strict=True):
+                if failed:
+                    refusals.setdefault(owner, action.refusal)
+            raise WritesRefused(refusals) from error
+        return changes

@@ -1,0 +1,38 @@
+"""Reads of departments and events: by key, by the date index, by a scan."""
+
+from collections.abc import Iterator
+
+from domain import Department, Event
+from store import items
+from store.dynamo_client import DynamoClient
+from store.tables import TableNames
+
+
+class Entities:
+    """The departments and events of one store; `models.py` says what each method promises."""
+
+    def __init__(self, client: DynamoClient, names: TableNames) -> None:
+        self._client = client
+        self._names = names
+
+    def list_departments(self) -> list[Department]:
+        found = self._client.iterate("scan", TableName=self._names.departments, ConsistentRead=True)
+        return [items.department_from_item(item) for item in found]
+
+    def find_department(self, department_id: str) -> Department | None:
+        item = self._client.find_item(self._names.departments, items.department_key(department_id))
+        return items.department_from_item(item) if item else None
+
+    def owns_name(self, department: Department) -> bool:
+        row = self._client.find_item(self._names.changes, items.name_key(department.name))
+        return row is not None and items.name_owner(row) == department.id
+
+    def find_event(self, event_id: str) -> Event | None:
+        query = items.events_with_id(event_id)
+        found = self._client.iterate("query", TableName=self._names.events, ConsistentRead=True, **query)
+        return next((items.event_from_item(item) for item in found), None)
+
+    def indexed_events(self, department_id: str, first: str | None, last: str | None) -> Iterator[Event]:
+        query = items.events_of_department(department_id, first, last)
+        found = self._client.iterate("query", TableName=self._names.events, **query)
+        return map(items.event_from_item, found)

@@ -1,0 +1,76 @@
+"""Moves of the epoch: after one, every sync token of before has expired and every server reads anew.
+
+A bulk load moves it when it begins and when it is finished, a restore of the tables once for every partition.
+"""
+
+import secrets
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+from errors import DepartmentNotFound
+from store import items
+from store.dynamo_client import ConditionFailed, DynamoClient
+from store.items import Item, number, string
+from store.tables import TableNames
+
+
+def new_epoch() -> str:
+    return secrets.token_hex(4)
+
+
+class Epochs:
+    """The epochs of all partitions of one store; `models.py` says what each method promises."""
+
+    def __init__(self, client: DynamoClient, names: TableNames) -> None:
+        self._client = client
+        self._table = names.changes
+
+    def renew(self, partitions: Iterable[str]) -> int:
+        return sum(map(self._renew, partitions))
+
+    def _renew(self, partition: str) -> bool:
+        try:
+            self._move(partition, "SET epoch = :epoch")
+        except DepartmentNotFound:
+            return False
+        return True
+
+    def unfinished_loads(self, department_ids: Sequence[str]) -> dict[str, frozenset[str]]:
+        keys = [items.head_key(department_id) for department_id in department_ids]
+        heads = self._client.batch_get(self._table, keys)
+        return {items.partition_of(head): loads for head in heads if (loads := items.loads_on(head))}
+
+    def begin_load(self, department_id: str, load: str) -> int:
+        update = "SET #head = #head + :one, epoch = :epoch ADD #loading :loads"
+        values: Item = {":one": number(1), ":loads": {"SS": [load]}}
+        answer = self._move(
+            department_id, update, {"#loading": items.LOADING}, values, ReturnValues="UPDATED_NEW"
+        )
+        return items.head_revision(answer["Attributes"])
+
+    def finish_load(self, department_id: str, loads: Collection[str]) -> None:
+        update = "SET epoch = :epoch DELETE #loading :loads"
+        self._move(department_id, update, {"#loading": items.LOADING}, {":loads": {"SS": sorted(loads)}})
+
+    def _move(
+        self,
+        partition: str,
+        update: str,
+        names: Mapping[str, str] | None = None,
+        values: Item | None = None,
+        **more: str,
+    ) -> dict[str, Any]:
+        """Apply an update that sets a head's epoch to `:epoch`. Raises `DepartmentNotFound`."""
+        try:
+            return self._client.call_patiently(
+                "update_item",
+                TableName=self._table,
+                Key=items.head_key(partition),
+                UpdateExpression=update,
+                ConditionExpression="attribute_exists(#head) AND attribute_not_exists(deleted_at)",
+                ExpressionAttributeNames={"#head": "head", **(names or {})},
+                ExpressionAttributeValues={":epoch": string(new_epoch()), **(values or {})},
+                **more,
+            )
+        except ConditionFailed as error:
+            raise DepartmentNotFound() from error

@@ -1,0 +1,86 @@
+"""Reads of the `changes` table: heads, logs and the receipts of creations. Writes nothing."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from domain import Change, Department, Entity, Event, Position, Receipt, StoredReceipt, timestamp, utc_now
+from store import items
+from store.dynamo_client import DynamoClient
+from store.items import Item
+from store.tables import TableNames
+
+PAGE = 100
+"""Rows read at a time when it is not known how many are wanted."""
+
+
+class Log:
+    """The logs of all partitions of one store; `models.py` says what each method promises."""
+
+    def __init__(self, client: DynamoClient, names: TableNames) -> None:
+        self._client = client
+        self._table = names.changes
+
+    def read_head(self, partition: str) -> Position | None:
+        return items.position_of(partition, self._client.find_item(self._table, items.head_key(partition)))
+
+    def recent_heads(self, partitions: Sequence[str]) -> dict[str, Position | None]:
+        keys = [items.head_key(partition) for partition in partitions]
+        found = self._client.batch_get_eventual(self._table, keys)
+        return {items.partition_of(item): items.position_from_head(item) for item in found}
+
+    def changes_after(self, partition: str, revision: int, limit: int | None = None) -> list[Change]:
+        found: list[Change] = []
+        page = {"Limit": limit} if limit else {}
+        for row in self.rows(items.log_after(partition, revision), **page):
+            change = items.change_from_item(row)
+            if change.revision != revision + len(found) + 1:
+                break
+            found.append(change)
+            if len(found) == limit:
+                break
+        return found
+
+    def recent_changes(self, partition: str, reached: int, window: timedelta) -> list[Change]:
+        since = timestamp(utc_now() - window)
+        newest_first: list[Change] = []
+        for row in self.rows(items.log_after(partition, 0), ScanIndexForward=False, Limit=PAGE):
+            change = items.change_from_item(row)
+            if newest_first and change.revision != newest_first[-1].revision - 1:
+                if change.revision < reached:
+                    # The rows of this hole have expired, so the index shows what the rows before it wrote.
+                    # Laid over the index, those would bring back what the expired rows deleted.
+                    break
+                # A hole after `reached`: the query saw only some rows of a commit that was being made.
+                newest_first.clear()
+            # Servers' clocks differ: one row that looks old does not mean that all rows before it are.
+            if change.at < since and len(newest_first) >= PAGE:
+                break
+            newest_first.append(change)
+        if not newest_first:
+            return []
+        newest, oldest = newest_first[0], newest_first[-1]
+        if newest.revision < reached or oldest.revision > reached + 1:
+            return []
+        return newest_first[::-1]
+
+    def remaining_changes(self, department_id: str) -> list[Change]:
+        return [items.change_from_item(row) for row in self.rows(items.log_after(department_id, 0))]
+
+    def changes_of_event(self, department_id: str, event_id: str) -> list[Change]:
+        rows = self.rows(items.log_of_event(department_id, event_id))
+        return [items.change_from_item(row) for row in rows]
+
+    def find_created_event(self, receipt: Receipt) -> StoredReceipt[Event] | None:
+        return self._created(receipt, items.event_from_item)
+
+    def find_created_department(self, receipt: Receipt) -> StoredReceipt[Department] | None:
+        return self._created(receipt, items.department_from_item)
+
+    def _created(self, receipt: Receipt, read: Callable[[Item], Entity]) -> StoredReceipt[Entity] | None:
+        item = self._client.find_item(self._table, items.receipt_key(receipt))
+        return items.receipt_from_item(item, read) if item else None
+
+    def rows(self, query: Mapping[str, Any], **more: Any) -> Iterator[Item]:
+        """Read strongly the rows that query parameters name, of any partition."""
+        return self._client.iterate("query", TableName=self._table, ConsistentRead=True, **query, **more)

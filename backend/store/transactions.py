@@ -1,0 +1,272 @@
+"""The actions of transactions: what each writes, on which condition, and what its failure means.
+
+Builds the entries of a `TransactWriteItems` request, and sends nothing.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import Any, TypeAlias
+
+import orjson
+
+from domain import (
+    DELETIONS,
+    REGISTRY,
+    Change,
+    Department,
+    Event,
+    PendingPurge,
+    Position,
+    Receipt,
+    Write,
+    fold_text,
+)
+from store import items
+from store.items import Item, number, string
+from store.tables import TableNames
+
+Request: TypeAlias = dict[str, Any]
+"""An action as DynamoDB takes it: `{"Put": {...}}`."""
+
+
+class Refusal(Enum):
+    """Why a write was refused by its own conditions."""
+
+    CHANGED = "the entity is not as its writer saw it"
+    NAME_TAKEN = "another department has the name"
+    REPEATED = "the creation has happened before"
+    REJECTED = "DynamoDB takes no such item"
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One action of a transaction."""
+
+    request: Request
+    key: str
+    """Table and key of the item that it touches, of which a transaction takes one action at most."""
+    size: int
+    """Roughly, in bytes."""
+    refusal: Refusal = Refusal.CHANGED
+    """What it means that the action's condition fails."""
+
+
+class Transactions:
+    """Builds the actions on the tables of one store."""
+
+    def __init__(self, names: TableNames) -> None:
+        self._names = names
+
+    def write(self, partition: str, write: Write, change: Change, now: datetime) -> list[Action]:
+        """Build the actions of one write, which becomes `change`; the update of the head is `move_head`."""
+        row = self._put_if(
+            self._names.changes,
+            items.change_key(partition, change.revision),
+            items.change_to_item(partition, change, now),
+            "attribute_not_exists(revision)",
+        )
+        entity = change.entity
+        # Receipts come first: a repeated creation fails several conditions, and the first tells the reason.
+        receipts = [self._receipt_action(receipt, entity, write.id, now) for receipt in write.receipts]
+        if isinstance(entity, Event):
+            return [*receipts, self._event_action(write, entity), row]
+        return [*receipts, *self._department_actions(write, entity), row]
+
+    def move_head(self, partition: str, seen: Position, revision: int, new_epoch: str) -> Request:
+        """Claim the revisions up to `revision`: existence check, deletion check and sequencer in one.
+
+        The first write of the list of departments creates its head; `new_epoch` is for that.
+        """
+        values = {":new": number(revision)}
+        update = "SET #head = :new"
+        if partition == REGISTRY and seen.revision == 0:
+            condition = "attribute_not_exists(#head)"
+            update += ", epoch = :epoch"
+            values[":epoch"] = string(new_epoch)
+        else:
+            condition = "#head = :old AND attribute_not_exists(deleted_at) AND epoch = :epoch"
+            values |= {":old": number(seen.revision), ":epoch": string(seen.epoch)}
+        return {
+            "Update": {
+                "TableName": self._names.changes,
+                "Key": items.head_key(partition),
+                "UpdateExpression": update,
+                "ConditionExpression": condition,
+                "ExpressionAttributeNames": {"#head": "head"},
+                "ExpressionAttributeValues": values,
+                "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+            }
+        }
+
+    def _receipt_action(
+        self, receipt: Receipt, entity: Event | Department, write_id: str, now: datetime
+    ) -> Action:
+        """Remember a creation under its key, with the entity as it was answered."""
+        before = receipt.replaces
+        condition, values = "attribute_not_exists(revision)", {}
+        if before:
+            condition, values = "write_id = :replaced", {":replaced": string(before.write_id)}
+            if before.request_hash == receipt.request_hash:
+                entity = before.entity
+        item = items.receipt_to_item(receipt, entity, write_id, now)
+        key = items.receipt_key(receipt)
+        return self._put_if(self._names.changes, key, item, condition, values, Refusal.REPEATED)
+
+    def _event_action(self, write: Write, event: Event) -> Action:
+        key = items.event_key(event.key)
+        if write.before is None:
+            return self._put_if(
+                self._names.events, key, items.event_to_item(event), "attribute_not_exists(id)"
+            )
+        condition, values = items.unchanged_condition(write.before.revision)
+        if write.type in DELETIONS:
+            return self._delete_if(self._names.events, key, condition, values)
+        return self._put_if(self._names.events, key, items.event_to_item(event), condition, values)
+
+    def _department_actions(self, write: Write, department: Department) -> list[Action]:
+        key = items.department_key(department.id)
+        item = items.department_to_item(department)
+        before = write.before
+        if not isinstance(before, Department):
+            return [
+                self._put_if(self._names.departments, key, item, "attribute_not_exists(id)"),
+                self.claim_name(department),
+                self.new_head(department.id, write.id[:8]),
+            ]
+        condition, values = items.unchanged_condition(before.revision)
+        if write.type in DELETIONS:
+            purge = PendingPurge(department.revision, department.id)
+            return [
+                self._delete_if(self._names.departments, key, condition, values),
+                self._release_name(write, before),
+                self._mark_deleted(department.id, write.at),
+                self._put_if(
+                    self._names.changes,
+                    items.purge_key(purge),
+                    items.purge_to_item(purge),
+                    "attribute_not_exists(revision)",
+                ),
+            ]
+        put = self._put_if(self._names.departments, key, item, condition, values)
+        if fold_text(before.name) == fold_text(department.name):
+            return [put]
+        return [put, self.claim_name(department), self._release_name(write, before)]
+
+    def claim_name(self, department: Department) -> Action:
+        """Put the row that keeps a department's name unique."""
+        return self._put_if(
+            self._names.changes,
+            items.name_key(department.name),
+            items.name_to_item(department),
+            "attribute_not_exists(revision)",
+            refusal=Refusal.NAME_TAKEN,
+        )
+
+    def require_department(self, department_id: str) -> Request:
+        """Let a transaction fail when there is no such department."""
+        return {
+            "ConditionCheck": {
+                "TableName": self._names.departments,
+                "Key": items.department_key(department_id),
+                "ConditionExpression": "attribute_exists(id)",
+            }
+        }
+
+    def require_unchanged(self, department: Department) -> Request:
+        """Let a transaction fail when a department is not as it was read."""
+        condition, values = items.unchanged_condition(department.revision)
+        return {
+            "ConditionCheck": {
+                "TableName": self._names.departments,
+                "Key": items.department_key(department.id),
+                "ConditionExpression": condition,
+                "ExpressionAttributeValues": values,
+            }
+        }
+
+    def new_head(self, department_id: str, epoch: str) -> Action:
+        """Put the head of a department that has none."""
+        key, item = items.head_key(department_id), items.new_head_to_item(department_id, epoch)
+        return self._put_if(self._names.changes, key, item, "attribute_not_exists(revision)")
+
+    def _release_name(self, write: Write, department: Department) -> Action:
+        """Remove the row of a department's name, if that is the department's own.
+
+        If it was not when the department was read, require that it still is not: an adoption may have written
+        the row since.
+        """
+        key = items.name_key(department.name)
+        values, names = {":id": string(department.id)}, {"#owner": "owner"}
+        if write.releases_name:
+            return self._delete_if(self._names.changes, key, "#owner = :id", values, names)
+        check = {
+            "TableName": self._names.changes,
+            "Key": key,
+            "ConditionExpression": "attribute_not_exists(#owner) OR #owner <> :id",
+            "ExpressionAttributeNames": names,
+            "ExpressionAttributeValues": values,
+        }
+        return Action({"ConditionCheck": check}, _identity(self._names.changes, key), 100)
+
+    def _mark_deleted(self, department_id: str, at: str) -> Action:
+        key = items.head_key(department_id)
+        request = {
+            "Update": {
+                "TableName": self._names.changes,
+                "Key": key,
+                "UpdateExpression": "SET deleted_at = :at",
+                "ConditionExpression": "attribute_not_exists(deleted_at)",
+                "ExpressionAttributeValues": {":at": string(at)},
+            }
+        }
+        return Action(request, _identity(self._names.changes, key), 100)
+
+    @staticmethod
+    def _put_if(
+        table: str,
+        key: Item,
+        item: Item,
+        condition: str,
+        values: Mapping[str, Any] | None = None,
+        refusal: Refusal = Refusal.CHANGED,
+    ) -> Action:
+        put: dict[str, Any] = {"TableName": table, "Item": item, "ConditionExpression": condition}
+        if values:
+            put["ExpressionAttributeValues"] = values
+        return Action({"Put": put}, _identity(table, key), len(orjson.dumps(item)), refusal)
+
+    @staticmethod
+    def _delete_if(
+        table: str,
+        key: Item,
+        condition: str,
+        values: Mapping[str, Any],
+        names: Mapping[str, str] | None = None,
+    ) -> Action:
+        delete: dict[str, Any] = {
+            "TableName": table,
+            "Key": key,
+            "ConditionExpression": condition,
+            "ExpressionAttributeValues": values,
+        }
+        if names:
+            delete["ExpressionAttributeNames"] = names
+        return Action({"Delete": delete}, _identity(table, key), 100)
+
+
+def change_of(write: Write, revision: int) -> Change:
+    """Return the change that a write becomes at its revision."""
+    return Change(
+        revision=revision,
+        type=write.type,
+        entity=write.entity.at_revision(revision),
+        at=write.at,
+        by=write.by,
+        write_id=write.id,
+    )
+
+
+def _identity(table: str, key: Item) -> str:
+    return f"{table} {orjson.dumps(key).decode()}"

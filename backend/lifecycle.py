@@ -42,12 +42,7 @@ class CalendarServer:
     def shut_down(self) -> None:
         """Turn not-ready and let go of every client, so that the process can end."""
         self._leaving = True
-        server = self.socketio.server
-
-        def disconnect_all() -> None:
-            server.eio.disconnect()
-
-        self.socketio.start_background_task(disconnect_all)
+        self.socketio.start_background_task(self.socketio.server.eio.disconnect)
 
 
 def start(app: Flask, settings: Settings) -> None:

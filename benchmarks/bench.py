@@ -14,6 +14,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "backend")]
 from api_client import Api  # noqa: E402
 from config import Settings  # noqa: E402
 from domain import ChangeType, Event, Write, new_id  # noqa: E402
+from in_process import run_at_once  # noqa: E402
 from models import DynamoDBDatabase  # noqa: E402
 from running import embedded, free_port, resident_mb, running_server, wait_for  # noqa: E402
 from services.core import build_core  # noqa: E402
@@ -85,7 +87,7 @@ def count_capacity(settings: Settings, department: str) -> None:
     """Print what one operation of each kind asks of DynamoDB, ours on a warm department of 200 events."""
     client = Counting(settings)
     db = DynamoDBDatabase(settings, client)
-    core = build_core(db, spawn=lambda work, *arguments: work(*arguments))
+    core = build_core(db, spawn=run_at_once)
     events, sync = core.events, core.sync
     token = sync.get_position(department).sync_token
 
@@ -200,8 +202,8 @@ def main() -> None:
                     name,
                     *compare(
                         rounds,
-                        lambda given=given: storm(server.url, read, clients, given),  # type: ignore[misc]
-                        lambda: storm(peer, f"{read}-peer", clients),
+                        partial(storm, server.url, read, clients, given),
+                        partial(storm, peer, f"{read}-peer", clients),
                     ),
                     aim=">= 5 x as fast" if given else "",
                     less=True,

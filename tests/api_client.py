@@ -1,14 +1,18 @@
-"""Clients of the two doors, as the tests use them."""
+"""Clients of REST and of Socket.IO, as the tests use them."""
 
 import functools
+import re
 import threading
 from typing import Any
 
+import engineio
 import requests
 import socketio
 
 from domain import new_id
 from running import wait_for
+
+TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 
 class Api:
@@ -47,16 +51,26 @@ class Api:
         return self("GET", f"/api/events/{department_id}")["sync_token"]
 
 
+class _EngineIOInOrder(engineio.Client):
+    """Handles each message where it is read: in threads of their own, as by default, they change order."""
+
+    def _trigger_event(self, event: str, *arguments: Any, **options: Any) -> Any:
+        return super()._trigger_event(event, *arguments, **{**options, "run_async": False})
+
+
+class _SocketIOInOrder(socketio.Client):
+    def _engineio_client_class(self) -> type[engineio.Client]:
+        return _EngineIOInOrder
+
+
 class Client:
-    """A browser's place: a Socket.IO connection that remembers what it was sent."""
+    """A Socket.IO client that remembers what it was sent, in the order in which it arrived."""
 
     def __init__(self, url: str, transport: str = "websocket", **options: Any) -> None:
         self.received: list[tuple[str, Any]] = []
         self._changed = threading.Condition()
-        self.sio = socketio.Client(reconnection=False)
+        self.sio = _SocketIOInOrder(reconnection=False)
         self.sio.on("*", self._note)
-        # python-engineio hands each message to a thread of its own, which would shuffle what arrived.
-        self.sio.eio._trigger_event = functools.partial(_at_once, self.sio.eio._trigger_event)
         self.sio.connect(url, transports=[transport], **options)
 
     def _note(self, name: str, *payload: Any) -> None:
@@ -87,7 +101,3 @@ class Client:
             websocket = self.sio.eio.ws
             websocket.close = functools.partial(websocket.close, timeout=0.1)  # for the echo, else 3 s
         self.sio.disconnect()
-
-
-def _at_once(trigger: Any, event: str, *arguments: Any, **options: Any) -> Any:
-    return trigger(event, *arguments, **{**options, "run_async": False})

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from aws_client import KEYS
 from store import local_engine
 
 
@@ -26,6 +27,13 @@ def _no_real_account() -> None:
         del os.environ[name]
     os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
     os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.environ["AWS_CONFIG_FILE"] = os.devnull
+
+
+@pytest.fixture
+def aws_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let this process find credentials, of no account, for a store that asks for some."""
+    for name, value in KEYS.items():
+        monkeypatch.setenv(name, value)
 
 
 @pytest.fixture(scope="session")

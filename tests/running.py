@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,12 @@ NO_ENV_FILE = {"PYTHON_DOTENV_DISABLED": "1", "FLASK_SKIP_DOTENV": "1"}
 COMMANDS = {"flask": FLASK_RUN, "eventlet": GUNICORN_EVENTLET, "gevent": GUNICORN_GEVENT}
 
 
+CREATE_TABLES = [
+    sys.executable, "-c", "from models import DynamoDBDatabase; db = DynamoDBDatabase(); db.create_tables()",
+]  # fmt: skip
+"""The command of the documents that creates the tables, typed in `backend/`."""
+
+
 def wait_for(condition: Callable[[], Any], seconds: float = 15.0, what: str = "the condition") -> Any:
     """Return the condition's first true value; fail when it stays false for so long."""
     deadline = time.monotonic() + seconds
@@ -55,6 +61,12 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def is_listening(port: int) -> bool:
+    """Tell whether anything listens on a port of this machine."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 def hermetic_env(**settings: str) -> dict[str, str]:
     """The environment without anything that points a program at a real account or a developer's store."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "FLASK_", "DYNAMODB_"))}
@@ -64,6 +76,13 @@ def hermetic_env(**settings: str) -> dict[str, str]:
 def with_env_file(**settings: str) -> dict[str, str]:
     """The same, but with the `backend/.env` of the checkout that a program runs in."""
     return {name: value for name, value in hermetic_env(**settings).items() if name not in NO_ENV_FILE}
+
+
+def run(command: Sequence[str], cwd: Path = BACKEND, **settings: str) -> "subprocess.CompletedProcess[str]":
+    """Run a program to its end, with the given settings and out of reach of a real account."""
+    return subprocess.run(
+        command, cwd=cwd, env=hermetic_env(**settings), capture_output=True, text=True, timeout=60
+    )
 
 
 @dataclass
@@ -144,6 +163,32 @@ def is_ready(server: Server) -> bool:
         return False
 
 
+def is_alive(url: str) -> bool:
+    """Tell whether a server answers at all, though its store may not."""
+    try:
+        return requests.get(f"{url}/healthz", timeout=5).ok
+    except (requests.ConnectionError, requests.Timeout):  # not up yet, or waiting for the store
+        return False
+
+
+def engine_pids(data_dir: Path) -> list[int]:
+    """Return the keeper and the engine of a data folder, found by their command lines."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            command = path.read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if any(str(data_dir).encode() in part for part in command):
+            found.append(int(path.parent.name))
+    return found
+
+
+def is_engine(pid: int) -> bool:
+    """Tell the engine from its keeper."""
+    return "dynoxide" in Path(f"/proc/{pid}/cmdline").read_text().split("\0")[0]
+
+
 class RedisServer:
     """A real redis-server that can be stopped, frozen and started again on the same port."""
 
@@ -205,12 +250,8 @@ def running_dynamodb_local() -> Iterator[str]:
         stderr=subprocess.DEVNULL,
     )  # fmt: skip
 
-    def answers() -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", port)) == 0
-
     try:
-        wait_for(answers, 60, "DynamoDB Local")
+        wait_for(lambda: is_listening(port), 60, "DynamoDB Local")
         yield f"http://127.0.0.1:{port}"
     finally:
         process.kill()

@@ -6,7 +6,7 @@ acknowledged before it began, on any server, though the index it was loaded from
 
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import cached_property
 
@@ -37,16 +37,18 @@ class RecentChanges:
 
     changes: Sequence[Change] = ()
     size: int = 0
+    most_changes: int = RECENT_CHANGES
+    most_bytes: int = RECENT_BYTES
 
     def then(self, more: Sequence[Change]) -> "RecentChanges":
         """Return what is kept of these and of those that follow on them."""
         changes = [*self.changes, *more]
         size = self.size + sum(map(_change_size, more))
         dropped = 0
-        while size > RECENT_BYTES or len(changes) - dropped > RECENT_CHANGES:
+        while size > self.most_bytes or len(changes) - dropped > self.most_changes:
             size -= _change_size(changes[dropped])
             dropped += 1
-        return RecentChanges(changes[dropped:], size)
+        return replace(self, changes=changes[dropped:], size=size)
 
 
 @dataclass(frozen=True)
@@ -100,9 +102,18 @@ class Reading:
 class Snapshots:
     """Keep and refresh the snapshots of this process, the least recently used going first."""
 
-    def __init__(self, db: DynamoDBDatabase, budget_bytes: int) -> None:
+    def __init__(
+        self,
+        db: DynamoDBDatabase,
+        budget_bytes: int,
+        *,
+        recent_changes: int = RECENT_CHANGES,
+        recent_bytes: int = RECENT_BYTES,
+    ) -> None:
+        """`recent_changes` and `recent_bytes` bound the last changes that are kept with each snapshot."""
         self._db = db
         self.budget_bytes = budget_bytes
+        self._no_changes = RecentChanges(most_changes=recent_changes, most_bytes=recent_bytes)
         self._lock = threading.Lock()
         self._kept: LRUCache[str, Snapshot] = LRUCache(budget_bytes, getsizeof=lambda s: s.footprint)
         self._oversized: set[str] = set()
@@ -177,7 +188,7 @@ class Snapshots:
             }
         if recent:
             position = position.at(recent[-1].revision)
-        return Snapshot(department_id, position, events, size, RecentChanges().then(recent))
+        return Snapshot(department_id, position, events, size, self._no_changes.then(recent))
 
     def _keep(self, snapshot: Snapshot) -> Snapshot:
         """Keep the newer of two snapshots, and return it."""

@@ -1,4 +1,4 @@
-"""One real server per way of running it; the door tests run against each."""
+"""One real server per way of running it; the tests of the API run against each."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -35,11 +35,15 @@ def api(server: Server) -> Iterator[Api]:
 
 
 @pytest.fixture
-def store(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """Settings to use the servers' store past them."""
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
+def store(engine: Engine, aws_keys: None) -> Settings:
+    """Return settings to use the servers' store past them."""
     return Settings(dynamodb_endpoint_url=engine.url)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> dict[str, str]:
+    """Settings of a server on an embedded store of its own, in `data` of the test's folder."""
+    return embedded(tmp_path / "data")
 
 
 @pytest.fixture(params=["websocket", "polling"])

@@ -7,7 +7,10 @@ import pytest
 from engineio.payload import Payload
 
 from domain import ChangeType, Event, Write, new_id
+from factory import create_app
 from models import DynamoDBDatabase
+from realtime.messages import Messages
+from realtime.push import Push
 from running import embedded, running_server, wait_for
 from services.change_log import GROUP_LIMIT
 
@@ -34,7 +37,7 @@ def of_department(client, department: str) -> list[tuple[str, object]]:
     return [(name, p) for name, p in told(client) if department in (p.get("id"), p.get("department_id"))]
 
 
-def test_each_write_of_an_event_is_told_once_to_its_room_alone(api, room):
+def test_each_write_of_an_event_is_broadcast_once_and_only_to_its_room(api, room):
     department, inside, outside = room
     event = api.event(department)
     updated = api("PUT", f"/api/events/{event['id']}", {"title": "새"})["event"]
@@ -47,7 +50,7 @@ def test_each_write_of_an_event_is_told_once_to_its_room_alone(api, room):
     assert of_department(outside, department) == []
 
 
-def test_each_write_of_a_department_is_told_once_to_everybody(api, room):
+def test_each_write_of_a_department_is_broadcast_once_to_everybody(api, room):
     _, inside, outside = room
     department = api.department()
     path = f"/api/departments/{department['id']}"
@@ -62,7 +65,7 @@ def test_each_write_of_a_department_is_told_once_to_everybody(api, room):
         ]
 
 
-def test_a_refused_write_is_told_to_nobody(api, room):
+def test_a_refused_write_is_not_broadcast(api, room):
     department, inside, _ = room
     event = api.event(department)
     inside.wait("event_created")
@@ -75,14 +78,14 @@ def test_a_refused_write_is_told_to_nobody(api, room):
     assert [entry for entry in told(inside) if entry not in before][1:] == []
 
 
-def test_members_of_a_deleted_department_are_told_and_let_go(api, room):
+def test_members_of_a_deleted_department_are_told_and_leave_its_room(api, room):
     department, inside, _ = room
     api("DELETE", f"/api/departments/{department}")
     assert {"id": department} in inside.wait("department_deleted")
     assert inside.ask("sync_request", {"department_id": department})["error"] == "department_not_found"
 
 
-def test_a_crowd_of_writers_is_told_in_revision_order_without_hole_or_double(api, room):
+def test_concurrent_writes_are_broadcast_in_revision_order_without_gap_or_duplicate(api, room):
     department, inside, _ = room
 
     def write() -> None:
@@ -99,7 +102,7 @@ def test_a_crowd_of_writers_is_told_in_revision_order_without_hole_or_double(api
     assert [event["revision"] for event in inside.of("event_created")] == list(range(1, 61))
 
 
-def test_one_who_joins_while_others_write_can_tell_that_nothing_is_missing(api, connect):
+def test_a_client_that_joins_while_others_write_misses_no_revision_after_its_own(api, connect):
     department = api.department()["id"]
     stop = threading.Event()
 
@@ -122,7 +125,9 @@ def test_one_who_joins_while_others_write_can_tell_that_nothing_is_missing(api, 
         writer.join()
 
 
-def test_what_another_server_commits_reaches_our_rooms(api, room, server, engine_dir, tmp_path_factory):
+def test_a_commit_of_another_server_is_broadcast_to_our_rooms(
+    api, room, server, engine_dir, tmp_path_factory
+):
     department, inside, outside = room
     settings = embedded(engine_dir)
     with running_server(tmp_path_factory.mktemp("other"), "flask", settings) as other:
@@ -134,7 +139,7 @@ def test_what_another_server_commits_reaches_our_rooms(api, room, server, engine
     assert of_department(inside, department) == [("event_created", event)]
 
 
-def test_thousands_of_changes_by_another_server_at_once_cut_nobody_off(api, room, store, monkeypatch):
+def test_thousands_of_changes_of_another_server_disconnect_nobody(api, room, store, monkeypatch):
     monkeypatch.setattr(Payload, "max_decode_packets", 10_000)  # this client's own limit
     department, inside, _ = room
     db = DynamoDBDatabase(store)
@@ -148,3 +153,22 @@ def test_thousands_of_changes_by_another_server_at_once_cut_nobody_off(api, room
         head = head.at(changes[-1].revision)
     inside.wait("event_created", head.revision, 30)
     assert [e["revision"] for e in inside.of("event_created")] == list(range(1, head.revision + 1))
+
+
+def test_a_heartbeat_tells_the_room_its_revision(store):
+    app = create_app(store)
+    calendar = app.extensions["calendar"]
+    core, server = calendar.core, calendar.socketio.server
+    Messages(server, Push(server, core.db, core.sync, poll_s=0.01, heartbeat_s=0.0), core.sync)
+    core.db.create_tables(report=lambda line: None)
+    department = core.departments.create_department(f"부서 {new_id()}").entity.id
+    core.events.create_event(department, {"event_date": "2024-01-20", "title": "x"})
+    client = calendar.socketio.test_client(app)
+    client.emit("join_department", {"department_id": department})
+
+    def beats() -> list:
+        return [m["args"][0] for m in client.get_received() if m["name"] == "department_heartbeat"]
+
+    beat = wait_for(beats)[0]
+    assert beat == {"department_id": department, "revision": 1}
+    client.disconnect()

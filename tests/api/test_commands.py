@@ -11,27 +11,23 @@ import pytest
 import requests
 
 from api_client import Api, Client
+from aws_client import KEYS
 from running import (
     BACKEND,
     BIN,
+    CREATE_TABLES,
     Server,
     embedded,
     free_port,
     hermetic_env,
     is_ready,
+    run,
     running_server,
     wait_for,
     with_env_file,
 )
 
 LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} (INFO|WARNING|ERROR) (?P<said>.+)")
-CREATE_TABLES = "from models import DynamoDBDatabase; db = DynamoDBDatabase(); db.create_tables()"
-
-
-def run(command: list[str], cwd: Path = BACKEND, **settings: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        command, cwd=cwd, env=hermetic_env(**settings), capture_output=True, text=True, timeout=60
-    )
 
 
 @pytest.mark.parametrize("mode", ["flask", "eventlet", "gevent"])
@@ -111,7 +107,7 @@ def test_no_server_starts_with_a_library_that_it_was_not_tried_with(tmp_path, pr
 @pytest.mark.parametrize(
     "command",
     [
-        [sys.executable, "-c", CREATE_TABLES],
+        CREATE_TABLES,
         [str(BIN / "flask"), "tables", "create"],
         [str(BIN / "flask"), "tables", "repair"],
         [str(BIN / "flask"), "tables", "new-epoch"],
@@ -119,34 +115,33 @@ def test_no_server_starts_with_a_library_that_it_was_not_tried_with(tmp_path, pr
     ids=["python -c", "create", "repair", "new-epoch"],
 )
 def test_a_command_says_first_which_store_it_speaks_to(tmp_path, engine, command):
-    run([sys.executable, "-c", CREATE_TABLES], **embedded(tmp_path / "data"))
+    run(CREATE_TABLES, **embedded(tmp_path / "data"))
     done = run(command, **embedded(tmp_path / "data"))
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines()[0] == f"저장소: 내장 저장소, {tmp_path}/data"
-    keys = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}
-    done = run(command, DYNAMODB_ENDPOINT_URL=engine.url, **keys)
+    done = run(command, DYNAMODB_ENDPOINT_URL=engine.url, **KEYS)
     assert done.stdout.splitlines()[0] == f"저장소: DynamoDB, {engine.url}"
 
 
 def test_creating_tables_without_credentials_ends_with_a_sentence(engine):
-    done = run([sys.executable, "-c", CREATE_TABLES], DYNAMODB_ENDPOINT_URL=engine.url, HOME="/nonexistent")
+    done = run(CREATE_TABLES, DYNAMODB_ENDPOINT_URL=engine.url, HOME="/nonexistent")
     assert done.returncode == 1
     assert done.stderr.startswith("✗ DynamoDB 연결 실패: 자격증명 오류\n  → 원인: ")
     assert len(done.stderr.splitlines()) == 4
 
 
-def test_a_mistake_of_ours_still_shows_its_traceback():
+def test_a_programming_error_still_shows_its_traceback():
     done = run([sys.executable, "-c", "import models; models.nothing"])
     assert done.returncode == 1
     assert done.stderr.startswith("Traceback")
 
 
-def test_a_store_that_is_corrupt_is_said_in_one_sentence_and_left_as_it_is(tmp_path):
+def test_a_corrupt_store_is_reported_in_one_sentence_and_left_as_it_is(tmp_path):
     data = tmp_path / "data"
     data.mkdir()
     (data / "calendar.db").write_text("no database at all\n" * 100)
     for command in (
-        [sys.executable, "-c", CREATE_TABLES],
+        CREATE_TABLES,
         [str(BIN / "flask"), "run", f"--port={free_port()}"],
         [str(BIN / "flask"), "tables", "repair"],
     ):
@@ -160,13 +155,13 @@ def test_a_store_that_is_corrupt_is_said_in_one_sentence_and_left_as_it_is(tmp_p
     assert (data / "calendar.db").read_text() == "no database at all\n" * 100
 
 
-def test_a_store_that_was_mended_is_opened(tmp_path):
+def test_a_server_opens_a_store_that_was_repaired(tmp_path):
     data = tmp_path / "data"
     data.mkdir()
     (data / "calendar.db").write_text("no database at all\n")
-    assert run([sys.executable, "-c", CREATE_TABLES], **embedded(data)).returncode == 1
+    assert run(CREATE_TABLES, **embedded(data)).returncode == 1
     (data / "calendar.db").unlink()
-    done = run([sys.executable, "-c", CREATE_TABLES], **embedded(data))
+    done = run(CREATE_TABLES, **embedded(data))
     assert done.returncode == 0, done.stderr
 
 
@@ -197,7 +192,7 @@ def test_make_run_chooses_the_embedded_store_for_every_command_after_it(checkout
     assert departments == []
     assert "Installing" not in output, "all was there"
     env = with_env_file()
-    for command in ([sys.executable, "-c", CREATE_TABLES], [str(BIN / "flask"), "tables", "repair"]):
+    for command in (CREATE_TABLES, [str(BIN / "flask"), "tables", "repair"]):
         done = subprocess.run(command, cwd=checkout / "backend", env=env, capture_output=True, text=True)
         assert done.stdout.startswith(f"저장소: 내장 저장소, {checkout}/data\n"), done.stdout + done.stderr
     _, departments = make_run(checkout)
@@ -205,13 +200,39 @@ def test_make_run_chooses_the_embedded_store_for_every_command_after_it(checkout
 
 
 def test_make_run_leaves_a_choice_that_was_made_before(checkout, engine):
-    keys = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}
-    run([sys.executable, "-c", CREATE_TABLES], DYNAMODB_ENDPOINT_URL=engine.url, **keys)
-    output, _ = make_run(checkout, DYNAMODB_ENDPOINT_URL=engine.url, **keys)
+    run(CREATE_TABLES, DYNAMODB_ENDPOINT_URL=engine.url, **KEYS)
+    output, _ = make_run(checkout, DYNAMODB_ENDPOINT_URL=engine.url, **KEYS)
     assert f"저장소: DynamoDB, {engine.url}" in output
     assert not (checkout / "backend/.env").exists()
-    written = f"DYNAMODB_ENDPOINT_URL={engine.url}\nAWS_ACCESS_KEY_ID=x\nAWS_SECRET_ACCESS_KEY=x\n"
+    chosen = {"DYNAMODB_ENDPOINT_URL": engine.url, **KEYS}
+    written = "".join(f"{name}={value}\n" for name, value in chosen.items())
     (checkout / "backend/.env").write_text(written)
     output, _ = make_run(checkout)
     assert f"저장소: DynamoDB, {engine.url}" in output
     assert (checkout / "backend/.env").read_text() == written
+
+
+def test_the_documented_one_liner_creates_the_tables(settings):
+    done = run(CREATE_TABLES, **settings)
+    assert done.stdout.splitlines()[1:] == [
+        f"✓ {name} 테이블이 생성되었습니다." for name in ("departments", "events", "changes")
+    ]
+
+
+def test_flask_commands_create_and_repair_tables(settings):
+    def flask(*words: str) -> str:
+        done = run([str(BIN / "flask"), *words], **settings)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    assert "✓ events 테이블이 생성되었습니다." in flask("tables", "create")
+    assert "✓ events 테이블이 이미 있습니다." in flask("tables", "create", "--provisioned")
+    assert "마무리한 부서 삭제: 0개" in flask("tables", "repair")
+
+
+def test_a_command_that_cannot_reach_its_tables_ends_with_a_sentence(engine):
+    command = [sys.executable, "-m", "flask", "tables", "create"]
+    done = run(command, DYNAMODB_ENDPOINT_URL=engine.url, HOME="/nonexistent")
+    assert done.returncode == 1
+    assert "✗ DynamoDB 연결 실패: 자격증명 오류" in done.stderr
+    assert "Traceback" not in done.stderr

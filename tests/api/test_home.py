@@ -1,25 +1,31 @@
-"""`/`: a page for a person, a few links for a program, and never what production should not tell."""
+"""`/`: a page for people, links for programs, and in production no details of the store."""
 
 import re
 import subprocess
-import sys
 import uuid
 from contextlib import contextmanager
 from html import unescape
 from urllib.parse import urljoin
 
-import boto3
 import pytest
 import requests
 
 from api_client import Api
+from aws_client import KEYS, aws_client
+from printed_guides import GUIDES
 from programs import program
-from running import BACKEND, ROOT, embedded, free_port, hermetic_env, running_server, wait_for
+from running import (
+    CREATE_TABLES,
+    embedded,
+    free_port,
+    is_alive,
+    run,
+    running_server,
+    wait_for,
+)
 
 PERSON = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
-GUIDES = {"README.ko.md", "README.md", "DYNAMODB_SETUP.ko.md", "DYNAMODB_SETUP.md"}
 PRODUCTION = {"FLASK_ENV": "production", "SECRET_KEY": "x" * 32}
-KEYS = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}
 
 
 def page(url: str, language: str = "ko-KR,ko;q=0.9,en;q=0.8", **headers: str) -> requests.Response:
@@ -30,41 +36,30 @@ def page(url: str, language: str = "ko-KR,ko;q=0.9,en;q=0.8", **headers: str) ->
 
 @contextmanager
 def server_with_tables(tmp_path, engine, **settings):
-    """Run a server on tables of its own in the shared engine; yield it and how to take them away."""
+    """Run a server on tables of its own in the shared engine; yield it and its departments table."""
     tables = {
         f"{kind}_TABLE": f"{kind.lower()}-{uuid.uuid4()}" for kind in ("DEPARTMENTS", "EVENTS", "CHANGES")
     }
     settings |= {"DYNAMODB_ENDPOINT_URL": engine.url, **KEYS, **tables}
-    client = boto3.client(
-        "dynamodb",
-        endpoint_url=engine.url,
-        region_name="ap-northeast-2",
-        aws_access_key_id="x",
-        aws_secret_access_key="x",
-    )
-    script = "from models import DynamoDBDatabase; DynamoDBDatabase().create_tables()"
-    subprocess.run(
-        [sys.executable, "-c", script], cwd=BACKEND, env=hermetic_env(**settings), check=True, timeout=60
-    )
+    run(CREATE_TABLES, **settings).check_returncode()
     with running_server(tmp_path, "eventlet", settings) as server:
-        yield server, lambda: client.delete_table(TableName=tables["DEPARTMENTS_TABLE"])
-    client.close()
+        yield server, tables["DEPARTMENTS_TABLE"]
 
 
-def test_a_person_is_shown_the_version_and_where_to_go_on(server):
+def test_the_page_shows_the_version_and_links_that_lead_on(server):
     answer = page(server.url)
     assert "1.0.0" in answer.text
     links = set(re.findall(r'href="([^"]+)"', answer.text))
-    assert links >= {"/docs/", "/openapi.json"} | {f"/guides/{name}" for name in GUIDES}
+    assert links >= {"/docs/", "/openapi.json"} | {f"/guides/{guide.name}" for guide in GUIDES}
     for link in links:
         assert requests.get(urljoin(answer.url, link), timeout=20).ok, link
 
 
-@pytest.mark.parametrize("name", sorted(GUIDES))
-def test_a_guide_is_the_file_of_the_repository(server, name):
-    answer = requests.get(f"{server.url}/guides/{name}", timeout=10)
+@pytest.mark.parametrize("guide", GUIDES, ids=lambda guide: guide.name)
+def test_a_guide_is_the_file_of_the_repository(server, guide):
+    answer = requests.get(f"{server.url}/guides/{guide.name}", timeout=10)
     assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
-    assert answer.content == (ROOT / name).read_bytes()
+    assert answer.content == guide.read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -113,12 +108,12 @@ def test_a_program_gets_json(api, accept):
         assert requests.get(urljoin(api.url, answer[link]), timeout=20).ok
 
 
-@pytest.mark.parametrize("accept", ["*/*", "image/png", "rubbish;;q=x"])
-def test_who_names_no_preference_gets_the_page(server, accept):
+@pytest.mark.parametrize("accept", ["*/*", "image/png", "malformed;;q=x"])
+def test_a_client_without_a_preference_gets_the_page(server, accept):
     page(server.url, Accept=accept)
 
 
-def test_head_has_the_headers_alone(server):
+def test_head_is_answered_with_the_headers_only(server):
     answer = requests.head(f"{server.url}/", headers=PERSON, timeout=20)
     assert (answer.status_code, answer.content) == (200, b"")
     assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
@@ -165,7 +160,7 @@ def test_the_page_is_there_when_the_store_is_not(tmp_path, language):
     with running_server(
         tmp_path, "eventlet", {"DYNAMODB_ENDPOINT_URL": endpoint, **KEYS}, ready=False
     ) as server:
-        wait_for(lambda: answers(server.url), 30)
+        wait_for(lambda: is_alive(server.url), 30)
         text = page(server.url, language).text
         assert {"ko": "저장소를 사용할 수 없어", "en": "The store cannot be used"}[language] in text
         assert endpoint in text
@@ -175,16 +170,9 @@ def test_the_page_is_there_when_the_store_is_not(tmp_path, language):
 
 @pytest.mark.parametrize("production", [False, True])
 def test_missing_tables_are_told_with_what_to_do_but_not_in_production(tmp_path, engine, production):
-    with server_with_tables(tmp_path, engine, **PRODUCTION if production else {}) as (server, delete_table):
-        delete_table()
+    with server_with_tables(tmp_path, engine, **PRODUCTION if production else {}) as (server, table):
+        aws_client("dynamodb", engine.url).delete_table(TableName=table)
         text = unescape(page(server.url).text)
         assert "저장소를 사용할 수 없어" in text
         assert ("create_tables()" in text) is not production
         assert "create_tables()" in server.log
-
-
-def answers(url: str) -> bool:
-    try:
-        return requests.get(f"{url}/healthz", timeout=5).ok
-    except (requests.ConnectionError, requests.Timeout):  # not up yet, or waiting for the store
-        return False

@@ -1,20 +1,9 @@
 """`flask tables new-epoch` beside a server that runs."""
 
-import subprocess
-
 from api_client import Api, Client
-from running import BACKEND, COMMANDS, embedded, hermetic_env, running_server
+from running import BIN, embedded, run, running_server
 
-
-def new_epoch(settings: dict[str, str]) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [COMMANDS["flask"][0], "tables", "new-epoch"],
-        cwd=BACKEND,
-        env=hermetic_env(**settings),
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+NEW_EPOCH = [str(BIN / "flask"), "tables", "new-epoch"]
 
 
 def test_every_client_fetches_everything_once_after_a_new_epoch(tmp_path):
@@ -30,7 +19,7 @@ def test_every_client_fetches_everything_once_after_a_new_epoch(tmp_path):
         try:
             client.join(department)
 
-            done = new_epoch(settings)
+            done = run(NEW_EPOCH, **settings)
 
             assert done.returncode == 0, done.stderr
             assert "✓ 새 epoch를 준 변경 기록: 3개." in done.stdout
@@ -60,6 +49,6 @@ def test_every_client_fetches_everything_once_after_a_new_epoch(tmp_path):
 
 
 def test_a_missing_table_is_one_sentence(tmp_path):
-    done = new_epoch(embedded(tmp_path / "data"))
+    done = run(NEW_EPOCH, **embedded(tmp_path / "data"))
     assert done.returncode == 1
     assert done.stderr.startswith("Error: 테이블 'departments'가 없습니다.\n"), done.stderr

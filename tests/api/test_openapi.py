@@ -91,7 +91,7 @@ def test_bodies_are_required_where_there_are_any(operations):
     assert all(operations[name]["requestBody"]["required"] for name in with_body)
 
 
-def test_the_headers_that_a_route_minds_are_parameters(operations):
+def test_the_headers_that_a_route_reads_are_parameters(operations):
     minded = {name: header_names(operation) for name, operation in operations.items()}
     assert {name: headers for name, headers in minded.items() if headers} == {
         **{name: {"If-None-Match"} for name in CONDITIONAL},
@@ -116,7 +116,7 @@ def test_the_headers_of_answers_are_described(operations):
     }
 
 
-def test_what_has_not_changed_is_described_as_an_answer_without_content(operations):
+def test_an_answer_that_nothing_changed_is_described_without_content(operations):
     assert all("content" not in operations[name]["responses"]["304"] for name in CONDITIONAL)
 
 
@@ -214,7 +214,7 @@ def test_the_page_and_all_its_files_are_our_own(server):
 
 
 def test_the_page_without_its_slash_leads_to_it_by_a_relative_address(server):
-    """A proxy may have another host, scheme or folder than we see."""
+    """A proxy may publish the server under another host, scheme or folder."""
     answer = requests.get(f"{server.url}/docs", timeout=10, allow_redirects=False)
     assert (answer.status_code, answer.headers["Location"]) == (308, "docs/")
 

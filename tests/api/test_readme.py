@@ -1,4 +1,4 @@
-"""The README's tour works as printed, in both languages, and touches nothing of what others have stored."""
+"""The README's commands work as printed, in both languages, and change nothing that was stored before."""
 
 import os
 import re
@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 
 from config import Settings
-from documents import (
+from models import DynamoDBDatabase
+from printed_guides import (
     INTERACTIVE,
+    README,
+    README_KO,
     SAME_DATE,
     STRICT,
     Content,
@@ -20,7 +23,6 @@ from documents import (
     names_in,
     type_in,
 )
-from models import DynamoDBDatabase
 from programs import program
 from running import (
     BIN,
@@ -37,28 +39,21 @@ from store.local_engine import acquire
 
 BLOCK = re.compile(r"^```(?:bash|html)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 SECTION = re.compile(r"^## ([^\n]+\n.*?)(?=^## )", re.MULTILINE | re.DOTALL)
-PARTS = re.compile(r"^## (?:Five-minute tour|5분 둘러보기)$(.*?)^## ", re.MULTILINE | re.DOTALL)
-PAGES = pytest.mark.parametrize("page", ["README.md", "README.ko.md"])
-
-
-def tour(page: str) -> list[str]:
-    [part] = PARTS.findall((ROOT / page).read_text())
-    blocks: list[str] = re.findall(r"^```bash\n(.*?)^```", part, re.MULTILINE | re.DOTALL)
-    assert len(blocks) == 3
-    return blocks
+TOUR = {README: "Five-minute tour", README_KO: "5분 둘러보기"}
+PAGES = pytest.mark.parametrize("page", TOUR, ids=lambda page: page.name)
 
 
 def section(heading: str) -> list[str]:
     """Return the blocks of a section, by its heading in either language."""
-    [text] = [
-        found[1]
-        for page in ("README.md", "README.ko.md")
-        for found in re.finditer(
-            r"^## ([^\n]+\n.*?)(?=^## )", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL
-        )
-        if found[1].startswith(heading)
-    ]
-    return BLOCK.findall(text)
+    sections = [text for page in TOUR for text in SECTION.findall(page.read_text())]
+    [found] = [text for text in sections if text.startswith(heading)]
+    return BLOCK.findall(found)
+
+
+def tour(page: Path) -> list[str]:
+    blocks = section(TOUR[page])
+    assert len(blocks) == 3
+    return blocks
 
 
 def at(address: str, text: str) -> str:
@@ -73,25 +68,29 @@ def walk(script: str, shell: list[str]) -> str:
 
 
 @pytest.fixture
-def full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DynamoDBDatabase:
-    """An embedded store with somebody's departments, under the very names of the tour among others."""
+def full(tmp_path: Path, aws_keys: None) -> str:
+    """Return the address of an embedded store that holds departments, some under the names of the tour."""
+    return filled(tmp_path / "data", sorted({"가장 앞선 부서", "개발팀", *names_in(tour(README)[0])}))
+
+
+def filled(data_dir: Path, departments: list[str]) -> str:
+    """Put somebody's departments into the embedded store of a folder; return its address."""
     program("curl")
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
-    db = DynamoDBDatabase(Settings(dynamodb_endpoint_url=acquire(tmp_path / "data").url))
+    url = acquire(data_dir).url
+    db = DynamoDBDatabase(Settings(dynamodb_endpoint_url=url))
     db.create_tables(report=lambda _line: None)
-    fill(db, sorted({"가장 앞선 부서", "개발팀", *names_in(tour("README.md")[0])}))
-    return db
+    fill(db, departments)
+    return url
 
 
-def wait_until_removed(db: DynamoDBDatabase, before: Content) -> None:
-    wait_for(lambda: not added(before, everything(db)), what="the removal of what the tour made")
+def wait_until_removed(url: str, before: Content) -> None:
+    wait_for(lambda: not added(before, everything(url)), what="the removal of what the tour made")
 
 
 @PAGES
 @pytest.mark.parametrize("shell", [STRICT, INTERACTIVE], ids=["as a script", "typed"])
 def test_the_tour_works_as_printed_and_leaves_a_full_store_as_it_was(
-    tmp_path: Path, page: str, shell: list[str], full: DynamoDBDatabase
+    tmp_path: Path, page: Path, shell: list[str], full: str
 ) -> None:
     before = everything(full)
     with running_server(tmp_path, "flask", embedded(tmp_path / "data")) as server:
@@ -110,8 +109,8 @@ def test_the_tour_works_as_printed_and_leaves_a_full_store_as_it_was(
 
 @PAGES
 @pytest.mark.parametrize("trouble", ["the name is taken", "the server comes up later"])
-def test_a_tour_whose_first_line_failed_touches_nothing(
-    tmp_path: Path, page: str, trouble: str, full: DynamoDBDatabase
+def test_a_tour_whose_first_line_failed_changes_nothing(
+    tmp_path: Path, page: Path, trouble: str, full: str
 ) -> None:
     before = everything(full)
 
@@ -131,29 +130,24 @@ def test_a_tour_whose_first_line_failed_touches_nothing(
 
 
 def test_both_languages_print_the_same_commands() -> None:
-    def commands(page: str) -> list[str]:
-        return [re.sub(r"[ ]+# .*", "", block) for block in BLOCK.findall((ROOT / page).read_text())]
+    def commands(page: Path) -> list[str]:
+        return [re.sub(r"[ ]+# .*", "", block) for block in BLOCK.findall(page.read_text())]
 
-    assert commands("README.md") == commands("README.ko.md")
+    assert commands(README) == commands(README_KO)
 
 
 @pytest.fixture
-def used(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> DynamoDBDatabase:
-    """A checkout whose embedded store holds somebody's data, chosen as the first `make run` chooses it."""
-    program("curl")
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
+def used(checkout: Path, aws_keys: None) -> str:
+    """Return the address of a checkout's store, which holds somebody's data.
+
+    It was chosen as the first `make run` chooses it.
+    """
     (checkout / "backend/.env").write_text("DYNAMODB_ENDPOINT_URL=embedded\n")
-    db = DynamoDBDatabase(Settings(dynamodb_endpoint_url=acquire(checkout / "data").url))
-    db.create_tables(report=lambda _line: None)
-    fill(db, ["남의 부서"])
-    return db
+    return filled(checkout / "data", ["남의 부서"])
 
 
 @pytest.mark.parametrize("heading", ["In production", "운영"])
-def test_the_commands_of_production_work_as_printed(
-    checkout: Path, used: DynamoDBDatabase, heading: str
-) -> None:
+def test_the_commands_of_production_work_as_printed(checkout: Path, used: str, heading: str) -> None:
     before, port = everything(used), free_port()
     [block] = section(heading)
     *others, serve = block.replace("0.0.0.0:8000", f"127.0.0.1:{port}").splitlines()
@@ -168,7 +162,7 @@ def test_the_commands_of_production_work_as_printed(
 
 @pytest.mark.parametrize("heading", ["Moving the old JSON files in", "예전 JSON 파일 옮기기"])
 def test_the_commands_of_the_migration_work_as_printed(
-    tmp_path: Path, checkout: Path, used: DynamoDBDatabase, heading: str
+    tmp_path: Path, checkout: Path, used: str, heading: str
 ) -> None:
     for file in (ROOT / "tests/migration/samples/shape_list").iterdir():
         shutil.copy(file, checkout / "backend")

@@ -1,5 +1,6 @@
 """Servers side by side on the same tables, with and without Redis; and clients that do not read."""
 
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -28,8 +29,8 @@ def redis_server(tmp_path) -> Iterator[RedisServer]:
     server.stop()
 
 
-class Threads(FakeTransport):
-    """Runs background tasks as threads."""
+class ThreadedTransport(FakeTransport):
+    """Runs background tasks as threads, and keeps the revisions of what is sent."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -50,7 +51,7 @@ class HintedServer:
 
     def __init__(self, settings: Settings, redis_url: str) -> None:
         self.calendar = Calendar(DynamoDBDatabase(settings))
-        self.transport = Threads()
+        self.transport = ThreadedTransport()
         self.push = Push(self.transport, self.calendar.db, self.calendar.sync, poll_s=None)
         hints = Hints(redis_url, self.transport)
         self.calendar.change_log.on_commit(self.push.on_commit)
@@ -76,7 +77,7 @@ def told_times(server: Server, told: str, times: int) -> bool:
     return server.log.count(told) == times
 
 
-def test_redis_may_stop_freeze_and_return_and_nothing_is_lost_or_waits(tmp_path, redis_server):
+def test_nothing_is_lost_or_delayed_when_redis_freezes_stops_and_returns(tmp_path, redis_server):
     settings = embedded(tmp_path / "data", REDIS_URL=redis_server.url)
     with (
         running_server(tmp_path, "eventlet", settings) as one,
@@ -128,7 +129,7 @@ def test_servers_tell_redis_of_their_commits_and_listen_to_it(tmp_path, redis_se
         )
 
 
-def test_a_server_whose_redis_was_never_there_works(tmp_path):
+def test_a_server_works_without_the_redis_of_its_settings(tmp_path):
     settings = embedded(tmp_path / "data", REDIS_URL=f"redis://127.0.0.1:{free_port()}/0")
     with running_server(tmp_path, "flask", settings) as server:
         api = Api(server.url)
@@ -136,10 +137,11 @@ def test_a_server_whose_redis_was_never_there_works(tmp_path):
 
 
 @pytest.mark.timeout(90)
-def test_a_client_that_does_not_read_is_cut_and_nobody_else_notices(server, api, connect):
+def test_a_client_that_does_not_read_is_disconnected_and_nobody_else_notices(server, api, connect):
     department = api.department()["id"]
     url = f"{server.url}/socket.io/?EIO=4&transport=websocket".replace("http", "ws")
-    stalled = websocket.create_connection(url, timeout=5, sockopt=((1, 8, 4096),))  # SO_RCVBUF
+    small_buffer = (socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    stalled = websocket.create_connection(url, timeout=5, sockopt=[small_buffer])
     stalled.recv()
     stalled.send("40")
     stalled.send(f'42["join_department",{{"department_id":"{department}"}}]')

@@ -1,4 +1,4 @@
-"""The benchmark runs and prints every row; how fast anything is, no test says."""
+"""The benchmark runs and prints every row. No test checks a speed."""
 
 import subprocess
 import sys

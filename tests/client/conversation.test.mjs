@@ -186,7 +186,7 @@ test("while a retry waits, broadcasts that fit are applied and holes do not hurr
   assert.deepEqual([department.state, department.revision], ["live", 9]);
 });
 
-test("a refusal that asking again would not mend is final, and starts anew on demand", () => {
+test("a refusal that a retry would not change is final until somebody asks for a new start", () => {
   socket.open();
   socket.refuse("validation_failed");
   assert.deepEqual([department.state, department.error.error], ["refused", "validation_failed"]);
@@ -200,7 +200,7 @@ test("a refusal that asking again would not mend is final, and starts anew on de
   assert.equal(department.state, "live");
 });
 
-test("a token that the server calls expired is given up", () => {
+test("an expired token is given up", () => {
   goLive(5);
   socket.tell("event_created", created(7));
   assert.deepEqual(socket.last.payload, { department_id: ID, sync_token: "t5" });
@@ -330,7 +330,7 @@ test("a first load that is slow to arrive is waited for longer each time, too", 
   }
 });
 
-test("a question from before a sleep has only a moment left after it", () => {
+test("a question asked before a sleep times out soon after it", () => {
   goLive(5);
   socket.tell("event_created", created(7));
   clock.sleep(3_600_000);
@@ -365,7 +365,7 @@ test("a hidden page's slow timers are no sleep", () => {
   assert.deepEqual(socket.names, ["sync_request"]);
 });
 
-test("a department that says nothing is asked after; heartbeats are enough to say", () => {
+test("a silent department is asked about; a heartbeat ends the silence", () => {
   goLive();
   for (let n = 0; n < 10; n += 1) {
     clock.pass(30_000);
@@ -378,7 +378,7 @@ test("a department that says nothing is asked after; heartbeats are enough to sa
   assert.equal(department.state, "live");
 });
 
-test("a server that hung up is returned to, ever more slowly", () => {
+test("a server that hung up is connected to again, ever more slowly", () => {
   goLive();
   socket.lose({ hungUp: true });
   assert.equal(department.state, "offline");
@@ -395,7 +395,7 @@ test("a server that hung up is returned to, ever more slowly", () => {
   assert.deepEqual(socket.last.payload, { department_id: ID, sync_token: "t5" });
 });
 
-test("what socket.io-client retries by itself is left to it", () => {
+test("a connection that socket.io-client retries by itself is left alone", () => {
   goLive();
   socket.lose();
   clock.pass(3_600_000);
@@ -436,7 +436,7 @@ test("closed by a listener in the middle of anything, it stays closed", () => {
   }
 });
 
-test("closing with everything under way leaves no timer", () => {
+test("closing in the middle of everything leaves no timer", () => {
   goLive();
   socket.tell("event_created", created(9));
   calendar.close();

@@ -133,7 +133,7 @@ test("a full answer replaces everything, and says so when it goes back", () => {
   assert.deepEqual([held(replica), replica.revision, replica.token], [{ d: 2 }, 2, "t2"]);
 });
 
-test("only a higher revision is lacking", () => {
+test("only revisions above its own are missing", () => {
   const replica = loaded(5);
   assert.deepEqual([4, 5, 6].map((revision) => replica.lacks(revision)), [false, false, true]);
 });

@@ -212,7 +212,7 @@ test("a cut connection comes back by its token with exactly what was missed", as
   assert.deepEqual(states, ["offline", "syncing", "live"]);
 });
 
-test("cut between joined_department and the changes, it has not lost them", async (t) => {
+test("a client cut off between joined_department and the changes receives them later", async (t) => {
   const between = await network(t);
   const { id, wire, department } = await client(t, { url: between.url });
   const token = wire.of("sync_response")[0].sync_token;
@@ -235,7 +235,7 @@ test("cut between joined_department and the changes, it has not lost them", asyn
   assert.deepEqual(wire.asked("join_department"), [join, join]);
 });
 
-test("cut during the first load, it loads afterwards", async (t) => {
+test("a client cut off during the first load loads afterwards", async (t) => {
   const between = await network(t);
   const id = await server.department();
   await server.create(id);
@@ -385,7 +385,7 @@ test("a deleted department ends with a state, and others go on", async (t) => {
   assert.deepEqual([department.state, wire.sent], ["deleted", []]);
 });
 
-test("a department deleted while we were away ends too, and one that never was", async (t) => {
+test("a department that was deleted meanwhile ends too, and so does one that never existed", async (t) => {
   const between = await network(t);
   const { id, department, calendar } = await client(t, { url: between.url });
   const errors = [];

@@ -10,8 +10,9 @@ import threading
 import pytest
 
 from api_client import Api
+from printed_guides import README, README_KO
 from programs import chromium
-from running import ROOT, embedded, running_server
+from running import embedded, running_server
 
 TELLING = """<script type="module">
   new MutationObserver(() => fetch("/told", { method: "POST", body: document.body.textContent }))
@@ -42,9 +43,9 @@ class Page(http.server.BaseHTTPRequestHandler):
 
 
 @pytest.mark.timeout(90)
-@pytest.mark.parametrize("readme", ["README.md", "README.ko.md"])
+@pytest.mark.parametrize("readme", [README, README_KO], ids=lambda readme: readme.name)
 def test_the_documented_page_shows_events_live(tmp_path, engine, engine_dir, readme):
-    [snippet] = re.findall(r"^```html\n(.*?)^```", (ROOT / readme).read_text(), re.MULTILINE | re.DOTALL)
+    [snippet] = re.findall(r"^```html\n(.*?)^```", readme.read_text(), re.MULTILINE | re.DOTALL)
     html: list[str] = []
     told: queue.Queue[str] = queue.Queue()
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Page, html, told)) as pages:

@@ -1,4 +1,4 @@
-"""A client that openapi-generator makes for C#, compiled by mono, destroys nothing that it does not name."""
+"""A client that openapi-generator makes for C#, compiled by mono, changes only the fields that it names."""
 
 import json
 import shutil
@@ -96,7 +96,7 @@ def test_an_event_that_somebody_else_changed_is_refused_with_its_content(api, cl
     assert refusal["details"] == {"event": changed}
 
 
-def test_changes_are_read_the_deletions_and_those_of_later_servers_among_them(api, client, tmp_path):
+def test_changes_are_read_including_deletions_and_those_of_later_servers(api, client, tmp_path):
     department = api.department()["id"]
     token = api.token(department)
     event = api.event(department)

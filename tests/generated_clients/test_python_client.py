@@ -1,4 +1,4 @@
-"""A client that openapi-python-client makes destroys nothing that it does not name."""
+"""A client that openapi-python-client makes changes only the fields that it names."""
 
 import datetime
 import importlib
@@ -18,7 +18,7 @@ DESCRIPTION = "회의실 3층\n둘째 줄"
 
 @pytest.fixture(scope="session")
 def generated(document: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the client's package. A route that were left out would be a warning."""
+    """The folder of the client's package. A route that is left out is a warning, which fails."""
     folder = tmp_path_factory.mktemp("python")
     command = [BIN / "openapi-python-client", "generate", "--meta", "none", "--fail-on-warning"]
     path = f"{BIN}{os.pathsep}{os.environ['PATH']}"  # of ruff, which formats the client
@@ -108,14 +108,14 @@ def test_an_event_that_somebody_else_changed_is_refused_with_its_content(api, ca
     assert (status, refusal.error, refusal.details) == (412, "event_changed", {"event": changed})
 
 
-def test_what_has_not_changed_is_not_sent_again(api, call):
+def test_an_event_that_the_client_holds_is_not_sent_again(api, call):
     event = api.event(api.department()["id"])
     ids = event["department_id"], event["id"]
     assert call("events", "get_event", *ids)[1].event.to_dict() == event
     assert call("events", "get_event", *ids, if_none_match='"1"') == (304, None)
 
 
-def test_changes_are_read_the_deletions_and_those_of_later_servers_among_them(api, call, models):
+def test_changes_are_read_including_deletions_and_those_of_later_servers(api, call, models):
     department = api.department()["id"]
     token = api.token(department)
     event = api.event(department)

@@ -2,9 +2,8 @@
 
 import os
 
-from histories.switches import SWITCHED_OFF
+from histories.switches import SWITCHES
 
-owner, name, broken = SWITCHED_OFF[os.environ["SABOTAGE"]]
-setattr(owner, name, broken)
+setattr(*SWITCHES[os.environ["SABOTAGE"]])
 
 from app import app  # noqa: E402, F401 - what gunicorn and flask look for

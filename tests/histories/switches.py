@@ -1,7 +1,13 @@
-"""The mechanisms that keep the promises, and each of them switched off, so that the judgement is judged."""
+"""The mechanisms that keep the promises, and for each a way to switch it off.
+
+A judgement that finds nothing wrong proves something only if it finds what is wrong. So the histories are
+also played with one mechanism replaced by a broken one, and the judgement must notice. A mechanism is inner
+by nature: what is broken here are private parts of the product, and each replacement follows the code that
+it breaks.
+"""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from domain import Receipt
 from models import DynamoDBDatabase
@@ -14,13 +20,23 @@ from store import items
 _shared_read = CoalescedReads.__call__
 
 
+class Switch(NamedTuple):
+    """The arguments of `setattr` that switch a mechanism off for the whole process."""
+
+    owner: Any
+    attribute: str
+    broken: Callable[..., Any]
+
+
 def kept_without_asking(self, department_id):
+    """Answer from the kept snapshot, though other servers may have committed since."""
     kept = self._kept.get(department_id)
     snapshot = kept or self._keep(self._load(department_id, self._db.read_head(department_id)))
     return Reading(snapshot.position, snapshot)
 
 
 def joined_in_flight(self, key):
+    """Share a read that began before this caller came."""
     reads = self._reads.get(key)
     if reads and (read := reads.running):
         read.done.wait()
@@ -29,22 +45,24 @@ def joined_in_flight(self, key):
 
 
 def pushed_without_looking(self, reached, changes):
+    """Push a commit of this process, though one of another server may be missing before it."""
     with self._lock:
         if self._told:
             self._push(self._told, reached.epoch, changes)
 
 
 def any_state(revision):
+    """Make the condition on the state that an editor saw true for every state."""
     return "attribute_exists(id) OR :seen = :seen", {":seen": {"N": str(revision)}}
 
 
-SWITCHED_OFF: dict[str, tuple[Any, str, Callable[..., Any]]] = {
-    "the log laid over the index": (DynamoDBDatabase, "recent_changes", lambda *_: []),
-    "asking the head before a read": (Snapshots, "_refresh", kept_without_asking),
-    "sharing only reads that are yet to start": (CoalescedReads, "__call__", joined_in_flight),
-    "looking for holes before a push": (Room, "on_commit", pushed_without_looking),
-    "pushing what others committed": (Room, "_catch_up", lambda *_: None),
-    "recognising an own commit": (ChangeLog, "_recognise", lambda *_: None),
-    "the condition on the state that was edited": (items, "unchanged_condition", any_state),
-    "the receipt of a creation": (Receipt, "of", lambda *_: None),
+SWITCHES: dict[str, Switch] = {
+    "the log laid over the index": Switch(DynamoDBDatabase, "recent_changes", lambda *_: []),
+    "asking the head before a read": Switch(Snapshots, "_refresh", kept_without_asking),
+    "sharing only reads that are yet to start": Switch(CoalescedReads, "__call__", joined_in_flight),
+    "looking for holes before a push": Switch(Room, "on_commit", pushed_without_looking),
+    "pushing what others committed": Switch(Room, "_catch_up", lambda *_: None),
+    "recognising an own commit": Switch(ChangeLog, "_recognise", lambda *_: None),
+    "the condition on the state that was edited": Switch(items, "unchanged_condition", any_state),
+    "the receipt of a creation": Switch(Receipt, "of", lambda *_: None),
 }

@@ -1,7 +1,7 @@
 """Randomised histories of the parts of several servers in one process, on one store whose index lags.
 
 Fast, and fine-grained: the poll runs when the history says, servers forget everything in the middle of it.
-And the judgement is judged: with any one of the mechanisms switched off, it finds a fault.
+The judgement itself is tested, too: with any one of the mechanisms switched off, it finds a fault.
 
 `HISTORIES` in the environment sets the number of seeds; `make histories` runs hundreds.
 """
@@ -19,7 +19,7 @@ from domain import Event, new_id
 from errors import CalendarError, EventNotFound
 from fake_transport import FakeTransport
 from histories.judging import History, judge
-from histories.switches import SWITCHED_OFF
+from histories.switches import SWITCHES
 from in_process import Calendar
 from models import DynamoDBDatabase, HeadMoved
 from realtime.engineio_guard import Json
@@ -176,12 +176,11 @@ def test_no_history_loses_a_write_or_shows_an_older_state(engine_settings, part)
         assert run(engine_settings, seed) == [], f"seed {seed}"
 
 
-NOT_HERE = {"the receipt of a creation"}
-"""What only the histories of processes put to the test."""
+ONLY_BETWEEN_PROCESSES = {"the receipt of a creation"}
+"""The mechanisms that only the histories of processes put to the test."""
 
 
-@pytest.mark.parametrize("mechanism", [name for name in SWITCHED_OFF if name not in NOT_HERE])
-def test_the_checker_notices_when_a_mechanism_is_switched_off(engine_settings, monkeypatch, mechanism):
-    owner, name, broken = SWITCHED_OFF[mechanism]
-    monkeypatch.setattr(owner, name, broken)
+@pytest.mark.parametrize("mechanism", [name for name in SWITCHES if name not in ONLY_BETWEEN_PROCESSES])
+def test_the_judgement_notices_when_a_mechanism_is_switched_off(engine_settings, monkeypatch, mechanism):
+    monkeypatch.setattr(*SWITCHES[mechanism])
     assert any(run(engine_settings, seed) for seed in range(60))

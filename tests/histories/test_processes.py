@@ -22,7 +22,7 @@ from models import DynamoDBDatabase
 SEEDS = int(os.environ.get("HISTORIES", "24"))
 PARTS = 2
 AT_ONCE = 6
-"""Histories on one cluster at a time, so that what befalls it befalls many."""
+"""Histories that are played on one cluster at a time: each fault of the cluster meets all of them."""
 USERS = 3
 QUIET_S = 20.0
 """How long clients may take to come to rest; the poll of another server's changes takes 2."""
@@ -37,7 +37,8 @@ class User:
         self._dice = dice
         self._ask = Caller(cluster, dice)
         self._list = f"/api/events/{history.department}"
-        self._read_until: tuple[int, str] | None = None
+        self._last_read: tuple[int, str] | None = None
+        """A revision and its sync token."""
 
     def act(self) -> None:
         for _ in range(STEPS):
@@ -100,20 +101,20 @@ class User:
             found = answer[1]
             seen = {event["id"]: Event(**event) for event in found["events"]}
             self._history.reads.append((before, found["revision"], seen))
-            self._read_until = found["revision"], found["sync_token"]
+            self._last_read = found["revision"], found["sync_token"]
         elif answer:
             self._fault("read", answer)
 
     def _catch_up(self) -> None:
-        if self._read_until is None:
+        if self._last_read is None:
             return self._read()
         before, _ = self._history.so_far()
-        begin, token = self._read_until
+        begin, token = self._last_read
         answer = self._ask("GET", f"{self._list}/changes?since={token}")
         if answer and answer[0] == 200:
             told = [(c["revision"], c["type"], c["event"]["id"]) for c in answer[1]["changes"]]
             self._history.deltas.append((before, begin, told))
-            self._read_until = begin + len(told), answer[1]["sync_token"]
+            self._last_read = begin + len(told), answer[1]["sync_token"]
         elif answer:
             self._fault("catch up", answer)
         return None

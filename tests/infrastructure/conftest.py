@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 import requests
 
-from infrastructure.tools import ministack_server, moto_server, process, tool, wait_until
+from config import Settings
+from infrastructure.tools import DEADLINE_S, ministack_server, moto_server, process, tool
 from infrastructure.warm_aws import CLIENT
+from running import wait_for
 
 
 @pytest.fixture(scope="session")
@@ -22,6 +24,12 @@ def aws_url(moto: str) -> str:
     """Return the address of an AWS account with nothing in it."""
     requests.post(f"{moto}/moto-api/reset", timeout=10).raise_for_status()
     return moto
+
+
+@pytest.fixture
+def account_settings(aws_url: str, aws_keys: None) -> Settings:
+    """Return settings to use the account's store past the guides."""
+    return Settings(dynamodb_endpoint_url=aws_url)
 
 
 @pytest.fixture(scope="session")
@@ -48,5 +56,5 @@ def warm_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with process(
         [str(Path(tool("aws")).parent / "python"), str(Path(__file__).parent / "warm_aws.py"), str(path)]
     ):
-        wait_until(path.exists, "the start of the AWS CLI")
+        wait_for(path.exists, DEADLINE_S, "the start of the AWS CLI")
         yield str(folder)

@@ -9,17 +9,20 @@ import re
 import shutil
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import boto3
 import pytest
 
+from aws_client import KEYS, aws_client
 from config import Settings
-from documents import (
+from infrastructure.guides import Block, blocks
+from infrastructure.tools import INFRASTRUCTURE
+from models import DynamoDBDatabase
+from printed_guides import (
     INTERACTIVE,
     SAME_DATE,
+    SETUP,
     STRICT,
     Content,
     added,
@@ -29,21 +32,11 @@ from documents import (
     names_in,
     type_in,
 )
-from infrastructure.costs import LARGE, MIDDLE, SMALL
-from infrastructure.test_template import Recorder
-from infrastructure.tools import INFRASTRUCTURE, ROOT, load_template
-from models import DynamoDBDatabase
 from programs import program
-from running import free_port
-from store.tables import TableNames
+from running import ROOT, free_port
 
 pytestmark = pytest.mark.timeout(240)
 
-GUIDE, GUIDE_KO = ROOT / "DYNAMODB_SETUP.md", ROOT / "DYNAMODB_SETUP.ko.md"
-BLOCK = re.compile(
-    r"(?:^<!-- (?P<how>.+?) -->\n)?^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
-)
-WAYS = re.compile(r"run|run: fresh account|run: server \d+|not run here: .+")
 WAIT_FOR_SERVER = (
     'for _ in $(seq 200); do curl -fsS "$URL" >/dev/null 2>&1 && break; sleep 0.1; done; curl -fsS "$URL"'
 )
@@ -61,29 +54,7 @@ OLD_FILES = {
 FREE_PORT = (
     """python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'"""
 )
-"""Asked right before a server starts: a port that is free now is somebody else's a minute later."""
-
-
-@dataclass
-class Block:
-    how: str
-    text: str
-    section: str
-    """The number of the chapter it stands in."""
-
-
-def blocks(path: Path) -> list[Block]:
-    page = path.read_text()
-    found = [m for m in BLOCK.finditer(page) if m["language"] in ("bash", "sh", "console", "")]
-    for match in found:
-        assert match["how"], f"{path.name}: does this block run? {match['text']}"
-        assert WAYS.fullmatch(match["how"]), f"{path.name}: {match['how']}"
-        assert match["language"] == "bash"
-
-    def section(match: re.Match[str]) -> str:
-        return (re.findall(r"^## (\d+)\.", page[: match.start()], re.MULTILINE) or [""])[-1]
-
-    return [Block(m["how"], m["text"], section(m)) for m in found]
+"""Run right before a server starts: another program may take a free port within a minute."""
 
 
 @pytest.fixture
@@ -107,7 +78,7 @@ def checkout(tmp_path: Path) -> Path:
 
 
 def script(found: Sequence[Block], warm_aws: str, in_use: bool = False) -> str:
-    """Put the blocks into one text to type; on an account in use, none starts with an empty one."""
+    """Put the blocks into one text to type; an account in use is never emptied before a block."""
     lines = ["trap 'jobs -p | xargs -r kill' EXIT"]
     ports: list[str] = []
     for number, block in enumerate(found):
@@ -133,14 +104,13 @@ def script(found: Sequence[Block], warm_aws: str, in_use: bool = False) -> str:
 
 
 def run(text: str, checkout: Path, aws_url: str, shell: Sequence[str] = STRICT) -> str:
-    """Type a text in; as a script it stops at the first failure, and that is the test's."""
+    """Type a text into a shell; a script stops at the first command that fails, and the test with it."""
     env = {
         "PATH": "/usr/bin:/bin",
         "HOME": str(checkout.parent),
         "LC_ALL": "C.UTF-8",
         "AWS_ENDPOINT_URL": aws_url,
-        "AWS_ACCESS_KEY_ID": "testing",
-        "AWS_SECRET_ACCESS_KEY": "testing",
+        **KEYS,
         "POLL_SECONDS": "0",
         "PYTHONDONTWRITEBYTECODE": "1",
     }
@@ -156,18 +126,10 @@ def migrated(db: DynamoDBDatabase) -> list[str]:
     return sorted(event.title for event in db.all_events() if event.department_id == department.id)
 
 
-@pytest.fixture
-def tables(aws_url: str, monkeypatch: pytest.MonkeyPatch) -> DynamoDBDatabase:
-    """The tables of the account, past the guide."""
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
-    return DynamoDBDatabase(Settings(dynamodb_endpoint_url=aws_url))
-
-
 def test_the_setup_guide_works_as_printed(
-    checkout: Path, aws_url: str, warm_aws: str, tables: DynamoDBDatabase
+    checkout: Path, aws_url: str, warm_aws: str, account_settings: Settings
 ) -> None:
-    output = run(script(blocks(GUIDE), warm_aws), checkout, aws_url)
+    output = run(script(blocks(SETUP), warm_aws), checkout, aws_url)
     assert output.count("✓ departments 테이블이 생성되었습니다.") == 1
     assert output.count("✓ 스택 department-calendar 배포가 끝났습니다") == 2
     assert '"status":"ready"' in output
@@ -176,30 +138,28 @@ def test_the_setup_guide_works_as_printed(
     assert "backend/app.py" in output, "the bundle's contents"
     assert "changes-restored-" in output
     assert "✓ 새 epoch를 준 변경 기록: 2개." in output
-    assert [d.name for d in tables.list_departments()] == ["옮긴 부서"]
-    assert migrated(tables) == [f"옮긴 일정 {n}" for n in range(1, 6)]
+    db = DynamoDBDatabase(account_settings)
+    assert [d.name for d in db.list_departments()] == ["옮긴 부서"]
+    assert migrated(db) == [f"옮긴 일정 {n}" for n in range(1, 6)]
 
 
 @pytest.fixture
-def in_use(tables: DynamoDBDatabase, checkout: Path) -> DynamoDBDatabase:
+def in_use(account_settings: Settings, checkout: Path) -> DynamoDBDatabase:
     """An account and a checkout in which every name of the guide is taken."""
-    tables.create_tables(report=lambda _: None)
-    fill(tables, sorted({"가장 앞선 부서", "개발팀", *names_in(GUIDE.read_text())}))
-    restored = Settings(
-        departments_table="departments-restored",
-        events_table="events-restored",
-        changes_table="changes-restored",
-        dynamodb_endpoint_url=tables._client._settings.dynamodb_endpoint_url,
-    )
-    DynamoDBDatabase(restored).create_tables(report=lambda _: None)
-    fill(DynamoDBDatabase(restored), ["되살린 부서"])
-    iam = boto3.client("iam", endpoint_url=restored.dynamodb_endpoint_url, region_name="ap-northeast-2")
+    db = DynamoDBDatabase(account_settings)
+    db.create_tables(report=lambda _: None)
+    fill(db, sorted({"가장 앞선 부서", "개발팀", *names_in(SETUP.read_text())}))
+    names = {f"{kind}_table": f"{kind}-restored" for kind in ("departments", "events", "changes")}
+    restored = DynamoDBDatabase(replace(account_settings, **names))
+    restored.create_tables(report=lambda _: None)
+    fill(restored, ["되살린 부서"])
+    iam = aws_client("iam", account_settings.dynamodb_endpoint_url)
     iam.create_user(UserName="department-calendar")
     iam.create_role(RoleName="department-calendar-server", AssumeRolePolicyDocument="{}")
     (checkout.parent / ".aws").mkdir()
     (checkout.parent / ".aws" / "config").write_text(PROFILE)
     (checkout / "backend" / ".env").write_text(SETTINGS)
-    return tables
+    return db
 
 
 PROFILE = "[default]\nregion = eu-west-1\n"
@@ -208,15 +168,15 @@ SETTINGS = "SECRET_KEY=somebody-elses\nCORS_ORIGINS=https://calendar.example.com
 
 def outside_the_stack(section: str) -> list[Block]:
     """Return the blocks of a chapter, without those that change the stack: moto's takes over what exists."""
-    return [b for b in blocks(GUIDE) if b.section == section and not _STACK.search(b.text)]
+    return [b for b in blocks(SETUP) if b.section == section and not _STACK.search(b.text)]
 
 
 _STACK = re.compile(r"deploy-dynamodb\.sh|eb-bundle")
 
 
-def require_unharmed(before: Content, db: DynamoDBDatabase, checkout: Path) -> None:
-    """Fail for anything of the account and the checkout that is other than it was, and for what was left."""
-    after = everything(db)
+def require_unharmed(before: Content, aws_url: str, checkout: Path) -> None:
+    """Fail when anything of the account or the checkout has changed, or when something was left behind."""
+    after = everything(aws_url)
     assert harmed(before, after) == []
     new = added(before, after)
     made = {item["id"]["S"]: item["name"]["S"] for (table, _), item in new.items() if table == "departments"}
@@ -227,10 +187,11 @@ def require_unharmed(before: Content, db: DynamoDBDatabase, checkout: Path) -> N
     assert SETTINGS in [path.read_text() for path in (checkout / "backend").glob(".env*")]
 
 
-def continuous_backups(db: DynamoDBDatabase) -> list[str]:
-    """Return which of somebody's tables have them, which costs money."""
-    tables = [definition["TableName"] for definition in db._tables.names.definitions()]
-    found = [db._client.call("describe_continuous_backups", TableName=table) for table in tables]
+def continuous_backups(aws_url: str) -> list[str]:
+    """Return the status of each table's continuous backups: a guide that switches them on costs money."""
+    dynamodb = aws_client("dynamodb", aws_url)
+    tables = ("departments", "events", "changes")
+    found = [dynamodb.describe_continuous_backups(TableName=table) for table in tables]
     return [
         backups["ContinuousBackupsDescription"]["PointInTimeRecoveryDescription"]["PointInTimeRecoveryStatus"]
         for backups in found
@@ -241,7 +202,7 @@ def continuous_backups(db: DynamoDBDatabase) -> list[str]:
 def test_the_setup_guide_changes_nothing_of_an_account_in_use(
     checkout: Path, aws_url: str, warm_aws: str, in_use: DynamoDBDatabase, shell: list[str]
 ) -> None:
-    before, backups = everything(in_use), continuous_backups(in_use)
+    before, backups = everything(aws_url), continuous_backups(aws_url)
     sections = ["2", "3", "4", "5", "6", "7", "8", "13"]
     if shell is STRICT:
         sections.remove("3")  # stops at the first name that is taken
@@ -251,19 +212,19 @@ def test_the_setup_guide_changes_nothing_of_an_account_in_use(
     output = run(script(found, warm_aws, in_use=True), checkout, aws_url, shell)
     assert '"time":"오후 7:00"' in output, output
     assert migrated(in_use) == [f"옮긴 일정 {n}" for n in range(1, 6)]
-    require_unharmed(before, in_use, checkout)
-    assert continuous_backups(in_use) == backups
-    iam = boto3.client("iam", endpoint_url=aws_url, region_name="ap-northeast-2")
+    require_unharmed(before, aws_url, checkout)
+    assert continuous_backups(aws_url) == backups
+    iam = aws_client("iam", aws_url)
     assert iam.list_attached_role_policies(RoleName="department-calendar-server")["AttachedPolicies"] == []
     assert iam.list_attached_user_policies(UserName="department-calendar")["AttachedPolicies"] == []
     assert iam.list_access_keys(UserName="department-calendar")["AccessKeyMetadata"] == []
 
 
 @pytest.mark.parametrize("trouble", ["the name is taken", "the server comes up later"])
-def test_a_trial_whose_first_line_failed_touches_nothing(
+def test_a_trial_whose_first_line_failed_changes_nothing(
     checkout: Path, aws_url: str, warm_aws: str, in_use: DynamoDBDatabase, trouble: str
 ) -> None:
-    before = everything(in_use)
+    before = everything(aws_url)
     found = [*outside_the_stack("7")[:1], *outside_the_stack("8")]
     text = script(found, warm_aws, in_use=True)
     if trouble == "the name is taken":
@@ -275,125 +236,10 @@ def test_a_trial_whose_first_line_failed_touches_nothing(
     output = run(text, checkout, aws_url, INTERACTIVE)
     assert '"status":"ready"' in output
     assert '"time":"오후 7:00"' not in output
-    require_unharmed(before, in_use, checkout)
-    assert added(before, everything(in_use)) == {}
+    require_unharmed(before, aws_url, checkout)
+    assert added(before, everything(aws_url)) == {}
 
 
 def test_the_infrastructure_readme_works_as_printed(checkout: Path, aws_url: str, warm_aws: str) -> None:
     output = run(script(blocks(INFRASTRUCTURE / "README.md"), warm_aws), checkout, aws_url)
     assert "✓ 스택 sessions-results 배포가 끝났습니다" in output
-
-
-def test_both_languages_have_the_same_commands() -> None:
-    def bare(block: Block) -> tuple[str, str]:
-        return block.how, re.sub(r" # .*", "", block.text)
-
-    assert [bare(b) for b in blocks(GUIDE)] == [bare(b) for b in blocks(GUIDE_KO)]
-
-
-def test_both_languages_have_the_same_sections() -> None:
-    def sections(path: Path) -> list[str]:
-        return re.findall(r"^(#+ (?:\d+|[a-d])\.)", path.read_text(), re.MULTILINE)
-
-    assert sections(GUIDE) == sections(GUIDE_KO)
-    assert len(sections(GUIDE)) == 13 + 4
-
-
-@pytest.mark.parametrize("path", [GUIDE, GUIDE_KO, INFRASTRUCTURE / "README.md"], ids=lambda path: path.name)
-def test_links_lead_somewhere(path: Path) -> None:
-    for target in re.findall(r"\]\(([^)]+)\)", path.read_text()):
-        if target.startswith("https://"):
-            continue
-        name, _, anchor = target.partition("#")
-        page = path.parent / name if name else path
-        assert page.exists(), target
-        if anchor:
-            headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
-            slugs = [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings]
-            assert anchor in slugs, target
-
-
-@pytest.mark.parametrize("path", [GUIDE, GUIDE_KO], ids=lambda path: path.name)
-def test_the_costs_are_computed(path: Path) -> None:
-    rows = [line for line in path.read_text().splitlines() if re.search(r"\$[\d.]+ \|$", line)]
-    sizes = (SMALL, MIDDLE, LARGE)
-    assert rows == [size.row(row.split("|")[1].strip()) for size, row in zip(sizes, rows, strict=True)]
-
-
-def test_the_guide_names_every_error_it_should() -> None:
-    for path in (GUIDE, GUIDE_KO):
-        for name in (
-            "NoCredentialsError",
-            "ResourceNotFoundException",
-            "ProvisionedThroughputExceededException",
-            "ResourceInUseException",
-        ):
-            assert name in path.read_text()
-
-
-# The policies that are shipped as files.
-
-
-def policy(name: str) -> list[dict[str, Any]]:
-    statements: list[dict[str, Any]] = json.loads((INFRASTRUCTURE / "iam" / name).read_text())["Statement"]
-    return statements
-
-
-def as_list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
-
-
-def test_the_server_policy_is_the_one_of_the_stack() -> None:
-    stack = load_template()["Resources"]["ServerPolicy"]["Properties"]["PolicyDocument"]["Statement"]
-    table = "arn:aws:dynamodb:ap-northeast-2:*:table/"
-    names = {f"{kind}Table": f"{table}{kind.lower()}" for kind in ("Departments", "Events", "Changes")}
-    names["ServerLogGroup"] = (
-        "arn:aws:logs:ap-northeast-2:*:log-group:/department-calendar/production/server:*"
-    )
-
-    def resolve(resource: Any) -> str:
-        if "Fn::Sub" in resource:
-            return re.sub(r"\$\{(\w+)\.Arn\}", lambda m: names[m[1]], resource["Fn::Sub"])
-        got = resource["Fn::GetAtt"]
-        return names[got.split(".")[0] if isinstance(got, str) else got[0]]
-
-    def plain(statement: dict[str, Any], resolved: list[str]) -> dict[str, Any]:
-        return {**statement, "Resource": resolved, "Action": as_list(statement["Action"])}
-
-    wanted = [plain(s, [resolve(r) for r in as_list(s["Resource"])]) for s in stack]
-    assert [plain(s, as_list(s["Resource"])) for s in policy("server-policy.json")] == wanted
-
-
-@pytest.mark.parametrize("name", ["setup-policy.json", "backup-policy.json", "streams-policy.json"])
-def test_the_other_policies_are_about_the_tables_alone(name: str) -> None:
-    for statement in policy(name):
-        assert statement["Effect"] == "Allow"
-        assert "dynamodb:DeleteTable" not in statement["Action"]
-        for resource in as_list(statement["Resource"]):
-            if resource == "*":
-                assert statement["Action"] in ("dynamodb:ListBackups", "dynamodb:ListStreams")
-            else:
-                assert re.fullmatch(
-                    r"arn:aws:dynamodb:ap-northeast-2:\*:table/(departments|events|changes)(\*|/(index|stream)/\*)?",
-                    resource,
-                )
-
-
-@pytest.mark.parametrize("name", ["setup-policy.json", "backup-policy.json", "server-policy.json"])
-def test_a_new_epoch_needs_no_more_than_a_policy_allows(name: str, in_use: DynamoDBDatabase) -> None:
-    recorder = Recorder(in_use._client)
-    in_use._client.call = recorder.call  # type: ignore[method-assign]
-    assert in_use.renew_epochs() > 1
-    assert recorder.needed
-    for table, actions in recorder.needed.items():
-        arn = f"arn:aws:dynamodb:ap-northeast-2:*:table/{table}"
-        about = [s for s in policy(name) if {arn, f"{arn}*"} & set(as_list(s["Resource"]))]
-        assert actions <= {action for statement in about for action in as_list(statement["Action"])}
-
-
-def test_the_setup_policy_reaches_the_indexes() -> None:
-    resources = [r for s in policy("setup-policy.json") for r in as_list(s["Resource"])]
-    for definition in TableNames("departments", "events", "changes").definitions():
-        table = f"arn:aws:dynamodb:ap-northeast-2:*:table/{definition['TableName']}"
-        assert table in resources
-        assert (f"{table}/index/*" in resources) == ("GlobalSecondaryIndexes" in definition)

@@ -1,15 +1,10 @@
-"""The server as Elastic Beanstalk and EC2 run it: the bundle, unpacked; the commands of unit and Procfile;
-real nginx with the shipped files in front, over WebSocket and polling."""
+"""The server as Elastic Beanstalk and EC2 run it, by the commands of the shipped files, behind real nginx."""
 
-import configparser
 import json
 import os
 import re
-import runpy
 import shlex
 import subprocess
-import sys
-import zipfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -22,160 +17,26 @@ import requests
 import socketio
 import yaml
 
+from aws_client import KEYS
+from infrastructure.shipped import UnitFile, unpacked_bundle
 from infrastructure.tools import (
+    DEADLINE_S,
     INFRASTRUCTURE,
-    ROOT,
-    answers,
     engine,
-    load_template,
     process,
     tool,
-    wait_until,
 )
-from running import free_port
+from running import BIN, CREATE_TABLES, free_port, is_listening, wait_for
 
-UNIT = INFRASTRUCTURE / "ec2" / "department-calendar@.service"
 SITE = INFRASTRUCTURE / "ec2" / "nginx-department-calendar.conf"
 BEANSTALK = INFRASTRUCTURE / "elastic-beanstalk"
 ENVELOPE = {"success", "error", "message", "details"}
-BIN = Path(sys.executable).parent
-CREATE_TABLES = "from models import DynamoDBDatabase; db = DynamoDBDatabase(); db.create_tables()"
-
-
-class UnitFile(configparser.RawConfigParser):
-    """A systemd unit, its option names as they are written."""
-
-    def __init__(self) -> None:
-        super().__init__(strict=False)
-        self.read(UNIT)
-
-    def optionxform(self, optionstr: str) -> str:
-        return optionstr
-
-
-# The bundle.
 
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the bundle, unpacked to where a server would run it."""
-    return unpacked(tmp_path_factory.mktemp("bundle"))
-
-
-def unpacked(folder: Path) -> Path:
-    target = folder / "calendar.zip"
-    build(target)
-    with zipfile.ZipFile(target) as packed:
-        packed.extractall(folder / "unpacked")
-    return folder / "unpacked"
-
-
-def build(target: Path) -> None:
-    subprocess.run([sys.executable, INFRASTRUCTURE / "build_bundle.py", target], check=True)
-
-
-def test_the_bundle_holds_what_runs_and_nothing_else(tmp_path: Path) -> None:
-    bundle = unpacked(tmp_path)  # of its own: a server that runs in one leaves files there
-    for name in (
-        "Procfile",
-        "requirements.txt",
-        ".ebextensions/01-environment.config",
-        ".platform/nginx/conf.d/elasticbeanstalk/department-calendar.conf",
-        "backend/app.py",
-        "backend/gunicorn.conf.py",
-        "backend/static/docs/index.html",
-        "backend/templates/home.html",
-        "README.ko.md",
-        "DYNAMODB_SETUP.md",
-        "node_modules/swagger-ui-dist/swagger-ui-bundle.js",
-        "node_modules/swagger-ui-dist/swagger-ui.css.map",
-        "infrastructure/ec2/department-calendar@.service",
-    ):
-        assert (bundle / name).is_file(), name
-    found = {path.relative_to(bundle).parts[0] for path in bundle.rglob("*")}
-    assert not found & {"tests", ".venv", "requirements-dev.txt", ".git", "data"}
-    assert not [path for path in bundle.rglob("*") if path.name in (".env", "__pycache__")]
-    kinds = {path.suffix for path in (bundle / "backend").rglob("*") if path.is_file()}
-    assert kinds == {".py", ".js", ".html", ".css", ".svg"}
-
-
-def test_what_operators_put_beside_the_server_is_not_packed(tmp_path: Path) -> None:
-    backend = tmp_path / "backend"
-    backend.mkdir()
-    for name in ("departments.json", "calendar_events.json", ".env", "app.py"):
-        (backend / name).write_text("{}")
-    script = tmp_path / "infrastructure" / "build_bundle.py"
-    script.parent.mkdir()
-    script.write_bytes((INFRASTRUCTURE / "build_bundle.py").read_bytes())
-    (tmp_path / "package.json").write_text("{}")
-    subprocess.run([sys.executable, script, tmp_path / "bundle.zip"], check=True)
-    with zipfile.ZipFile(tmp_path / "bundle.zip") as bundle:
-        assert bundle.namelist() == ["backend/app.py"]
-
-
-def test_the_same_contents_make_the_same_bundle(tmp_path: Path) -> None:
-    build(tmp_path / "one.zip")
-    build(tmp_path / "two.zip")
-    assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "two.zip").read_bytes()
-
-
-# The unit.
-
-
-def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path: Path) -> None:
-    place = tmp_path / "etc" / "systemd" / "system"
-    place.mkdir(parents=True)
-    (place / UNIT.name).write_text(UNIT.read_text())
-    # In this root systemd knows no other units than these.
-    for known in ("sysinit", "basic", "shutdown", "network-online", "multi-user"):
-        (place / f"{known}.target").write_text(f"[Unit]\nDescription={known}\nDefaultDependencies=no\n")
-    program = tmp_path / shlex.split(UnitFile()["Service"]["ExecStart"])[0].lstrip("/")
-    program.parent.mkdir(parents=True)
-    program.write_text("#!/bin/sh\n")
-    program.chmod(0o755)
-    manual = tmp_path / "opt" / "department-calendar" / "DYNAMODB_SETUP.md"
-    manual.touch()
-    command = [
-        tool("systemd-analyze"),
-        "verify",
-        "--man=no",
-        f"--root={tmp_path}",
-        "department-calendar@1.service",
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    about_it = [line for line in done.stderr.splitlines() if "department-calendar" in line]
-    assert (done.returncode, about_it) == (0, [])
-    (place / UNIT.name).write_text(UNIT.read_text().replace("MemoryMax=1G", "MemoryMax=much"))
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert "Invalid memory limit 'much'" in done.stderr
-
-
-def test_the_unit_restarts_and_limits() -> None:
-    unit = UnitFile()
-    service = unit["Service"]
-    assert service["Restart"] == "always"
-    for limit in ("LimitNOFILE", "MemoryMax", "TasksMax", "TimeoutStopSec", "RestartSec"):
-        assert service[limit]
-    settings = runpy.run_path(str(ROOT / "backend" / "gunicorn.conf.py"))
-    assert int(service["LimitNOFILE"]) > settings["worker_connections"] * 2
-    assert int(service["TimeoutStopSec"]) > settings["graceful_timeout"]
-
-
-def test_the_logs_that_are_shipped_are_those_that_are_written() -> None:
-    agent = json.loads((INFRASTRUCTURE / "ec2" / "amazon-cloudwatch-agent.json").read_text())
-    files = agent["logs"]["logs_collected"]["files"]["collect_list"]
-    written = UnitFile()["Service"]["StandardOutput"].removeprefix("append:")
-    assert written.replace("%i", "*") in [file["file_path"] for file in files]
-    rotated = (INFRASTRUCTURE / "ec2" / "department-calendar.logrotate").read_text()
-    assert f"{Path(written).parent}/*.log {{" in rotated
-    template = load_template()
-    name = template["Resources"]["ServerLogGroup"]["Properties"]["LogGroupName"]["Fn::Sub"]
-    for parameter in ("Service", "Environment"):
-        name = name.replace(f"${{{parameter}}}", template["Parameters"][parameter]["Default"])
-    assert {file["log_group_name"] for file in files} == {name}
-
-
-# The servers behind nginx.
+    return unpacked_bundle(tmp_path_factory.mktemp("bundle"))
 
 
 @dataclass
@@ -218,7 +79,7 @@ def nginx(folder: Path, port: int, http: str) -> Iterator[Path]:
     assert checked.returncode == 0, checked.stderr
     assert "[warn]" not in checked.stderr
     with process(command) as running:
-        wait_until(lambda: answers(port) or running.poll() is not None, "nginx's start")
+        wait_for(lambda: is_listening(port) or running.poll() is not None, DEADLINE_S, "nginx's start")
         assert running.poll() is None, (folder / "error.log").read_text()
         yield log
 
@@ -248,17 +109,18 @@ def server(
             "LC_ALL": "C.UTF-8",
             "FLASK_ENV": "production",
             "SECRET_KEY": "only-for-this-test",
-            "AWS_ACCESS_KEY_ID": "testing",
-            "AWS_SECRET_ACCESS_KEY": "testing",
             "DYNAMODB_ENDPOINT_URL": url,
+            **KEYS,
         }
-        subprocess.run([sys.executable, "-c", CREATE_TABLES], cwd=bundle / "backend", env=env, check=True)
+        subprocess.run(CREATE_TABLES, cwd=bundle / "backend", env=env, check=True)
 
         @contextmanager
         def run(command: str, cwd: Path, port: int) -> Iterator[None]:
             log = (folder / f"{port}.log").open("wb")
             with log, process(shlex.split(command), cwd=cwd, env=env, stdout=log, stderr=log) as running:
-                wait_until(lambda: answers(port) or running.poll() is not None, "the server's start")
+                wait_for(
+                    lambda: is_listening(port) or running.poll() is not None, DEADLINE_S, "the server's start"
+                )
                 assert running.poll() is None, (folder / f"{port}.log").read_text()
                 yield
 
@@ -296,7 +158,7 @@ def assert_pushes(url: str, transport: str) -> None:
             f"{url}/api/events/{department}", json={"event_date": "2026-03-02", "title": "입학식"}, timeout=10
         )
         assert made.status_code == 201
-        wait_until(lambda: got, "the broadcast")
+        wait_for(lambda: got, DEADLINE_S, "the broadcast")
         assert got == [made.json()["event"]]
     finally:
         client.disconnect()
@@ -329,7 +191,7 @@ def test_a_session_stays_with_its_server_and_clients_are_spread(front: Front) ->
     assert set().union(*sessions.values()) == {f"127.0.0.1:{port}" for port in front.ports}
 
 
-def test_a_page_gets_a_route_once(front: Front) -> None:
+def test_a_browser_gets_the_cookie_of_its_route_once(front: Front) -> None:
     with requests.Session() as browser:
         first = browser.get(f"{front.url}/api/departments", timeout=10)
         assert re.fullmatch("[0-9a-f]{32}", first.cookies["calendar_route"])
@@ -351,7 +213,7 @@ def test_a_page_of_the_same_origin_may_connect_and_another_may_not(front: Front)
     assert handshake(behind_tls) == 400
 
 
-def test_the_server_answers_too_long_bodies_itself_up_to_nginx_limit(front: Front) -> None:
+def test_bodies_that_are_too_long_are_refused_by_the_server_then_by_nginx(front: Front) -> None:
     for size, answered_by_server in ((1_200_000, True), (3_000_000, False)):
         answer = requests.post(
             f"{front.url}/api/departments",
@@ -370,7 +232,7 @@ def test_metrics_are_not_for_the_outside(front: Front) -> None:
     assert (answer.status_code, answer.json()["error"]) == (404, "not_found")
 
 
-def test_one_server_that_is_down_is_not_noticed(front: Front, tmp_path: Path) -> None:
+def test_clients_do_not_notice_that_one_server_is_down(front: Front, tmp_path: Path) -> None:
     port = free_port()
     with nginx(tmp_path / "nginx", port, site(port, front.ports[0], free_port())):
         for route in range(8):
@@ -381,7 +243,7 @@ def test_one_server_that_is_down_is_not_noticed(front: Front, tmp_path: Path) ->
         assert_pushes(f"http://127.0.0.1:{port}", "websocket")
 
 
-def test_all_servers_down_is_a_failure_like_every_other(tmp_path: Path) -> None:
+def test_when_all_servers_are_down_nginx_answers_with_the_envelope(tmp_path: Path) -> None:
     port = free_port()
     with nginx(tmp_path / "nginx", port, site(port, free_port(), free_port())):
         answer = requests.get(f"http://127.0.0.1:{port}/api/departments", timeout=10)

@@ -6,18 +6,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 import yaml
 
-from infrastructure.test_guides import GUIDE, GUIDE_KO, blocks
-from infrastructure.tools import INFRASTRUCTURE, ROOT, FakeAws
+from aws_client import KEYS, REGION, aws_client
+from infrastructure.guides import blocks
+from infrastructure.tools import INFRASTRUCTURE, FakeAws
+from printed_guides import README, SETUP, SETUP_KO
 
 Type = Callable[..., "subprocess.CompletedProcess[str]"]
 WORLD = re.compile(r"0\.0\.0\.0/0|::/0")
 WARNING = {
-    GUIDE: r"> \[!WARNING\]\n> \*\*There is no sign-in",
-    GUIDE_KO: r"> \[!WARNING\]\n> \*\*로그인이 없습니다",
+    SETUP: r"> \[!WARNING\]\n> \*\*There is no sign-in",
+    SETUP_KO: r"> \[!WARNING\]\n> \*\*로그인이 없습니다",
 }
 
 
@@ -33,9 +34,8 @@ def type_in(aws_url: str, warm_aws: str, tmp_path: Path) -> Type:
             "PATH": f"{warm_aws}:/usr/bin:/bin",
             "HOME": str(tmp_path),
             "AWS_ENDPOINT_URL": aws_url,
-            "AWS_DEFAULT_REGION": "ap-northeast-2",
-            "AWS_ACCESS_KEY_ID": "testing",
-            "AWS_SECRET_ACCESS_KEY": "testing",
+            "AWS_DEFAULT_REGION": REGION,
+            **KEYS,
         }
         return subprocess.run(
             ["bash", "-c", text], env=env, cwd=tmp_path, capture_output=True, text=True, check=False
@@ -44,19 +44,9 @@ def type_in(aws_url: str, warm_aws: str, tmp_path: Path) -> Type:
     return type_in
 
 
-def client(aws_url: str, service: str) -> Any:
-    return boto3.client(
-        service,
-        endpoint_url=aws_url,
-        region_name="ap-northeast-2",
-        aws_access_key_id="testing",
-        aws_secret_access_key="testing",
-    )
-
-
 def block(part: str) -> str:
     """Return the one block of the guide that has a part."""
-    (found,) = [b.text for b in blocks(GUIDE) if part in b.text]
+    (found,) = [b.text for b in blocks(SETUP) if part in b.text]
     return found
 
 
@@ -83,7 +73,7 @@ GROUPS = ["department-calendar-load-balancer", "department-calendar-ec2"]
 def test_a_group_made_without_choosing_a_source_lets_nobody_in(
     type_in: Type, aws_url: str, name: str
 ) -> None:
-    ec2 = client(aws_url, "ec2")
+    ec2 = aws_client("ec2", aws_url)
     done = type_in(block(f"--group-name {name}"))
     assert "invalid CIDR" in done.stderr
     assert openings(ec2, name) == set()
@@ -93,7 +83,7 @@ def test_a_group_made_without_choosing_a_source_lets_nobody_in(
 def test_a_group_lets_in_the_sources_that_were_chosen_and_no_other(
     type_in: Type, aws_url: str, name: str
 ) -> None:
-    ec2 = client(aws_url, "ec2")
+    ec2 = aws_client("ec2", aws_url)
     chosen = {"VPC": ec2.describe_vpcs()["Vpcs"][0]["VpcId"], "SOURCE": "10.20.0.0/16"}
     wanted = {(80, "10.20.0.0/16"), (443, "10.20.0.0/16")}
     if name == "department-calendar-ec2":
@@ -150,12 +140,12 @@ def test_nothing_that_is_shipped_names_the_whole_internet_as_a_source() -> None:
     for path in INFRASTRUCTURE.rglob("*"):
         if path.is_file():
             assert not WORLD.search(path.read_text()), path
-    for guide in (GUIDE, GUIDE_KO, ROOT / "README.md"):
+    for guide in (SETUP, SETUP_KO, README):
         for printed in re.findall(r"^```\w*\n(.*?)^```$", guide.read_text(), re.MULTILINE | re.DOTALL):
             assert not WORLD.search(printed), guide
 
 
-@pytest.mark.parametrize("guide", [GUIDE, GUIDE_KO], ids=lambda path: path.name)
+@pytest.mark.parametrize("guide", [SETUP, SETUP_KO], ids=lambda path: path.name)
 @pytest.mark.parametrize("section", [0, 7, 9, 10])
 def test_the_guide_warns_where_the_server_begins_to_listen(guide: Path, section: int) -> None:
     top, *numbered = re.split(r"(?m)^## \d+\. .*\n", guide.read_text())

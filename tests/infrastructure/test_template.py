@@ -10,14 +10,15 @@ from typing import Any
 
 import pytest
 
+from aws_client import aws_client
 from config import Settings
 from domain import new_id
 from in_process import Calendar
-from infrastructure.tools import SCRIPT, SECOND_TEMPLATE, TEMPLATE, engine, load_template, resources
+from infrastructure.recording_client import RecordingClient
+from infrastructure.tools import SCRIPT, SECOND_TEMPLATE, TEMPLATE, as_list, engine, load_template, resources
 from models import DynamoDBDatabase
 from services.repair import Repaired
 from store import items
-from store.dynamo_client import DynamoClient
 from store.tables import TableNames
 
 TEMPLATE_DATA = load_template()
@@ -141,13 +142,15 @@ def test_every_table_and_index_is_watched_for_throttling() -> None:
         for metric, dimensions in metrics(alarm)
         if metric.endswith("ThrottleEvents")
     }
-    places = {(name, None) for name in TABLES} | {
+    tables_and_indexes = {(name, None) for name in TABLES} | {
         (name, index["IndexName"])
         for name, table in TABLES.items()
         for index in table["Properties"].get("GlobalSecondaryIndexes", [])
     }
     assert watched == {
-        (metric, *place) for metric in ("ReadThrottleEvents", "WriteThrottleEvents") for place in places
+        (metric, *watchable)
+        for metric in ("ReadThrottleEvents", "WriteThrottleEvents")
+        for watchable in tables_and_indexes
     }
 
 
@@ -189,41 +192,14 @@ def allowed(policy: str) -> dict[str, set[str]]:
         for resource in as_list(statement["Resource"]):
             name = resource
             if isinstance(resource, dict):
-                (function, value) = next(iter(resource.items()))
+                [(function, value)] = resource.items()
                 name = value if function != "Fn::GetAtt" else ".".join(as_list(value))
             found[name.replace("${", "").replace("}", "")] |= set(as_list(statement["Action"]))
     return found
 
 
-def as_list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
-
-
-class Recorder:
-    """A store client that notes which action it needs on which table or index."""
-
-    def __init__(self, client: DynamoClient) -> None:
-        self._call = client.call
-        self.needed: dict[str, set[str]] = defaultdict(set)
-
-    def call(self, operation: str, **parameters: Any) -> dict[str, Any]:
-        action = "dynamodb:" + "".join(word.title() for word in operation.split("_"))
-        if "TransactItems" in parameters:
-            for item in parameters["TransactItems"]:
-                ((kind, request),) = item.items()
-                part = {"ConditionCheck": "ConditionCheckItem"}.get(kind, f"{kind}Item")
-                self.needed[request["TableName"]].add(f"dynamodb:{part}")
-        elif "RequestItems" in parameters:
-            for table in parameters["RequestItems"]:
-                self.needed[table].add(action)
-        else:
-            index = parameters.get("IndexName")
-            self.needed[parameters["TableName"] + (f"/index/{index}" if index else "")].add(action)
-        return self._call(operation, **parameters)
-
-
-def use_everything(db: DynamoDBDatabase) -> None:
-    """Do with a store all that the server does."""
+def use_everything(db: DynamoDBDatabase, url: str) -> None:
+    """Do with the store at an address all that the server does."""
     db.check_tables()
     calendar = Calendar(db)
     departments, events = calendar.departments, calendar.events
@@ -245,33 +221,27 @@ def use_everything(db: DynamoDBDatabase) -> None:
     departments.delete_department(department.id)
     departments.create_department("운영팀")
     stranger = {"id": {"S": new_id()}, "name": {"S": "옛 부서"}}  # as another tool writes it
-    db._client.call("put_item", TableName="departments", Item=stranger)
+    by_hand = aws_client("dynamodb", url)
+    by_hand.put_item(TableName="departments", Item=stranger)
     departments.delete_department(stranger["id"]["S"])
-    db._client.call("put_item", TableName="departments", Item=stranger)
+    by_hand.put_item(TableName="departments", Item=stranger)
     assert calendar.repair.run() == Repaired(purged=0, adopted=1)
 
 
-def test_the_server_may_do_what_it_does_and_nothing_else(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+def test_the_server_may_do_what_it_does_and_nothing_else(tmp_path: Path, aws_keys: None) -> None:
     with engine(tmp_path) as url:
         settings = Settings(dynamodb_endpoint_url=url)
-        client = DynamoClient(settings)
-        db = DynamoDBDatabase(settings, client)
-        db.create_tables(report=lambda _: None)
-        recorder = Recorder(client)
-        client.call = recorder.call  # type: ignore[method-assign]
-        use_everything(db)
+        DynamoDBDatabase(settings).create_tables(report=lambda _: None)
+        client = RecordingClient(settings)
+        use_everything(DynamoDBDatabase(settings, client), url)
     names = {
         "departments": "DepartmentsTable.Arn",
         "events": "EventsTable.Arn",
         "changes": "ChangesTable.Arn",
     }
     needed = {}
-    for place, actions in recorder.needed.items():
-        table, *index = place.split("/", 1)
+    for resource, actions in client.needed.items():
+        table, *index = resource.split("/", 1)
         needed["/".join([names[table], *index])] = actions
     granted = allowed("ServerPolicy")
     logs = granted.pop("ServerLogGroup.Arn")
@@ -294,7 +264,7 @@ def test_no_policy_can_delete_a_table_or_widen_itself() -> None:
 def test_whoever_deploys_may_do_what_the_script_does() -> None:
     called = set(re.findall(r"\bcloudformation ([a-z]+(?:-[a-z]+)+)", SCRIPT.read_text()))
     actions = {"cloudformation:" + "".join(word.title() for word in name.split("-")) for name in called}
-    # A stack whose creation failed was the administrator's, who alone may create the policies in it.
+    # Only an administrator creates the stack, for its policies, and so deletes one whose creation failed.
     actions -= {"cloudformation:DeleteStack"}
     granted = set().union(*allowed("DeploymentPolicy").values())
     assert {action for action in granted if action.startswith("cloudformation:")} == actions

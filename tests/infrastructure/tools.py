@@ -1,14 +1,12 @@
-"""What the infrastructure tests run: the tools, the template as data, a fake AWS CLI, free ports.
+"""What the infrastructure tests run: the tools, the template as data, a fake AWS CLI.
 
 A missing tool leaves its test out, see `programs.py`.
 """
 
 import json
-import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,10 +15,9 @@ import jmespath
 from cfnlint.decode import cfn_yaml
 
 from programs import program
-from running import free_port
+from running import ROOT, free_port, is_listening, wait_for
 from store.local_engine import ENGINE_BINARY
 
-ROOT = Path(__file__).resolve().parents[2]
 INFRASTRUCTURE = ROOT / "infrastructure"
 TEMPLATE = INFRASTRUCTURE / "dynamodb-schema.yaml"
 SECOND_TEMPLATE = Path(__file__).parent / "sessions-results.yaml"
@@ -39,13 +36,6 @@ def tool(name: str) -> str:
     return program(name)
 
 
-def wait_until(condition: Callable[[], object], what: str) -> None:
-    deadline = time.monotonic() + DEADLINE_S
-    while not condition():
-        assert time.monotonic() < deadline, f"{what} did not happen in {DEADLINE_S} s"
-        time.sleep(0.05)
-
-
 @contextmanager
 def process(command: Sequence[str], **options: Any) -> Iterator["subprocess.Popen[bytes]"]:
     """Run a program until the block is left."""
@@ -60,18 +50,13 @@ def process(command: Sequence[str], **options: Any) -> Iterator["subprocess.Pope
                 running.kill()
 
 
-def answers(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
 @contextmanager
 def moto_server() -> Iterator[str]:
     """Run moto's server as a process: in a thread its warnings would be this suite's errors."""
     port = free_port()
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
     with process(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL):
-        wait_until(lambda: answers(port), "moto's start")
+        wait_for(lambda: is_listening(port), DEADLINE_S, "moto's start")
         yield f"http://127.0.0.1:{port}"
 
 
@@ -92,7 +77,7 @@ def ministack_server(folder: Path) -> Iterator[str]:
         (folder / "ministack.log").open("wb") as log,
         process(command, cwd=folder, env=env, stdout=log, stderr=log),
     ):
-        wait_until(lambda: answers(port), "ministack's start")
+        wait_for(lambda: is_listening(port), DEADLINE_S, "ministack's start")
         yield f"http://127.0.0.1:{port}"
 
 
@@ -102,7 +87,7 @@ def engine(folder: Path) -> Iterator[str]:
     port = free_port()
     command = [str(ENGINE_BINARY), "serve", "--port", str(port), "--db-path", str(folder / "calendar.db")]
     with process(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL):
-        wait_until(lambda: answers(port), "the engine's start")
+        wait_for(lambda: is_listening(port), DEADLINE_S, "the engine's start")
         yield f"http://127.0.0.1:{port}"
 
 
@@ -113,6 +98,11 @@ def load_template(path: Path = TEMPLATE) -> dict[str, Any]:
 
 def resources(template: dict[str, Any], kind: str) -> dict[str, dict[str, Any]]:
     return {n: r for n, r in template["Resources"].items() if r["Type"] == kind}
+
+
+def as_list(value: Any) -> list[Any]:
+    """Return a list, also for a value that a policy gives alone."""
+    return value if isinstance(value, list) else [value]
 
 
 FAKE = '''#!{python} -IS

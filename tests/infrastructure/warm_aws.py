@@ -27,11 +27,11 @@ def serve(path: str) -> None:
 
     create_clidriver().session.get_service_model("dynamodb")
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as door:
-        door.bind(path)
-        door.listen()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        listener.bind(path)
+        listener.listen()
         while True:
-            caller, _ = door.accept()
+            caller, _ = listener.accept()
             if os.fork() == 0:
                 answer(caller)
             caller.close()

@@ -73,7 +73,7 @@ def test_reads_of_different_keys_do_not_wait_for_each_other(store):
         assert one.result(5) == other.result(5)
 
 
-def test_a_read_that_follows_waits_for_more_callers_but_not_for_ever(store):
+def test_the_next_read_waits_for_more_callers_but_not_for_ever(store):
     def another_comes():
         joined = reads.waiting("d")
         callers.append(pool.submit(reads, "d"))

@@ -10,9 +10,7 @@ from config import ROOT_DIR, Settings
 from errors import SetupError
 from factory import create_app
 from models import DynamoDBDatabase
-from realtime.push import Push
 from realtime.redis_hints import Hints
-from services.snapshots import Snapshots
 
 PRODUCTION = {"FLASK_ENV": "production", "SECRET_KEY": "a-long-secret", "CORS_ORIGINS": "https://a.kr"}
 
@@ -124,7 +122,7 @@ def test_an_option_of_redis_that_does_not_exist_is_refused(query):
         Hints(f"redis://localhost/0?{query}", tasks=object())
 
 
-def test_a_number_beyond_all_reason_is_refused():
+def test_a_number_of_thousands_of_digits_is_refused():
     with pytest.raises(SetupError, match="SNAPSHOT_CACHE_MB"):
         Settings.from_env({"SNAPSHOT_CACHE_MB": "9" * 5_000})
 
@@ -138,7 +136,7 @@ def test_a_number_beyond_all_reason_is_refused():
         ("http://[::1]:3000", "http://[::1]:3000"),
     ],
 )
-def test_an_origin_is_let_in_as_browsers_send_it_and_no_other_is(named, sent):
+def test_an_allowed_origin_is_recognised_as_browsers_send_it_and_no_other_is(named, sent):
     settings = Settings.from_env({"CORS_ORIGINS": named})
     assert settings.cors_origins == (sent,)
     browser = create_app(settings, DynamoDBDatabase(settings, object())).test_client()
@@ -155,7 +153,7 @@ def test_a_relative_data_folder_is_counted_from_the_backend():
 
 @pytest.fixture
 def env_file(tmp_path, monkeypatch) -> Path:
-    """Return where the settings look for their file, which they otherwise leave alone in tests."""
+    """Return the path of the file that the settings read here; the other tests switch it off."""
     monkeypatch.delenv("PYTHON_DOTENV_DISABLED")
     monkeypatch.setattr(config, "BACKEND_DIR", tmp_path)
     return tmp_path / ".env"
@@ -196,7 +194,7 @@ def test_a_file_that_is_switched_off_is_not_looked_into(env_file, monkeypatch):
     assert Settings.from_env() == Settings()
 
 
-def test_names_of_others_are_let_pass(env_file, monkeypatch):
+def test_settings_of_other_programs_are_ignored(env_file, monkeypatch):
     names = (
         "AWS_PROFILE",
         "AWS_DEFAULT_REGION",
@@ -212,7 +210,7 @@ def test_names_of_others_are_let_pass(env_file, monkeypatch):
     assert Settings.from_env() == Settings()
 
 
-def test_a_command_that_was_pasted_as_the_secret_is_none(env_file):
+def test_a_shell_command_pasted_as_the_secret_is_refused(env_file):
     with pytest.raises(SetupError, match="SECRET_KEY를 직접"):
         Settings.from_env({**PRODUCTION, "SECRET_KEY": "$(python3 -c 'import secrets')"})
 
@@ -226,13 +224,17 @@ def test_the_example_file_names_every_setting_and_sets_nothing_unsafe():
     assert Settings.from_env(active) == Settings()
 
 
-def test_the_memory_for_departments_is_the_settings():
+def test_the_memory_for_snapshots_is_that_of_the_settings():
     for megabytes in (1, 256):
         app = create_app(Settings(snapshot_cache_mb=megabytes), DynamoDBDatabase(Settings(), object()))
         assert app.extensions["calendar"].core.snapshots.budget_bytes == megabytes * 1024 * 1024
 
 
-def test_every_commit_is_told_to_reads_then_rooms_then_other_servers():
+def test_every_commit_is_told_to_the_snapshots_then_the_push_then_other_servers():
     app = create_app(Settings(redis_url="redis://127.0.0.1:1/0"), DynamoDBDatabase(Settings(), object()))
-    listeners = app.extensions["calendar"].core.change_log.listeners
-    assert [type(listener.__self__) for listener in listeners] == [Snapshots, Push, Hints]
+    calendar = app.extensions["calendar"]
+    assert calendar.core.change_log.listeners == [
+        calendar.core.snapshots.on_commit,
+        calendar.push.on_commit,
+        calendar.hints.on_commit,
+    ]

@@ -40,7 +40,7 @@ def test_timestamps_are_utc_with_milliseconds():
     assert timestamp(datetime(2024, 1, 15, 10, 30, 0, 1_500, tzinfo=UTC)) == "2024-01-15T10:30:00.001Z"
 
 
-def test_a_token_is_read_back_and_names_nothing_in_the_clear():
+def test_a_token_is_read_back_and_does_not_show_its_revision():
     token = Position("0a1b2c3d", 42).sync_token
     assert Position.from_sync_token(token) == Position("0a1b2c3d", 42)
     assert "42" not in token
@@ -49,5 +49,5 @@ def test_a_token_is_read_back_and_names_nothing_in_the_clear():
 @pytest.mark.parametrize(
     "text", ["", "x", "é", "MDAw", "===", "a" * 5_000, "MGExYjJjM2Qu", "MGExYjJjM2QuLTE"]
 )
-def test_what_is_no_token_is_none(text):
+def test_a_malformed_token_is_none(text):
     assert Position.from_sync_token(text) is None

@@ -1,4 +1,4 @@
-"""Without the programs that tests start, the suite runs the rest and names what it left out; CI fails."""
+"""Tests that need a missing program are skipped, and the run names the program; in CI it fails."""
 
 import re
 import subprocess
@@ -23,21 +23,21 @@ def run(command: list[str], **settings: str) -> "subprocess.CompletedProcess[str
 
 @pytest.fixture
 def nothing(tmp_path) -> str:
-    """Return a PATH on which no more is than the installing script itself uses."""
+    """Return a PATH that holds only what the installing script itself uses."""
     for name in ("bash", "dirname"):
         (tmp_path / name).symlink_to(f"/usr/bin/{name}")
     return str(tmp_path)
 
 
 @pytest.mark.parametrize(("tests", "program"), NEEDS.items())
-def test_what_needs_a_missing_program_is_left_out_and_named_at_the_end(nothing, tests, program):
+def test_tests_that_need_a_missing_program_are_skipped_and_the_end_names_it(nothing, tests, program):
     done = run([sys.executable, "-m", "pytest", "-n0", tests], PATH=nothing)
     assert done.returncode == 0, done.stdout
     told = rf"SKIPPED \[\d+\] \S+: {program} is missing: apt-get install {program}"
     assert re.fullmatch(told, done.stdout.splitlines()[-2]), done.stdout
 
 
-def test_in_ci_what_is_left_out_has_failed(nothing):
+def test_in_ci_a_skipped_test_fails(nothing):
     done = run(
         [sys.executable, "-m", "pytest", "-n0", "tests/client/test_browser.py"], PATH=nothing, CI="true"
     )
@@ -46,7 +46,7 @@ def test_in_ci_what_is_left_out_has_failed(nothing):
 
 
 @pytest.mark.parametrize(("ci", "status"), [({}, 0), ({"CI": "true"}, 1)], ids=["at home", "in CI"])
-def test_a_system_without_apt_is_told_so(nothing, ci, status):
+def test_the_installer_says_that_a_system_has_no_apt(nothing, ci, status):
     done = run(["/usr/bin/bash", str(INSTALL)], PATH=nothing, **ci)
     assert done.returncode == status
     assert done.stdout.startswith("Debian packages: this system has no apt-get;")

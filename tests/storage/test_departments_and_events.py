@@ -14,10 +14,12 @@ from errors import (
     StoreUnavailable,
     SyncTokenExpired,
 )
-from in_process import Calendar, never_run
+from in_process import SNAPSHOT_BYTES, Calendar, never_run
 from models import DynamoDBDatabase
 from services import snapshots
 from services.repair import Repaired
+from services.snapshots import Snapshots
+from services.sync import SyncService
 from store import items
 from store_proxy import StoreProxy
 
@@ -332,21 +334,21 @@ def test_kept_departments_stay_within_the_budget_the_least_used_going_first(cale
     assert sum(kept.values()) <= 10_000
 
 
-@pytest.mark.parametrize(("limit", "value"), [("RECENT_BYTES", 120_000), ("RECENT_CHANGES", 2)])
-def test_kept_changes_are_bounded_and_counted_and_deltas_reach_behind_them(
-    calendar, monkeypatch, limit, value
-):
-    monkeypatch.setattr(snapshots, limit, value)
+@pytest.mark.parametrize("limit", [{"recent_bytes": 120_000}, {"recent_changes": 2}])
+def test_kept_changes_are_bounded_and_counted_and_deltas_reach_behind_them(calendar, limit):
     department = calendar.departments.create_department("개발팀").entity.id
     token = calendar.token(department)
+    present = Snapshots(calendar.db, SNAPSHOT_BYTES, **limit)
+    present.current(department)
+    calendar.change_log.on_commit(present.on_commit)
     for n in range(4):
         calendar.add(department, f"{n}", description="가" * 10_000)
-    for server in (calendar, Calendar(calendar.db)):
-        snapshot = server.snapshot(department)
+    for reader in (present, Snapshots(calendar.db, SNAPSHOT_BYTES, **limit)):
+        snapshot = reader.current(department).snapshot
         assert [change.revision for change in snapshot.recent.changes] == [3, 4]
         assert snapshot.footprint > snapshot.size + 2 * 10_000
-        assert server.snapshots.kept_bytes() == {department: snapshot.footprint}
-        delta = server.sync.changes_since(department, token, 10)
+        assert reader.kept_bytes() == {department: snapshot.footprint}
+        delta = SyncService(calendar.db, reader).changes_since(department, token, 10)
         assert [change.revision for change in delta.changes] == [1, 2, 3, 4]
 
 

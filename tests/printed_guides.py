@@ -1,4 +1,4 @@
-"""Somebody's data in a store, shells to type documents into, and what became of the data."""
+"""The guides, typed into a shell as they are printed, on a store that holds somebody's data."""
 
 import contextlib
 import json
@@ -10,11 +10,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from aws_client import aws_client
 from domain import REGISTRY, ChangeType, Event, Write, new_id
+from in_process import Calendar
 from models import DynamoDBDatabase
-from services.change_log import ChangeLog
-from services.departments import DepartmentService
+from running import ROOT
 from store.items import head_key
+
+README, README_KO = ROOT / "README.md", ROOT / "README.ko.md"
+SETUP, SETUP_KO = ROOT / "DYNAMODB_SETUP.md", ROOT / "DYNAMODB_SETUP.ko.md"
+GUIDES = (README, README_KO, SETUP, SETUP_KO)
 
 Key: TypeAlias = tuple[str, str]
 Content: TypeAlias = dict[Key, dict[str, Any]]
@@ -22,19 +27,19 @@ Content: TypeAlias = dict[Key, dict[str, Any]]
 
 TRIAL_NAME = re.compile(r'"name\\?": \\?"([^"\\]+)\\?"')
 SAME_DATE = "date() { echo 1; }\n"
-"""Lets two trials have the same name, which the clock otherwise sees to."""
+"""Gives two trials the same name; the real `date` gives each another one."""
 STRICT = ["bash", "-c"]
 INTERACTIVE = ["bash", "--norc", "--noprofile", "-i"]
 
 
 def names_in(document: str) -> list[str]:
-    """Return the department names that a document uses, at the moment of `SAME_DATE`."""
+    """Return the names that a document gives to departments, as they are with `SAME_DATE`."""
     return sorted({re.sub(r"\$\(date[^)]*\)", "1", name) for name in TRIAL_NAME.findall(document)})
 
 
 def fill(db: DynamoDBDatabase, names: Sequence[str], events_each: int = 80) -> None:
     """Put somebody's departments into a store, with events and their log."""
-    departments = DepartmentService(db, ChangeLog(db), lambda work, *arguments: work(*arguments))
+    departments = Calendar(db).departments
     for name in names:
         department_id = departments.create_department(name, "남의 부서").entity.id
         events = [
@@ -52,17 +57,20 @@ def fill(db: DynamoDBDatabase, names: Sequence[str], events_each: int = 80) -> N
         db.put_events(events[9:])  # as older servers wrote them: moto takes seconds for large transactions
 
 
-def everything(db: DynamoDBDatabase) -> Content:
+def everything(url: str) -> Content:
+    """Read all that the store at an address holds."""
+    dynamodb = aws_client("dynamodb", url)
     found: Content = {}
-    for table in db._client.call("list_tables")["TableNames"]:
-        schema = db._client.call("describe_table", TableName=table)["Table"]["KeySchema"]
-        for item in db._client.iterate("scan", TableName=table, ConsistentRead=True):
-            found[table, json.dumps([item[key["AttributeName"]] for key in schema])] = item
+    for table in dynamodb.list_tables()["TableNames"]:
+        schema = dynamodb.describe_table(TableName=table)["Table"]["KeySchema"]
+        for page in dynamodb.get_paginator("scan").paginate(TableName=table, ConsistentRead=True):
+            for item in page["Items"]:
+                found[table, json.dumps([item[key["AttributeName"]] for key in schema])] = item
     return found
 
 
 def harmed(before: Content, after: Content) -> list[Key]:
-    """Return what is gone or other than it was; the count of the list of departments may go on."""
+    """Return the items that were removed or changed; the head of the list of departments may have moved."""
 
     def same(key: Key) -> bool:
         old, new = before[key], after.get(key, {})
@@ -74,7 +82,7 @@ def harmed(before: Content, after: Content) -> list[Key]:
 
 
 def added(before: Content, after: Content) -> Content:
-    """Return what is new, but for the log of the list of departments, which keeps creations and deletions."""
+    """Return the new items, except the log of the list of departments, where deletions stay, too."""
     return {
         key: item
         for key, item in after.items()

@@ -1,0 +1,256 @@
+"""The push: what a room is told, what joining costs while the store is away, how a burst is slowed."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+
+import pytest
+import socketio
+
+from domain import REGISTRY, Change, ChangeType, Department, Event, Position
+from errors import StoreUnavailable, TableMissing
+from fake_transport import FakeTransport
+from realtime.engineio_guard import QUEUE_LIMIT, GuardedServer
+from realtime.messages import Messages
+from realtime.push import Push
+from realtime.room import BURST
+from running import wait_for
+from services.sync import Sync
+
+EVENT = "11111111-2222-4333-8444-555555555555"
+DEPARTMENT = "805d0fbd-dd60-412e-a9e7-4097e872610f"
+ROOM = f"department:{DEPARTMENT}"
+
+
+class FakeStore:
+    """What the push reads of a store: one log, whose reads fail or wait when a test says so."""
+
+    def __init__(self) -> None:
+        self.log: list[Change] = []
+        self.seen_by_poll: dict[str, Position | None] = {}
+        """The heads that the poll finds, which may be those of a moment ago."""
+        self.error: Exception | None = None
+        """What every read of a head raises."""
+        self.poll_errors: list[Exception] = []
+        """What the next looks of the poll raise, one each."""
+        self.answering = threading.Event()
+        """Reads of a head wait for it."""
+        self.answering.set()
+        self.head_reads = 0
+        self.polled: list[list[str]] = []
+
+    def read_head(self, _partition):
+        self.head_reads += 1
+        assert self.answering.wait(10)
+        if self.error:
+            raise self.error
+        return Position("e", len(self.log))
+
+    def recent_heads(self, partitions):
+        self.polled.append(partitions)
+        if self.poll_errors:
+            raise self.poll_errors.pop(0)
+        return self.seen_by_poll
+
+    def changes_after(self, _partition, revision):
+        return self.log[revision:]
+
+
+class PausingTransport(FakeTransport):
+    """Notes the revisions that are sent; its pauses may be held until a test ends them."""
+
+    def __init__(self, *, held: bool = False) -> None:
+        super().__init__()
+        self.revisions: list[int] = []
+        self.pauses = 0
+        self.resume = threading.Semaphore(0)
+        self._held = held
+
+    def emit(self, event, *payload, to=None):
+        super().emit(event, *payload, to=to)
+        if event == "event_created":
+            self.revisions.append(payload[0]["revision"])
+
+    def sleep(self, _seconds):
+        self.pauses += 1
+        if self._held:
+            self.resume.acquire()
+
+
+@pytest.fixture
+def store() -> FakeStore:
+    return FakeStore()
+
+
+@pytest.fixture
+def transport() -> FakeTransport:
+    return FakeTransport()
+
+
+@pytest.fixture
+def push(transport, store) -> Push:
+    return Push(transport, store, None, poll_s=None)
+
+
+def created(revision: int) -> Change:
+    event = Event(
+        id=EVENT, department_id=DEPARTMENT, event_date="2024-01-20", title="회의", revision=revision
+    )
+    return Change(revision=revision, type=ChangeType.EVENT_CREATED, entity=event, at="")
+
+
+def creations(count: int) -> list[Change]:
+    return [created(revision) for revision in range(1, count + 1)]
+
+
+def test_clients_that_join_while_the_store_hangs_share_one_failed_read(transport, store, push):
+    store.error = StoreUnavailable()
+    store.answering.clear()
+    with ThreadPoolExecutor(20) as pool:
+        joins = [pool.submit(push.join, f"{n}", DEPARTMENT) for n in range(20)]
+        wait_for(lambda: len(transport.members.get(ROOM, ())) == 20)
+        store.answering.set()
+        for join in joins:
+            assert isinstance(join.exception(10), StoreUnavailable)
+    assert store.head_reads < 5  # one, and whoever came a moment later
+    assert transport.members[ROOM] == set()
+    store.error = None
+    push.join("later", DEPARTMENT)
+    assert transport.members[ROOM] == {"later"}
+
+
+@pytest.mark.parametrize("error", [StoreUnavailable(), TableMissing("changes")])
+def test_a_client_is_greeted_though_the_store_is_away(transport, store, push, error):
+    store.error = error
+    push.connect("sid")
+    assert transport.sent == [("connected", "sid")]
+
+
+def test_the_room_of_a_deleted_department_is_emptied_after_everybody_was_told(transport, store, push):
+    push.connect("sid")
+    push.join("sid", DEPARTMENT)
+    deletion = Change(
+        revision=1, type=ChangeType.DEPARTMENT_DELETED, entity=Department(id=DEPARTMENT, name="개발팀"), at=""
+    )
+    push.on_commit(REGISTRY, Position("e", 1), [deletion])
+    assert transport.sent == [("connected", "sid"), ("department_deleted", None)]
+    assert transport.members == {}
+    reads = store.head_reads
+    push.on_hint(DEPARTMENT, 7)
+    assert store.head_reads == reads
+
+
+def test_a_hint_for_a_room_that_everybody_left_reads_nothing(transport, store, push):
+    push.join("sid", DEPARTMENT)
+    push.leave("sid", DEPARTMENT)
+    assert transport.members[ROOM] == set()
+    reads = store.head_reads
+    push.on_hint(DEPARTMENT, 7)
+    assert store.head_reads == reads
+
+
+@pytest.mark.parametrize("token", ["", "MS4w"])
+def test_a_commit_during_a_join_reaches_the_client(transport, push, token):
+    """The state is read once the client is in the room: a commit right after the read is pushed to it."""
+    push.join("other", DEPARTMENT)  # somebody is there already
+    reached: list[set[str]] = []
+
+    class ReadsBeforeACommit:
+        """Reads of the state before the commit, which comes right after each of them."""
+
+        def get_position(self, _department_id):
+            self._commit()
+            return Position("e", 0)
+
+        def since(self, department_id, _token):
+            self._commit()
+            return Sync(department_id, Position("e", 0))
+
+        def _commit(self):
+            push.on_commit(DEPARTMENT, Position("e", 1), [created(1)])
+            reached.append(set(transport.members[ROOM]))
+
+    server = socketio.Server(async_mode="threading")
+    Messages(server, push, ReadsBeforeACommit())
+    server.handlers["/"]["join_department"]("sid", {"department_id": DEPARTMENT, "sync_token": token})
+    assert reached == [{"other", "sid"}]
+    assert ("event_created", ROOM) in transport.sent
+
+
+def test_a_push_that_the_store_does_not_answer_is_left_to_the_poll(transport, store, push, caplog):
+    push.join("sid", DEPARTMENT)
+    store.error = StoreUnavailable()
+    push.on_hint(DEPARTMENT, 7)
+    push.on_commit(DEPARTMENT, Position("e", 5), [created(5)])
+    assert transport.sent == []
+    assert [record.levelname for record in caplog.records] == ["WARNING"] * 2
+    assert not any(record.exc_info for record in caplog.records)
+
+
+@pytest.mark.parametrize(
+    ("seen", "told"),
+    [
+        ({}, []),
+        ({DEPARTMENT: Position("e", 0)}, []),
+        ({DEPARTMENT: Position("e", 2)}, ["event_created", "event_created"]),
+        ({DEPARTMENT: Position("old", 0)}, ["event_created", "event_created"]),
+    ],
+)
+def test_the_poll_pushes_what_moved_and_survives_its_failures(transport, store, push, seen, told):
+    push.join("sid", DEPARTMENT)
+    store.log = creations(2)
+    store.seen_by_poll = seen
+    store.poll_errors = [StoreUnavailable(), ValueError("of ours")]
+    assert all(push.poll_once() for _ in range(4))
+    assert [name for name, _ in transport.sent] == told
+    assert store.polled == [[DEPARTMENT]] * 4
+
+
+@pytest.mark.parametrize("way", ["hint", "commit"])
+def test_nobody_waits_while_a_room_is_told_of_many_changes(store, way):
+    transport = PausingTransport(held=True)
+    push = Push(transport, store, None, poll_s=None)
+    push.join("sid", DEPARTMENT)
+    count = 2 * BURST + 1
+    store.log = creations(count)
+    begin = {
+        "hint": lambda: push.on_hint(DEPARTMENT, count),
+        "commit": lambda: push.on_commit(DEPARTMENT, Position("e", count), [created(count)]),
+    }
+    with ThreadPoolExecutor(1) as pool:
+        pushing = pool.submit(begin[way])
+        wait_for(lambda: transport.pauses == 1)
+        push.join("late", DEPARTMENT)
+        push.on_commit(DEPARTMENT, Position("e", count + 1), [created(count + 1)])
+        assert transport.revisions == list(range(1, BURST + 1))
+        transport.resume.release(2)
+        pushing.result(5)
+    assert transport.revisions == list(range(1, count + 2))
+
+
+def test_a_burst_pauses_until_clients_have_read(store):
+    transport = PausingTransport()
+    push = Push(transport, store, None, lambda: transport.pauses < 3, poll_s=None)
+    push.join("sid", DEPARTMENT)
+    store.log = creations(BURST)
+    push.on_hint(DEPARTMENT, BURST)
+    assert transport.pauses == 3
+    assert transport.revisions == list(range(1, BURST + 1))
+
+
+def test_a_burst_does_not_wait_for_ever_for_clients_that_do_not_read(store):
+    transport = PausingTransport()
+    push = Push(transport, store, None, lambda: True, poll_s=None, crowded_s=0.05)
+    push.join("sid", DEPARTMENT)
+    store.log = creations(2 * BURST)
+    push.on_hint(DEPARTMENT, 2 * BURST)
+    assert transport.revisions == list(range(1, 2 * BURST + 1))
+
+
+def test_the_server_is_crowded_when_the_queue_of_a_client_is_more_than_half_full():
+    queues = [SimpleNamespace(qsize=lambda: 0), SimpleNamespace(qsize=lambda: QUEUE_LIMIT // 2)]
+    server = GuardedServer(async_mode="threading")
+    server.eio.sockets = {n: SimpleNamespace(queue=queue) for n, queue in enumerate(queues)}
+    assert not server.crowded()
+    queues[1].qsize = lambda: QUEUE_LIMIT // 2 + 1
+    assert server.crowded()

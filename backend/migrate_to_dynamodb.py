@@ -16,8 +16,8 @@ from zoneinfo import ZoneInfo
 from config import Settings
 from errors import SetupError, StoreUnavailable
 from migration.bulk_load import INDEX_WAIT, IndexWait
+from migration.console import Report, say_problem
 from migration.export import export_tables
-from migration.report import Report, say_problem
 from migration.run import Migration, Options
 from migration.staging import Staging
 from models import DynamoDBDatabase, describe_store

@@ -23,8 +23,9 @@ from domain import (
 )
 from errors import end_with_a_sentence
 from store import local_engine
+from store.actions import Refusal
 from store.adoption import Adoption
-from store.bulk import BulkEvents
+from store.bulk_events import BulkEvents
 from store.commit import Committer, HeadMoved, WritesRefused
 from store.dynamo_client import DynamoClient
 from store.entities import Entities
@@ -32,7 +33,6 @@ from store.epochs import Epochs
 from store.log import Log
 from store.removal import Removal
 from store.tables import TableNames, TableResult, Tables
-from store.transactions import Refusal
 
 __all__ = ["DynamoDBDatabase", "HeadMoved", "Refusal", "TableResult", "WritesRefused", "describe_store"]
 

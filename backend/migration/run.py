@@ -1,6 +1,6 @@
 """One run of the migration: the order of its steps.
 
-The sentences about its results are in `wording.py`.
+The sentences about its results are in `report_lines.py`.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,10 +11,10 @@ from zoneinfo import ZoneInfo
 from config import Settings
 from domain import Department, Event
 from errors import SetupError, TableMissing
-from migration import wording
+from migration import report_lines
 from migration.bulk_load import DELETED_MEANWHILE, BulkLoad, Difference, IndexWait, Kind
+from migration.console import DIFFERENCES_SHOWN, RULE, Report, write_rows
 from migration.department_load import Candidate, DepartmentLoad, DepartmentOutcome
-from migration.report import DIFFERENCES_SHOWN, RULE, Report, write_rows
 from migration.source_files import LegacyFile, Row
 from migration.source_rows import Departments, Remarks, RowReader, RowRefused, with_stored_moments
 from migration.staging import LeftOut, Staging
@@ -62,7 +62,7 @@ class Migration:
         self._db = DynamoDBDatabase(settings)
         self._staging = staging
         self._index_wait = index_wait
-        self._remarks = Remarks(on_repair=lambda *repair: report.line(wording.repair_line(*repair)))
+        self._remarks = Remarks(on_repair=lambda *repair: report.line(report_lines.repair_line(*repair)))
         self._reader = RowReader(self._remarks, options.zone, mend=options.repair)
         self._known = Departments()
         self._different = 0
@@ -188,8 +188,8 @@ class Migration:
                     self._refuse_department(outcome)
                 else:
                     entity = outcome.candidate.source.entity
-                    report.row(wording.row_line(entity, outcome.kind, dry_run=dry_run))
-        report.lines(wording.loaded_lines("부서", counts, dry_run=dry_run))
+                    report.row(report_lines.row_line(entity, outcome.kind, dry_run=dry_run))
+        report.lines(report_lines.loaded_lines("부서", counts, dry_run=dry_run))
 
     def _load_events(self, load: BulkLoad) -> None:
         report, dry_run = self._report, self._options.dry_run
@@ -201,8 +201,8 @@ class Migration:
                 counts[outcome.kind] += 1
                 if outcome.kind is not Kind.REFUSED:
                     entity = outcome.staged.source.entity
-                    report.row(wording.row_line(entity, outcome.kind, dry_run=dry_run))
-        report.lines(wording.loaded_lines("이벤트", counts, dry_run=dry_run))
+                    report.row(report_lines.row_line(entity, outcome.kind, dry_run=dry_run))
+        report.lines(report_lines.loaded_lines("이벤트", counts, dry_run=dry_run))
 
     # Verification
 
@@ -242,7 +242,7 @@ class Migration:
             return True
         self._different += 1
         if self._different <= DIFFERENCES_SHOWN:
-            self._report.line(wording.difference_line(wanted, found))
+            self._report.line(report_lines.difference_line(wanted, found))
         return False
 
     def _look_for_unfinished(self, department_ids: Iterable[str]) -> None:
@@ -263,7 +263,7 @@ class Migration:
 
     def _refuse_department(self, outcome: DepartmentOutcome) -> None:
         candidate = outcome.candidate
-        self._report.line(f"  ✗ {wording.name_of(candidate.source.entity)}: {outcome.reason}")
+        self._report.line(f"  ✗ {report_lines.name_of(candidate.source.entity)}: {outcome.reason}")
         self._refuse(self._options.departments, candidate.location, outcome.reason, candidate.content)
         self._known.refuse(candidate.source.references)
 
@@ -273,7 +273,7 @@ class Migration:
     def _conclude(self, repeated: int) -> int:
         """Print the remarks, write the files of rows left out, and return the exit status."""
         say, staging = self._report.line, self._staging
-        self._report.lines(wording.remark_lines(self._remarks, repeated, self._options.zone.key))
+        self._report.lines(report_lines.remark_lines(self._remarks, repeated, self._options.zone.key))
         superseded = staging.count_left_out(LeftOut.SUPERSEDED)
         write_rows(SUPERSEDED_FILE, staging.left_out(LeftOut.SUPERSEDED))
         if superseded:

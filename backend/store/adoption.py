@@ -5,11 +5,11 @@ from collections.abc import Sequence
 
 from domain import Department
 from store import items
+from store.actions import Transactions
 from store.dynamo_client import DynamoClient, TransactionRefused
 from store.entities import Entities
 from store.epochs import new_epoch
 from store.tables import TableNames
-from store.transactions import Transactions
 
 log = logging.getLogger(__name__)
 

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 
 from domain import Change, Position, Write, utc_now
 from store import items
+from store.actions import Action, Refusal, Transactions, change_of
 from store.dynamo_client import TRANSACTION_LIMIT, DynamoClient, RequestRejected, TransactionRefused
 from store.epochs import new_epoch
 from store.tables import TableNames
-from store.transactions import Action, Refusal, Transactions, change_of
 
 TRANSACTION_BYTES = 3_500_000
 """A little under the 4 MB that one transaction may carry."""

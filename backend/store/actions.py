@@ -53,13 +53,13 @@ class Action:
     """What it means that the action's condition fails."""
 
 
-class Transactions:
+class ActionBuilder:
     """Builds the actions on the tables of one store."""
 
     def __init__(self, names: TableNames) -> None:
         self._names = names
 
-    def write(self, partition: str, write: Write, change: Change, now: datetime) -> list[Action]:
+    def actions_of(self, partition: str, write: Write, change: Change, now: datetime) -> list[Action]:
         """Build the actions of one write, which becomes `change`; the update of the head is `move_head`."""
         row = self._put_if(
             self._names.changes,

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from domain import Department
 from store import items
-from store.actions import Transactions
+from store.actions import ActionBuilder
 from store.dynamo_client import DynamoClient, TransactionRefused
 from store.entities import Entities
 from store.epochs import new_epoch
@@ -21,7 +21,7 @@ class Adoption:
         self._client = client
         self._table = names.changes
         self._entities = entities
-        self._transactions = Transactions(names)
+        self._builder = ActionBuilder(names)
 
     def adopt(self, departments: Sequence[Department]) -> int:
         """Adopt those of these departments that have no head; return how many were adopted."""
@@ -41,8 +41,8 @@ class Adoption:
             current = self._entities.find_department(department.id)
         if current is None:
             return False
-        head = self._transactions.new_head(department.id, new_epoch())
-        requests = [self._transactions.require_department(department.id), head.request]
+        head = self._builder.new_head(department.id, new_epoch())
+        requests = [self._builder.require_department(department.id), head.request]
         try:
             self._client.call("transact_write_items", TransactItems=requests)
         except TransactionRefused:
@@ -55,8 +55,8 @@ class Adoption:
 
         Returns False when the department was edited or deleted since it was read; nothing is written then.
         """
-        unchanged = self._transactions.require_unchanged(department)
-        claim = self._transactions.claim_name(department)
+        unchanged = self._builder.require_unchanged(department)
+        claim = self._builder.claim_name(department)
         try:
             self._client.call("transact_write_items", TransactItems=[unchanged, claim.request])
         except TransactionRefused as error:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from domain import Change, Position, Write, utc_now
 from store import items
-from store.actions import Action, Refusal, Transactions, change_of
+from store.actions import Action, ActionBuilder, Refusal, change_of
 from store.dynamo_client import TRANSACTION_LIMIT, DynamoClient, RequestRejected, TransactionRefused
 from store.epochs import new_epoch
 from store.tables import TableNames
@@ -40,7 +40,7 @@ class Committer:
 
     def __init__(self, client: DynamoClient, names: TableNames) -> None:
         self._client = client
-        self._transactions = Transactions(names)
+        self._builder = ActionBuilder(names)
 
     def commit(self, partition: str, seen: Position, writes: Sequence[Write]) -> list[Change]:
         now = utc_now()
@@ -51,7 +51,7 @@ class Committer:
         size = 0
         for index, write in enumerate(writes):
             change = change_of(write, seen.revision + index + 1)
-            more = self._transactions.write(partition, write, change, now)
+            more = self._builder.actions_of(partition, write, change, now)
             size += sum(action.size for action in more)
             keys = {action.key for action in more}
             full = len(actions) + len(more) >= TRANSACTION_LIMIT or size > TRANSACTION_BYTES
@@ -61,7 +61,7 @@ class Committer:
             actions += more
             owners += [index] * len(more)
             touched |= keys
-        move = self._transactions.move_head(partition, seen, changes[-1].revision, new_epoch())
+        move = self._builder.move_head(partition, seen, changes[-1].revision, new_epoch())
         try:
             self._client.call("transact_write_items", TransactItems=[move, *(a.request for a in actions)])
         except RequestRejected as error:

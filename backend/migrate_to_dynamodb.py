@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from config import Settings
 from errors import SetupError, StoreUnavailable
 from migration.bulk_load import INDEX_WAIT, IndexWait
-from migration.console import Report, say_problem
+from migration.console import Console, say_problem
 from migration.export import export_tables
 from migration.run import Migration, Options
 from migration.staging import Staging
@@ -30,13 +30,13 @@ TIMEZONE = "Asia/Seoul"
 INTERRUPTED = 130
 
 
-def _export(directory: Path, settings: Settings, zone: ZoneInfo, report: Report) -> int:
+def _export(directory: Path, settings: Settings, zone: ZoneInfo, console: Console) -> int:
     db = DynamoDBDatabase(settings)
     db.check_tables()
     departments, events, orphans = export_tables(db, directory, DEPARTMENTS_FILE, EVENTS_FILE, zone)
-    report.line(f"✅ 내보내기 완료: 부서 {departments}개, 이벤트 {events}개 → {directory}")
+    console.line(f"✅ 내보내기 완료: 부서 {departments}개, 이벤트 {events}개 → {directory}")
     if orphans:
-        report.line(f"  ⚠ 삭제된 부서에 남아 있던 이벤트 {orphans}개는 내보내지 않았습니다.")
+        console.line(f"  ⚠ 삭제된 부서에 남아 있던 이벤트 {orphans}개는 내보내지 않았습니다.")
     return 0
 
 
@@ -82,11 +82,11 @@ def _zone(name: str) -> ZoneInfo:
         ) from error
 
 
-def _run(parsed: argparse.Namespace, report: Report, index_wait: IndexWait) -> int:
+def _run(parsed: argparse.Namespace, console: Console, index_wait: IndexWait) -> int:
     settings, zone = Settings.from_env(), _zone(parsed.timezone)
-    report.line(f"저장소: {describe_store(settings)}")
+    console.line(f"저장소: {describe_store(settings)}")
     if parsed.export:
-        return _export(parsed.export, settings, zone, report)
+        return _export(parsed.export, settings, zone, console)
     options = Options(
         departments=parsed.departments,
         events=parsed.events,
@@ -98,16 +98,16 @@ def _run(parsed: argparse.Namespace, report: Report, index_wait: IndexWait) -> i
         yes=parsed.yes,
     )
     with closing(Staging(options.events.name)) as staging:
-        return Migration(options, settings, staging, report, index_wait).run()
+        return Migration(options, settings, staging, console, index_wait).run()
 
 
 def main(arguments: Sequence[str] | None = None, *, index_wait: IndexWait = INDEX_WAIT) -> int:
     """Run the command and return its exit status; without `arguments` those of the process."""
     parsed = _parsed(arguments)
-    report = Report(verbose=parsed.verbose)
+    console = Console(verbose=parsed.verbose)
     logging.basicConfig(level=logging.ERROR, format="%(levelname)s %(name)s: %(message)s")
     try:
-        return _run(parsed, report, index_wait)
+        return _run(parsed, console, index_wait)
     except SetupError as error:
         say_problem(str(error))
     except StoreUnavailable as error:

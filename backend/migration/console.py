@@ -1,25 +1,21 @@
-"""Prints for the operator: lines, a question, a progress bar; writes the files of rows left out."""
+"""Talks to the operator: prints lines, asks a question, shows a progress bar."""
 
 import sys
 import termios
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
-from errors import SetupError
 from logs import printable
-from migration.json_list import write_json_list
-from migration.staging import RowLeftOut
 
 RULE = "=" * 50
 ROW_LINES_UP_TO = 50
 DIFFERENCES_SHOWN = 50
 
 
-class Report:
+class Console:
     """Prints to standard output; a progress bar goes to the terminal, if there is one."""
 
     def __init__(self, *, verbose: bool) -> None:
@@ -70,23 +66,3 @@ class Report:
 
 def say_problem(text: str) -> None:
     print(text, file=sys.stderr, flush=True)  # noqa: T201 - for the operator's terminal
-
-
-def write_rows(path: Path, rows: Iterable[RowLeftOut]) -> None:
-    """Write the rows as a JSON list of `file`, `place`, `reason` and `content`; without rows remove the file.
-
-    Raises `SetupError` if the folder cannot be written.
-    """
-    try:
-        if not write_json_list(path, map(_left_out_row, rows)):
-            path.unlink()
-    except OSError as error:
-        raise SetupError(
-            f"'{path}'에 쓸 수 없습니다: {error.strerror}\n"
-            "  → 쓸 수 있는 폴더에서 실행하세요. 다시 실행해도 안전합니다."
-        ) from error
-
-
-def _left_out_row(row: RowLeftOut) -> dict[str, Any]:
-    # `place` is the name that operators and their scripts know from these files.
-    return {"file": row.file, "place": row.location, "reason": row.reason, "content": row.content}

@@ -13,11 +13,12 @@ from domain import Department, Event
 from errors import SetupError, TableMissing
 from migration import report_lines
 from migration.bulk_load import DELETED_MEANWHILE, BulkLoad, Difference, IndexWait, Kind
-from migration.console import DIFFERENCES_SHOWN, RULE, Report, write_rows
+from migration.console import DIFFERENCES_SHOWN, RULE, Console
 from migration.department_load import Candidate, DepartmentLoad, DepartmentOutcome
-from migration.source_files import LegacyFile, Row
+from migration.left_out import LeftOut, write_left_out
+from migration.source_files import Row, SourceFile
 from migration.source_rows import Departments, Remarks, RowReader, RowRefused, with_stored_moments
-from migration.staging import LeftOut, Staging
+from migration.staging import Staging
 from models import DynamoDBDatabase, TableResult
 from store import local_engine
 
@@ -51,18 +52,18 @@ class Migration:
     """One run."""
 
     def __init__(
-        self, options: Options, settings: Settings, staging: Staging, report: Report, index_wait: IndexWait
+        self, options: Options, settings: Settings, staging: Staging, console: Console, index_wait: IndexWait
     ) -> None:
         """Open both files. Raises `FileUnusable`, a `SetupError`."""
         self._options = options
-        self._report = report
-        self._departments_file = LegacyFile(options.departments)
-        self._events_file = LegacyFile(options.events)
+        self._console = console
+        self._departments_file = SourceFile(options.departments)
+        self._events_file = SourceFile(options.events)
         self._settings = settings
         self._db = DynamoDBDatabase(settings)
         self._staging = staging
         self._index_wait = index_wait
-        self._remarks = Remarks(on_repair=lambda *repair: report.line(report_lines.repair_line(*repair)))
+        self._remarks = Remarks(on_repair=lambda *repair: console.line(report_lines.repair_line(*repair)))
         self._reader = RowReader(self._remarks, options.zone, mend=options.repair)
         self._known = Departments()
         self._different = 0
@@ -72,7 +73,7 @@ class Migration:
 
         Raises `SetupError` or `StoreUnavailable` if the run cannot go on.
         """
-        say, options = self._report.line, self._options
+        say, options = self._console.line, self._options
         if options.writes:
             self._confirm_store()
         say(RULE)
@@ -97,13 +98,13 @@ class Migration:
 
         Without a terminal nobody can answer: a script is only warned, since its settings name AWS.
         """
-        settings, say = self._settings, self._report.line
+        settings, say = self._settings, self._console.line
         if settings.dynamodb_endpoint_url or not local_engine.is_used(settings.embedded_data_dir):
             return
         say(f"⚠ 내장 저장소({settings.embedded_data_dir})에 데이터가 있지만, 설정에 따라 AWS로 옮깁니다.")
-        if self._options.yes or not self._report.on_terminal:
+        if self._options.yes or not self._console.on_terminal:
             return
-        if not self._report.ask(f"AWS({settings.aws_region})로 옮길까요?"):
+        if not self._console.ask(f"AWS({settings.aws_region})로 옮길까요?"):
             raise SetupError(
                 "아무것도 옮기지 않았습니다.\n"
                 "  → 내장 저장소로 옮기려면 backend/.env에 DYNAMODB_ENDPOINT_URL=embedded를 적으세요."
@@ -125,7 +126,7 @@ class Migration:
 
     def _say_created_table(self, result: str | TableResult) -> None:
         if isinstance(result, TableResult) and result.changed:
-            self._report.line(str(result))
+            self._console.line(str(result))
 
     # Reading
 
@@ -166,7 +167,7 @@ class Migration:
                 self._refuse(self._options.events, row.location, str(error), row.content)
         return self._staging.settle()
 
-    def _rows(self, file: LegacyFile, wrapper: str, other: str) -> Iterable[Row]:
+    def _rows(self, file: SourceFile, wrapper: str, other: str) -> Iterable[Row]:
         """Yield the rows of a file; count the values that are none among the remarks."""
         for found in file.rows(wrapper, other):
             if isinstance(found, Row):
@@ -177,38 +178,38 @@ class Migration:
     # Loading
 
     def _load_departments(self, load: DepartmentLoad) -> None:
-        report, dry_run = self._report, self._options.dry_run
-        report.line("📋 부서 데이터 마이그레이션 시작...")
+        console, dry_run = self._console, self._options.dry_run
+        console.line("📋 부서 데이터 마이그레이션 시작...")
         outcomes = load.compare() if dry_run else load.load(self._db)
         counts = dict.fromkeys(Kind, 0)
-        with report.rows(len(load.wanted)):
+        with console.rows(len(load.wanted)):
             for outcome in outcomes:
                 counts[outcome.kind] += 1
                 if outcome.kind is Kind.REFUSED:
                     self._refuse_department(outcome)
                 else:
                     entity = outcome.candidate.source.entity
-                    report.row(report_lines.row_line(entity, outcome.kind, dry_run=dry_run))
-        report.lines(report_lines.loaded_lines("부서", counts, dry_run=dry_run))
+                    console.row(report_lines.row_line(entity, outcome.kind, dry_run=dry_run))
+        console.lines(report_lines.loaded_lines("부서", counts, dry_run=dry_run))
 
     def _load_events(self, load: BulkLoad) -> None:
-        report, dry_run = self._report, self._options.dry_run
-        report.line("📅 캘린더 이벤트 데이터 마이그레이션 시작...")
+        console, dry_run = self._console, self._options.dry_run
+        console.line("📅 캘린더 이벤트 데이터 마이그레이션 시작...")
         outcomes = load.compare() if dry_run else load.load()
         counts = dict.fromkeys(Kind, 0)
-        with report.rows(self._staging.count()):
+        with console.rows(self._staging.count()):
             for outcome in outcomes:
                 counts[outcome.kind] += 1
                 if outcome.kind is not Kind.REFUSED:
                     entity = outcome.staged.source.entity
-                    report.row(report_lines.row_line(entity, outcome.kind, dry_run=dry_run))
-        report.lines(report_lines.loaded_lines("이벤트", counts, dry_run=dry_run))
+                    console.row(report_lines.row_line(entity, outcome.kind, dry_run=dry_run))
+        console.lines(report_lines.loaded_lines("이벤트", counts, dry_run=dry_run))
 
     # Verification
 
     def _verify(self, departments: DepartmentLoad, load: BulkLoad) -> None:
         """Compare the tables with the files, row by row; then finish the load, so that servers read it."""
-        say = self._report.line
+        say = self._console.line
         say("🔍 마이그레이션 검증 중...")
         stored = {department.id: department for department in self._db.list_departments()}
         same = 0
@@ -242,13 +243,13 @@ class Migration:
             return True
         self._different += 1
         if self._different <= DIFFERENCES_SHOWN:
-            self._report.line(report_lines.difference_line(wanted, found))
+            self._console.line(report_lines.difference_line(wanted, found))
         return False
 
     def _look_for_unfinished(self, department_ids: Iterable[str]) -> None:
         if self._db.unfinished_loads(list(department_ids)):
             self._different += 1
-            self._report.line("  ✗ 중간에 멈춘 마이그레이션이 있습니다. --verify-only 없이 다시 실행하세요.")
+            self._console.line("  ✗ 중간에 멈춘 마이그레이션이 있습니다. --verify-only 없이 다시 실행하세요.")
 
     # Rows that are not migrated
 
@@ -263,7 +264,7 @@ class Migration:
 
     def _refuse_department(self, outcome: DepartmentOutcome) -> None:
         candidate = outcome.candidate
-        self._report.line(f"  ✗ {report_lines.name_of(candidate.source.entity)}: {outcome.reason}")
+        self._console.line(f"  ✗ {report_lines.name_of(candidate.source.entity)}: {outcome.reason}")
         self._refuse(self._options.departments, candidate.location, outcome.reason, candidate.content)
         self._known.refuse(candidate.source.references)
 
@@ -272,14 +273,14 @@ class Migration:
 
     def _conclude(self, repeated: int) -> int:
         """Print the remarks, write the files of rows left out, and return the exit status."""
-        say, staging = self._report.line, self._staging
-        self._report.lines(report_lines.remark_lines(self._remarks, repeated, self._options.zone.key))
+        say, staging = self._console.line, self._staging
+        self._console.lines(report_lines.remark_lines(self._remarks, repeated, self._options.zone.key))
         superseded = staging.count_left_out(LeftOut.SUPERSEDED)
-        write_rows(SUPERSEDED_FILE, staging.left_out(LeftOut.SUPERSEDED))
+        write_left_out(SUPERSEDED_FILE, staging.left_out(LeftOut.SUPERSEDED))
         if superseded:
             say(f"  ⚠ 같은 id의 더 새로운 행이 있어 옮기지 않은 행: {superseded}개 → {SUPERSEDED_FILE}")
         refused = staging.count_left_out(LeftOut.REFUSED)
-        write_rows(ERRORS_FILE, staging.left_out(LeftOut.REFUSED))
+        write_left_out(ERRORS_FILE, staging.left_out(LeftOut.REFUSED))
         if refused:
             say(f"❌ 옮기지 못한 행: {refused}개 → {ERRORS_FILE}에서 이유를 보고 고친 뒤 다시 실행하세요.")
         say(RULE)

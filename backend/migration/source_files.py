@@ -1,9 +1,8 @@
-"""Reads the desktop program's JSON files as streams of rows, whatever their encoding and nesting.
+"""Reads the desktop program's JSON files as streams of rows, however they are nested.
 
-What the fields of a row mean is the concern of `source_rows.py`.
+`source_encoding.py` decodes the bytes; `source_rows.py` reads the fields of a row.
 """
 
-import codecs
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,19 +11,12 @@ from typing import Any
 
 import ijson
 
-from errors import SetupError
+from migration.source_encoding import FileUnusable, advance, find_encoding, read_as_utf8
 
-CHUNK = 64 * 1024
 Token = tuple[str, Any]
 
-_HANGUL = re.compile("[가-힣]")
-_REPLACED = "\N{REPLACEMENT CHARACTER}"
 _WORD = re.compile(rb"[\w.+-]*\Z")
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*\Z')
-
-
-class FileUnusable(SetupError):
-    """A source file cannot be read; the text names the file, the line and column, and the remedy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +40,7 @@ class Stray:
     content: Any
 
 
-class LegacyFile:
+class SourceFile:
     """One JSON file. The constructor finds its encoding; `rows` can be called any number of times.
 
     Both raise `FileUnusable`: when the file is missing, unreadable, in no known encoding, or no JSON.
@@ -57,7 +49,7 @@ class LegacyFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            self.encoding = self._find_encoding()
+            self.encoding = find_encoding(path)
         except FileNotFoundError as error:
             raise FileUnusable(
                 f"파일 '{path}'이(가) 없습니다.\n"
@@ -81,91 +73,13 @@ class LegacyFile:
                 f"파일 '{self.path}'에 너무 깊이 겹친 값이 있습니다.\n  → 그 값을 고친 뒤 다시 실행하세요."
             ) from error
 
-    # Bytes
-
-    def _find_encoding(self) -> str:
-        with self.path.open("rb") as file:
-            start = file.read(4)
-        for mark, encoding in (
-            (codecs.BOM_UTF8, "utf-8-sig"),
-            (codecs.BOM_UTF16_LE, "utf-16"),
-            (codecs.BOM_UTF16_BE, "utf-16"),
-        ):
-            if start.startswith(mark):
-                return self._require(encoding)
-        if b"\0" in start[:2]:  # JSON begins with an ASCII character, which has a zero byte in UTF-16
-            return self._require("utf-16-be" if start[0] == 0 else "utf-16-le")
-        bad = self._first_undecodable("utf-8")
-        if bad is None:
-            return "utf-8"
-        if self._first_undecodable("cp949") is None and not self._looks_like_utf8():
-            return "cp949"
-        line, column = self._line_and_column(bad)
-        raise FileUnusable(
-            f"파일 '{self.path}'의 글자를 읽을 수 없습니다: {line}행 {column}열이 UTF-8도 CP949도 아닙니다.\n"
-            "  → 그 자리의 깨진 글자를 고치거나 파일을 UTF-8로 다시 저장하세요."
-        )
-
-    def _require(self, encoding: str) -> str:
-        bad = self._first_undecodable(encoding)
-        if bad is not None:
-            raise FileUnusable(
-                f"{encoding.upper()} 파일 '{self.path}'이(가) {bad:,}번째 바이트에서 깨져 있습니다.\n"
-                "  → 원본에서 다시 복사하거나 UTF-8로 다시 저장하세요."
-            )
-        return encoding
-
-    def _blocks(self) -> Iterator[bytes]:
-        with self.path.open("rb") as file:
-            while block := file.read(CHUNK):
-                yield block
-
-    def _first_undecodable(self, encoding: str) -> int | None:
-        """Return the offset of the first byte that is invalid in the encoding, or None."""
-        decoder = codecs.getincrementaldecoder(encoding)()
-        offset = 0
-        try:
-            for block in self._blocks():
-                held = len(decoder.getstate()[0])
-                decoder.decode(block)
-                offset += len(block)
-            held = len(decoder.getstate()[0])
-            decoder.decode(b"", final=True)
-        except UnicodeDecodeError as error:
-            return offset - held + error.start
-        return None
-
-    def _looks_like_utf8(self) -> bool:
-        """Tell damaged UTF-8 from CP949: CP949 decoded as UTF-8 gives no Hangul at all."""
-        decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        whole = broken = 0
-        for block in self._blocks():
-            text = decoder.decode(block)
-            whole += len(_HANGUL.findall(text))
-            broken += text.count(_REPLACED)
-        return whole >= broken
-
-    def _line_and_column(self, offset: int) -> tuple[int, int]:
-        line, column = 1, 1
-        for block in self._blocks():
-            line, column = _advance(line, column, block[:offset])
-            offset -= len(block)
-            if offset <= 0:
-                break
-        return line, column
-
-    def _utf8(self) -> Iterator[bytes]:
-        decoder = codecs.getincrementaldecoder(self.encoding)()
-        for block in self._blocks():
-            yield block if self.encoding == "utf-8" else decoder.decode(block).encode()
-
     # Tokens
 
     def _tokens(self) -> Iterator[Token]:
         found: Any = ijson.sendable_list()
         parser = ijson.basic_parse_coro(found, use_float=True)
         try:
-            for chunk in self._utf8():
+            for chunk in read_as_utf8(self.path, self.encoding):
                 parser.send(chunk)
                 yield from found
                 del found[:]
@@ -190,13 +104,13 @@ class LegacyFile:
         parser = ijson.basic_parse_coro(ijson.sendable_list())
         probe = ijson.basic_parse_coro(ijson.sendable_list())
         line, column = 1, 1
-        for chunk in self._utf8():
+        for chunk in read_as_utf8(self.path, self.encoding):
             try:
                 parser.send(chunk)
             except ijson.JSONError:
-                return (*_advance(line, column, chunk[: _offending(probe, chunk)]), False)
+                return (*advance(line, column, chunk[: _offending(probe, chunk)]), False)
             probe.send(chunk)
-            line, column = _advance(line, column, chunk)
+            line, column = advance(line, column, chunk)
         return line, column, True
 
 
@@ -212,13 +126,6 @@ def _offending(parser: Any, chunk: bytes) -> int:
     # The parser fails at a token's last byte; report the first, as the json module does.
     started = (_STRING if chunk[offset : offset + 1] == b'"' else _WORD).search(before[-200:])
     return offset - (len(started[0]) if started else 0)
-
-
-def _advance(line: int, column: int, passed: bytes) -> tuple[int, int]:
-    newlines = passed.count(b"\n")
-    last = passed[passed.rfind(b"\n") + 1 :]
-    characters = sum(byte & 0xC0 != 0x80 for byte in last)
-    return line + newlines, characters + (1 if newlines else column)
 
 
 class _Walk:

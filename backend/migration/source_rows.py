@@ -14,8 +14,9 @@ from typing import Any
 
 from domain import Department, Event, fold_text, time_order, timestamp
 from errors import ValidationFailed
-from migration.source_dates import DateReading, names_a_day, read_date, read_moment, repair
+from migration.source_dates import DateReading, names_a_day, read_date, read_moment
 from migration.source_files import Row
+from migration.text_repair import repair
 from schemas import DepartmentNew, EventNew
 
 NAMESPACE = uuid.UUID("6f1c64f0-2f0e-5d1b-9c52-0d7d3a4f8e21")

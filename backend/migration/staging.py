@@ -6,12 +6,12 @@ SQLite removes the file by itself, however the process ends. Only one thread may
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from enum import Enum
 from typing import Any
 
 import orjson
 
 from domain import Event
+from migration.left_out import LeftOut, RowLeftOut
 from migration.source_rows import SourceEvent
 
 CACHE_KIB = 32_768
@@ -40,23 +40,6 @@ class Staged:
     location: str
     source: SourceEvent
     stored: bool
-
-
-class LeftOut(Enum):
-    """Why a row is not in the tables: it was refused, or a newer row of the same id replaced it."""
-
-    REFUSED = "refused"
-    SUPERSEDED = "superseded"
-
-
-@dataclass(frozen=True, slots=True)
-class RowLeftOut:
-    """A row that was not migrated: its file and location there, the Korean reason, and its content."""
-
-    file: str
-    location: str
-    reason: str
-    content: Any
 
 
 class Staging:

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from migration.source_files import FileUnusable, LegacyFile, Row, Stray
+from migration.source_encoding import FileUnusable
+from migration.source_files import Row, SourceFile, Stray
 
 
 def rows(path: Path, content: str | bytes, encoding: str = "utf-8") -> list[Row | Stray]:
     path.write_bytes(content.encode(encoding) if isinstance(content, str) else content)
-    return list(LegacyFile(path).rows("events", "departments"))
+    return list(SourceFile(path).rows("events", "departments"))
 
 
 @pytest.fixture
@@ -124,6 +125,6 @@ def test_bytes_of_no_known_encoding_are_refused(path: Path) -> None:
 
 def test_a_missing_file_and_a_folder_are_refused_with_their_names(path: Path) -> None:
     with pytest.raises(FileUnusable, match=r"calendar_events\.json'이\(가\) 없습니다"):
-        LegacyFile(path)
+        SourceFile(path)
     with pytest.raises(FileUnusable, match="읽을 수 없습니다"):
-        LegacyFile(path.parent)
+        SourceFile(path.parent)

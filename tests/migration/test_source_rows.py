@@ -6,9 +6,10 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from domain import Department, time_order, timestamp
-from migration.source_dates import read_date, read_moment, repair
+from migration.source_dates import read_date, read_moment
 from migration.source_files import Row
 from migration.source_rows import Departments, Remarks, RowReader, RowRefused, stable_id
+from migration.text_repair import repair
 
 SEOUL = ZoneInfo("Asia/Seoul")
 DEV = Department(id="3d6f1c52-8a0b-4e1d-9c37-52b1f0a64e18", name="개발팀")

@@ -1,7 +1,7 @@
-"""`DynamoDBDatabase`: what the store can do, in the terms of the domain.
+"""`DynamoDBDatabase`: the facade of `store/`, in the terms of the domain.
 
-Says what each operation promises; the modules of `store/` do it. Decides nothing that a user would call a
-rule.
+Says what each operation promises; the modules of `store/` carry it out. The rules that users notice are in
+`services/`.
 """
 
 import sys
@@ -41,7 +41,7 @@ if sys.argv[0] == "-c":  # the guides' one-line command has no code of its own t
 
 
 def describe_store(settings: Settings) -> str:
-    """Say in Korean where the tables are, for the operator."""
+    """Return in Korean where the tables are, for the operator."""
     if settings.embedded:
         return local_engine.describe(settings.embedded_data_dir)
     return f"DynamoDB, {settings.dynamodb_endpoint_url or settings.aws_region}"
@@ -56,10 +56,13 @@ class DynamoDBDatabase:
     """
 
     def __init__(self, settings: Settings | None = None, client: DynamoClient | None = None) -> None:
-        """Connect to the store that the settings, by default the environment's, name."""
+        """Connect to the store that the settings name; without settings, those of the environment.
+
+        A `client` is used instead of one of its own.
+        """
         settings = settings or Settings.from_env()
         self.store = describe_store(settings)
-        """Where the tables are, as the operator is told."""
+        """Where the tables are, in Korean."""
         names = TableNames(settings.departments_table, settings.events_table, settings.changes_table)
         self._client = client or DynamoClient(settings)
         self._tables = Tables(self._client, names)
@@ -76,10 +79,10 @@ class DynamoDBDatabase:
     def create_tables(
         self, *, provisioned: bool = False, report: Callable[[str | TableResult], object] = print
     ) -> None:
-        """Create what is missing, tables, indexes and the log's TTL, and never touch data.
+        """Create the tables, indexes and the TTL of the log that are missing; never touch data.
 
         Calls `report` with a sentence that names the store, then with the `TableResult` of each table.
-        Tables that exist keep their billing. Raises `SetupError` when one has other keys than ours.
+        Existing tables keep their billing mode. Raises `SetupError` when one has other keys than ours.
         """
         report(f"저장소: {self.store}")
         self._tables.create(provisioned=provisioned, report=report)
@@ -91,40 +94,41 @@ class DynamoDBDatabase:
     # The commit
 
     def commit(self, partition: str, seen: Position, writes: Sequence[Write]) -> list[Change]:
-        """Commit the leading writes that fit one transaction; return their changes, in order.
+        """Commit as many of the first writes as fit one transaction; return their changes, in order.
 
         `seen` is the partition's position as the caller knows it. Writes that would touch an item twice, or
-        exceed DynamoDB's limits, are left for the next commit; the first is never left. Raises `HeadMoved`
-        when the position is another, `WritesRefused` when conditions of the writes fail; nothing was
-        written then.
+        exceed DynamoDB's limits, are left for the next commit; the first write never is. Writes nothing and
+        raises `HeadMoved` when the partition is at another position, `WritesRefused` when conditions of the
+        writes fail.
         """
         return self._committer.commit(partition, seen, writes)
 
     # The log
 
     def read_head(self, partition: str) -> Position | None:
-        """Read strongly the position of a partition; None when there is no such department any more."""
+        """Read strongly the position of a partition; None when there is no such department."""
         return self._log.read_head(partition)
 
     def recent_heads(self, partitions: Sequence[str]) -> dict[str, Position | None]:
         """Read the positions of partitions, eventually consistent, a hundred in a request.
 
-        None is a deleted department. Unknown partitions are left out, and any others may be.
+        Gives None for a deleted department. Leaves out unknown partitions, and others if the table is
+        throttled.
         """
         return self._log.recent_heads(partitions)
 
     def changes_after(self, partition: str, revision: int, limit: int | None = None) -> list[Change]:
         """Read strongly, in order, the changes that follow a revision without a hole, `limit` at most.
 
-        Fewer than the head promises mean that rows have expired and the log no longer reaches back that far.
+        Fewer than the head promises mean that rows after the revision have expired.
         """
         return self._log.changes_after(partition, revision, limit)
 
     def recent_changes(self, partition: str, reached: int, window: timedelta) -> list[Change]:
-        """Read strongly, in order, the changes of the last `window`, and of older ones as many as make 100.
+        """Read strongly, in order, the changes of the last `window`, and older ones up to 100 in all.
 
-        They have no hole, and end at `reached` or later, where `reached` is a revision that was read from
-        the head. Empty when rows of that revision or later have expired.
+        `reached` is a revision that was read from the head. The changes have no hole, begin at `reached + 1`
+        or earlier, and end at `reached` or later. Empty when the rows for this have expired.
         """
         return self._log.recent_changes(partition, reached, window)
 
@@ -133,15 +137,15 @@ class DynamoDBDatabase:
         return self._log.remaining_changes(department_id)
 
     def changes_of_event(self, department_id: str, event_id: str) -> list[Change]:
-        """Read strongly, in order, what the log still holds of one event."""
+        """Read strongly, in order, the changes of one event that have not expired."""
         return self._log.changes_of_event(department_id, event_id)
 
     def find_created_event(self, receipt: Receipt) -> StoredReceipt[Event] | None:
-        """Find what was created under a receipt's key, as it was then."""
+        """Find the event that was created under a receipt's key, as the creation was answered."""
         return self._log.find_created_event(receipt)
 
     def find_created_department(self, receipt: Receipt) -> StoredReceipt[Department] | None:
-        """Find what was created under a receipt's key, as it was then."""
+        """Find the department that was created under a receipt's key, as the creation was answered."""
         return self._log.find_created_department(receipt)
 
     # Departments and events
@@ -155,7 +159,7 @@ class DynamoDBDatabase:
         return self._entities.find_department(department_id)
 
     def owns_name(self, department: Department) -> bool:
-        """Tell whether the row that keeps a department's name unique is its own."""
+        """Return whether the row that keeps a department's name unique belongs to this department."""
         return self._entities.owns_name(department)
 
     def find_event(self, event_id: str) -> Event | None:
@@ -171,17 +175,17 @@ class DynamoDBDatabase:
     # Repair
 
     def adopt_departments(self) -> int:
-        """Give departments that an older server or another tool wrote their head and the row of their name.
+        """Write the missing head and name row of departments from an older server or another tool.
 
-        Returns how many were adopted. Of departments with the same name, the first keeps the row.
+        Returns the number of adopted departments. Of several with one name, the first gets the row.
         """
         return self._adoption.adopt(self.list_departments())
 
     def renew_epochs(self) -> int:
-        """Give every department's log, and that of their list, a new epoch: every sync token expires.
+        """Give the logs of the registry and of every department a new epoch: every sync token expires.
 
-        Returns how many heads were moved. Skips departments that are marked deleted, since nobody can read
-        them, and departments without a head, since their adoption gives them a new epoch.
+        Returns the number of logs with a new epoch. Skips departments that are marked deleted, since nobody
+        can read them, and departments without a head, since their adoption gives them an epoch.
         """
         return self._epochs.renew([REGISTRY, *(department.id for department in self.list_departments())])
 
@@ -190,14 +194,14 @@ class DynamoDBDatabase:
         return self._removal.pending_purges()
 
     def remove_pending_purge(self, purge: PendingPurge) -> None:
-        """Note that nothing is left of a deleted department."""
+        """Remove a purge that is done from those that `pending_purges` lists."""
         self._removal.remove_pending_purge(purge)
 
     def remove_log(self, department_id: str, revisions: Sequence[int]) -> None:
-        """Remove the rows of these revisions and the head, of a department that is marked deleted."""
+        """Remove the rows of these revisions, and the head, from the log of a deleted department."""
         self._removal.remove_log(department_id, revisions)
 
-    # Events in bulk, past the log; these methods wait for a throttled table for minutes
+    # Events in bulk, without changes in the log; these methods wait two minutes for a throttled table
 
     @property
     def index_lags(self) -> bool:
@@ -205,39 +209,42 @@ class DynamoDBDatabase:
         return self._client.index_lags
 
     def unfinished_loads(self, department_ids: Sequence[str]) -> dict[str, frozenset[str]]:
-        """Read strongly which of these departments have bulk loads that never finished: their names by id."""
+        """Read strongly the names of the unfinished bulk loads of these departments, by department id."""
         return self._epochs.unfinished_loads(department_ids)
 
     def begin_load(self, department_id: str, load: str) -> int:
-        """Begin the bulk load with this name: move the head and its epoch, so that every sync token expires.
+        """Begin a bulk load: move the head by one revision and change the epoch: every sync token expires.
 
-        Returns the revision for the events of the load; it never has a row in the log. The load stays
-        noted on the head until `finish_load`. Raises `DepartmentNotFound`.
+        Returns the revision for the events of the load, which never gets a row in the log. The head keeps the
+        name of the load until `finish_load`. Raises `DepartmentNotFound`.
         """
         return self._epochs.begin_load(department_id, load)
 
     def finish_load(self, department_id: str, loads: Collection[str]) -> None:
-        """Move the epoch once more: every server reads the department anew. Raises `DepartmentNotFound`."""
+        """Remove the names of these loads from the head and change the epoch again: every server reads anew.
+
+        Raises `DepartmentNotFound`.
+        """
         self._epochs.finish_load(department_id, loads)
 
     def find_events(self, keys: Sequence[EventKey]) -> dict[str, Event]:
-        """Read strongly the events with these keys; by id, those that exist."""
+        """Read strongly the events with these keys that exist; return them by id."""
         return self._events.find(keys)
 
     def put_events(self, events: Sequence[Event]) -> None:
-        """Put events, over any events with the same keys."""
+        """Put events; each replaces an event with the same key."""
         self._events.put(events)
 
     def replace_event(self, event: Event, seen_revision: int) -> bool:
-        """Put an event if the stored one still has the revision that was seen; tell whether it was put."""
+        """Put an event if the stored one still has the revision that was seen; return whether it was put."""
         return self._events.replace(event, seen_revision)
 
     def remove_events(self, keys: Sequence[EventKey]) -> None:
-        """Remove events of a department that is gone; a key without an event is no error."""
+        """Remove events of a deleted department; keys without an event are ignored."""
         self._events.remove(keys)
 
     def event_keys(self, event_id: str | None = None) -> Iterator[EventKey]:
-        """Read strongly the keys of the events with an id, by default of all events."""
+        """Read strongly the keys of the events with an id; without an id, of all events."""
         return self._events.keys(event_id)
 
     def all_events(self) -> Iterator[Event]:

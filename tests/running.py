@@ -172,7 +172,7 @@ def is_alive(url: str) -> bool:
 
 
 def engine_pids(data_dir: Path) -> list[int]:
-    """Return the keeper and the engine of a data folder, found by their command lines."""
+    """Return the supervisor and the engine of a data folder, found by their command lines."""
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
@@ -185,7 +185,7 @@ def engine_pids(data_dir: Path) -> list[int]:
 
 
 def is_engine(pid: int) -> bool:
-    """Tell the engine from its keeper."""
+    """Tell the engine from its supervisor."""
     return "dynoxide" in Path(f"/proc/{pid}/cmdline").read_text().split("\0")[0]
 
 

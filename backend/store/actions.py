@@ -1,6 +1,6 @@
-"""The actions of transactions: what each writes, on which condition, and what its failure means.
+"""Builds the actions of `TransactWriteItems` requests: what each writes and on which condition.
 
-Builds the entries of a `TransactWriteItems` request, and sends nothing.
+Sends nothing; `commit.py` and `adoption.py` do.
 """
 
 from collections.abc import Mapping
@@ -42,15 +42,15 @@ class Refusal(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One action of a transaction."""
+    """One action of a transaction, with what `commit.py` has to know of it."""
 
     request: Request
     key: str
-    """Table and key of the item that it touches, of which a transaction takes one action at most."""
+    """Table and key of its item. DynamoDB rejects a transaction with two actions on one item."""
     size: int
-    """Roughly, in bytes."""
+    """Estimated, in bytes."""
     refusal: Refusal = Refusal.CHANGED
-    """What it means that the action's condition fails."""
+    """Why the write is refused if the condition of this action fails."""
 
 
 class ActionBuilder:
@@ -60,7 +60,7 @@ class ActionBuilder:
         self._names = names
 
     def actions_of(self, partition: str, write: Write, change: Change, now: datetime) -> list[Action]:
-        """Build the actions of one write, which becomes `change`; the update of the head is `move_head`."""
+        """Build the actions of a write that becomes `change`, without that of the head: see `move_head`."""
         row = self._put_if(
             self._names.changes,
             items.change_key(partition, change.revision),
@@ -68,16 +68,16 @@ class ActionBuilder:
             "attribute_not_exists(revision)",
         )
         entity = change.entity
-        # Receipts come first: a repeated creation fails several conditions, and the first tells the reason.
+        # Receipts come first: a repeated creation fails several conditions, and the first gives the reason.
         receipts = [self._receipt_action(receipt, entity, write.id, now) for receipt in write.receipts]
         if isinstance(entity, Event):
             return [*receipts, self._event_action(write, entity), row]
         return [*receipts, *self._department_actions(write, entity), row]
 
     def move_head(self, partition: str, seen: Position, revision: int, new_epoch: str) -> Request:
-        """Claim the revisions up to `revision`: existence check, deletion check and sequencer in one.
+        """Build the update that moves the head from `seen` to `revision`, unless it is marked deleted.
 
-        The first write of the list of departments creates its head; `new_epoch` is for that.
+        The first commit to the registry creates its head, with `new_epoch`.
         """
         values = {":new": number(revision)}
         update = "SET #head = :new"
@@ -103,7 +103,7 @@ class ActionBuilder:
     def _receipt_action(
         self, receipt: Receipt, entity: Event | Department, write_id: str, now: datetime
     ) -> Action:
-        """Remember a creation under its key, with the entity as it was answered."""
+        """Put a receipt, with the entity that the creation was answered with."""
         before = receipt.replaces
         condition, values = "attribute_not_exists(revision)", {}
         if before:
@@ -165,7 +165,7 @@ class ActionBuilder:
         )
 
     def require_department(self, department_id: str) -> Request:
-        """Let a transaction fail when there is no such department."""
+        """Build the check that fails a transaction if the department does not exist."""
         return {
             "ConditionCheck": {
                 "TableName": self._names.departments,
@@ -175,7 +175,7 @@ class ActionBuilder:
         }
 
     def require_unchanged(self, department: Department) -> Request:
-        """Let a transaction fail when a department is not as it was read."""
+        """Build the check that fails a transaction if the department was changed since it was read."""
         condition, values = items.unchanged_condition(department.revision)
         return {
             "ConditionCheck": {
@@ -192,10 +192,10 @@ class ActionBuilder:
         return self._put_if(self._names.changes, key, item, "attribute_not_exists(revision)")
 
     def _release_name(self, write: Write, department: Department) -> Action:
-        """Remove the row of a department's name, if that is the department's own.
+        """Delete the row of a department's name if the row belongs to the department.
 
-        If it was not when the department was read, require that it still is not: an adoption may have written
-        the row since.
+        `write.releases_name` says whether the row did when the department was read. If it did not, check that
+        it still does not: an adoption may have written the row since.
         """
         key = items.name_key(department.name)
         values, names = {":id": string(department.id)}, {"#owner": "owner"}

@@ -1,4 +1,4 @@
-"""Adoption: departments that an older server or another tool wrote get a head and the row of their name."""
+"""Adoption: writes the missing head and name row of departments from an older server or another tool."""
 
 import logging
 from collections.abc import Sequence
@@ -27,14 +27,14 @@ class Adoption:
         """Adopt those of these departments that have no head; return how many were adopted."""
         keys = [items.head_key(department.id) for department in departments]
         adopted = {items.partition_of(head) for head in self._client.batch_get(self._table, keys)}
-        strangers = [department for department in departments if department.id not in adopted]
-        return sum(map(self._adopt, strangers))
+        without_head = [department for department in departments if department.id not in adopted]
+        return sum(map(self._adopt, without_head))
 
     def _adopt(self, department: Department) -> bool:
         """Write the row of a department's name, then its head; return whether the head was written.
 
-        The head comes last, because a department with a head counts as adopted: a crash in between is
-        mended by the next adoption. A department that was deleted meanwhile gets nothing.
+        A department with a head counts as adopted, so the head is written last: after a crash in between, the
+        next adoption does both steps again. For a department that was deleted meanwhile nothing is written.
         """
         current: Department | None = department
         while current and not self._claim_name(current):

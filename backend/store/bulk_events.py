@@ -1,6 +1,7 @@
-"""Many events at once, past the log. Waits for a throttled table for minutes instead of giving up.
+"""Reads and writes many events at once, without changes in the log.
 
-`migration/bulk_load.py` tells how the steps of a bulk load make writes past the log safe.
+Waits up to `BULK_PATIENCE_S` for a throttled table, where other modules give up within seconds.
+`migration/bulk_load.py` says why writes without changes in the log are safe in a bulk load.
 """
 
 from collections.abc import Iterator, Sequence
@@ -37,7 +38,7 @@ class BulkEvents:
                 ExpressionAttributeValues=values,
             )
         except ConditionFailed:
-            # A resend after a lost answer finds the event that the first request put.
+            # If the answer to a request is lost, its resend fails, because the event is put already.
             return self.find([event.key]).get(event.id) == event
         return True
 

@@ -10,13 +10,13 @@ from store.epochs import new_epoch
 from store.tables import TableNames
 
 TRANSACTION_BYTES = 3_500_000
-"""A little under the 4 MB that one transaction may carry."""
+"""A little less than the 4 MB that DynamoDB allows; the sizes of actions are estimates."""
 
 
 class HeadMoved(Exception):
-    """Another server committed first.
+    """The head is not where the writer saw it, as when another server committed first; nothing was written.
 
-    `position` is the one that the partition has now; None if the department is gone.
+    `position` is where the head is now; None if the department is deleted.
     """
 
     def __init__(self, position: Position | None) -> None:
@@ -45,7 +45,7 @@ class Committer:
     def commit(self, partition: str, seen: Position, writes: Sequence[Write]) -> list[Change]:
         now = utc_now()
         actions: list[Action] = []
-        owners: list[int] = []  # of each action, the index of its write
+        owners: list[int] = []  # for each action the index of its write
         changes: list[Change] = []
         touched: set[str] = set()
         size = 0
@@ -65,7 +65,7 @@ class Committer:
         try:
             self._client.call("transact_write_items", TransactItems=[move, *(a.request for a in actions)])
         except RequestRejected as error:
-            if len(changes) > 1:  # DynamoDB does not say which write it rejects: commit the first alone
+            if len(changes) > 1:  # DynamoDB does not say which write is wrong: try the first alone
                 return self.commit(partition, seen, writes[:1])
             raise WritesRefused({0: Refusal.REJECTED}) from error
         except TransactionRefused as error:

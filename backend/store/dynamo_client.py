@@ -1,4 +1,4 @@
-"""The connection to DynamoDB: timeouts, retries, paging, batches, and AWS errors made ours.
+"""The client of DynamoDB: timeouts, retries, paging, batches, and the translation of AWS errors into ours.
 
 The only module that retries a store request; no exception of botocore leaves it. Knows nothing of departments
 or events.
@@ -45,7 +45,7 @@ BATCH_WRITE_LIMIT = 25
 BATCH_GET_LIMIT = 100
 TRANSACTION_LIMIT = 100
 BULK_PATIENCE_S = 120.0
-"""How long a bulk load waits for a throttled table that takes nothing at all."""
+"""How long a bulk method waits while a throttled table accepts nothing."""
 TABLE_WAIT_S = 300.0
 TABLE_POLL_S = 0.5
 
@@ -71,9 +71,9 @@ _CREDENTIAL_CODES = {
 class TransactionRefused(Exception):
     """A condition of a transaction failed; nothing was written.
 
-    `reasons[i]` is DynamoDB's code for the i-th action ("None" when it was fine), `failed[i]` whether its
-    condition failed, `found[i]` the item that the condition was tested on, if the action asked for it with
-    `ReturnValuesOnConditionCheckFailure`.
+    For the i-th action, `reasons[i]` is DynamoDB's code ("None" if nothing was wrong), `failed[i]` tells
+    whether its condition failed, and `found[i]` is the item that failed the condition, if the action asked
+    for it with `ReturnValuesOnConditionCheckFailure`.
     """
 
     def __init__(self, reasons: Sequence[Mapping[str, Any]]) -> None:
@@ -92,7 +92,7 @@ class TableBusy(Exception):
 
 
 class RequestRejected(Exception):
-    """DynamoDB finds the request itself wrong, as when an item is too large; it is not sent again."""
+    """DynamoDB rejects the request itself, as when an item is too large; a resend would fail, too."""
 
 
 class UnexpectedAnswer(Exception):
@@ -100,7 +100,7 @@ class UnexpectedAnswer(Exception):
 
 
 class DynamoClient:
-    """Send requests to the tables of one store."""
+    """Sends requests to one store."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -139,35 +139,35 @@ class DynamoClient:
         )
         client.meta.events.register(
             "provide-client-params.dynamodb",
-            _set_parameters_aside,  # type: ignore[arg-type] # what it returns replaces the parameters
+            _set_parameters_aside,  # type: ignore[arg-type] # the return value replaces the parameters
         )
         client.meta.events.register("before-call.dynamodb", _write_body)
         client.meta.events.register("before-parse.dynamodb", _read_body)
         return client
 
     def call(self, operation: str, **parameters: Any) -> dict[str, Any]:
-        """Send one request, send it again after a passing fault, and return its answer.
+        """Send one request, again after a temporary failure, and return the answer.
 
         Raises `TransactionRefused`, `ConditionFailed`, `TableBusy`, `RequestRejected`, `StoreUnavailable`,
         `TableMissing`, `CredentialsRejected`, `NotDynamoDB`, or `UnexpectedAnswer` for any other error.
         """
         if operation == "transact_write_items":
-            parameters.setdefault("ClientRequestToken", new_id())  # a resend is the same transaction
+            parameters.setdefault("ClientRequestToken", new_id())  # DynamoDB carries out a resend only once
         started = time.monotonic()
         for attempt in range(1, MAX_ATTEMPTS + 1):
             try:
                 answer: dict[str, Any] = getattr(self._client, operation)(**parameters)
             except (ClientError, BotoCoreError) as error:
-                passing = _translate(error, parameters)
+                unavailable = _translate(error, parameters)
                 if self._engine and not isinstance(error, ClientError):
                     revival = time.monotonic()
                     if self._engine.revive():
                         self._client = self._connect()
-                    started += time.monotonic() - revival  # the start of an engine does not count
+                    started += time.monotonic() - revival  # the time to start an engine does not count
                 pause = _backoff(attempt)
                 if attempt == MAX_ATTEMPTS or time.monotonic() - started + pause > RETRY_WINDOW_S:
                     log.warning("DynamoDB %s 요청을 %d번 만에 포기했습니다: %s", operation, attempt, error)
-                    raise passing from error
+                    raise unavailable from error
                 time.sleep(pause)
             else:
                 return answer
@@ -178,22 +178,22 @@ class DynamoClient:
         return self.call("get_item", TableName=table, Key=key, ConsistentRead=True).get("Item")
 
     def iterate(self, operation: str, **parameters: Any) -> Iterator[dict[str, Any]]:
-        """Yield every item of a query or scan, page by page: one page ends at 1 MB."""
+        """Yield every item of a query or scan, over all pages: DynamoDB ends a page at 1 MB."""
         return _pages(self.call, operation, parameters)
 
     def batch_get_eventual(self, table: str, keys: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
         """Yield the items with these keys, eventually consistent: half the price of a strong read.
 
-        Leaves out what does not exist, and what a throttled table hands back.
+        Leaves out items that do not exist, and those that a throttled table returns as `UnprocessedKeys`.
         """
         for start in range(0, len(keys), BATCH_GET_LIMIT):
             request = {table: {"Keys": keys[start : start + BATCH_GET_LIMIT]}}
             yield from self.call("batch_get_item", RequestItems=request)["Responses"].get(table, [])
 
-    # Bulk: these wait for a throttled table for minutes, where a server's request gives up within seconds
+    # Bulk methods: they wait up to `BULK_PATIENCE_S` for a throttled table, `call` at most `RETRY_WINDOW_S`
 
     def batch_delete(self, table: str, keys: Sequence[Mapping[str, Any]]) -> None:
-        """Delete items in batches; a key that names nothing is no error."""
+        """Delete the items with these keys, in batches; keys without an item are ignored."""
         for start in range(0, len(keys), BATCH_WRITE_LIMIT):
             request = {
                 table: [{"DeleteRequest": {"Key": key}} for key in keys[start : start + BATCH_WRITE_LIMIT]]
@@ -202,7 +202,7 @@ class DynamoClient:
                 pass
 
     def batch_put(self, table: str, items: Sequence[Mapping[str, Any]]) -> None:
-        """Put items in batches, over any items with the same keys."""
+        """Put items in batches; each replaces an item with the same key."""
         if self._engine and self._put_in_transactions(table, items):
             return
         for start in range(0, len(items), BATCH_WRITE_LIMIT):
@@ -211,10 +211,10 @@ class DynamoClient:
                 pass
 
     def _put_in_transactions(self, table: str, items: Sequence[Mapping[str, Any]]) -> bool:
-        """Put items in transactions, and return whether that worked: False if they are too large for one.
+        """Put items in transactions; return False if items are too large for one, with some items put.
 
-        The embedded engine makes one commit of a transaction, but one for each item of a batch. On AWS a
-        transaction would cost twice as much as a batch.
+        The embedded engine writes to disk once for a transaction, but once for each item of a batch. On AWS a
+        transaction costs twice as much as a batch.
         """
         for start in range(0, len(items), TRANSACTION_LIMIT):
             puts = [
@@ -235,11 +235,14 @@ class DynamoClient:
                 yield from answer["Responses"].get(table, [])
 
     def iterate_patiently(self, operation: str, **parameters: Any) -> Iterator[dict[str, Any]]:
-        """Yield every item of a query or scan, page by page."""
+        """Yield every item of a query or scan, over all pages; wait for a throttled table."""
         return _pages(self.call_patiently, operation, parameters)
 
     def call_patiently(self, operation: str, **parameters: Any) -> dict[str, Any]:
-        """Send one request as `call` does; wait for a throttled table, but not for a store that is down."""
+        """Send one request as `call` does, but wait up to `BULK_PATIENCE_S` for a throttled table.
+
+        Does not wait for a store that gives no answer.
+        """
         waits_until = time.monotonic() + BULK_PATIENCE_S
         while True:
             try:
@@ -249,9 +252,10 @@ class DynamoClient:
                     raise
 
     def _send_whole(self, operation: str, pending: Mapping[str, Any], rest: str) -> Iterator[dict[str, Any]]:
-        """Send a batch, then what the table handed back of it under the name `rest`; yield each answer.
+        """Send a batch until all of it is processed; yield each answer.
 
-        Raises `StoreUnavailable` when the table takes nothing for `BULK_PATIENCE_S`.
+        `rest` is the name under which an answer has the unprocessed requests. Raises `StoreUnavailable` when
+        the table accepts nothing for `BULK_PATIENCE_S`.
         """
         attempt, waits_until = 0, time.monotonic() + BULK_PATIENCE_S
         while pending:
@@ -268,7 +272,7 @@ class DynamoClient:
                 attempt += 1
 
     def wait_until_active(self, table: str) -> None:
-        """Wait until a table and its indexes can be used."""
+        """Wait until a table and its indexes can be used; `StoreUnavailable` after `TABLE_WAIT_S`."""
         deadline = time.monotonic() + TABLE_WAIT_S
         while time.monotonic() < deadline:
             description = self.call("describe_table", TableName=table)["Table"]
@@ -290,16 +294,16 @@ def _pages(
         parameters["ExclusiveStartKey"] = cursor
 
 
-# botocore walks through every value of a request and an answer by its model of the API: of a commit of 32
-# events that is half of the client's CPU time, of a page of 500 rows three quarters. Our parameters and items
-# are DynamoDB's JSON already, and have no binary attributes, the only ones that botocore would convert. So
-# orjson writes and reads them in one step.
+# botocore validates and converts every value of a request and an answer by its model of the API: half of the
+# client's CPU time for a commit of 32 events, three quarters for a page of 500 rows. Our parameters and items
+# are DynamoDB's JSON already, without the binary attributes that botocore would convert. So botocore gets no
+# values: orjson writes each request and reads each answer in one step.
 
 
 def _set_parameters_aside(params: dict[str, Any], context: dict[str, Any], **_event: Any) -> dict[str, Any]:
-    """Keep the parameters for `_write_body`, so that botocore has none to walk through.
+    """Keep the parameters for `_write_body`, and give botocore none to convert.
 
-    Its endpoint rules want `RequestItems` to be there.
+    botocore's endpoint rules need `RequestItems`, so it stays, empty.
     """
     context["department_calendar"] = params
     return {"RequestItems": {}} if "RequestItems" in params else {}
@@ -326,7 +330,7 @@ def _backoff(attempt: int) -> float:
 
 
 def _translate(error: ClientError | BotoCoreError, parameters: Mapping[str, Any]) -> StoreUnavailable:
-    """Return what `call` raises when its resends fail, too; raise at once what no resend can mend."""
+    """Translate an error: return `StoreUnavailable` if a resend may succeed, else raise an error of ours."""
     if isinstance(error, (NoCredentialsError, PartialCredentialsError, CredentialRetrievalError)):
         raise CredentialsRejected(str(error)) from error
     if not isinstance(error, ClientError):
@@ -357,7 +361,7 @@ def _translate(error: ClientError | BotoCoreError, parameters: Mapping[str, Any]
 
 
 def _table_name(parameters: Mapping[str, Any]) -> str:
-    """Name the table a request is about; of several, the first."""
+    """Return the name of the table of a request; the first if it has several."""
     if "TableName" in parameters:
         return str(parameters["TableName"])
     if "RequestItems" in parameters:

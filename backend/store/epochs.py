@@ -1,6 +1,7 @@
-"""Moves of the epoch: after one, every sync token of before has expired and every server reads anew.
+"""Changes the epochs: a new one expires all sync tokens of a log and makes servers read it anew.
 
-A bulk load moves it when it begins and when it is finished, a restore of the tables once for every partition.
+A bulk load changes its department's epoch twice, when it begins and when it is finished. After a restore of
+the tables, every partition gets a new epoch.
 """
 
 import secrets
@@ -15,6 +16,7 @@ from store.tables import TableNames
 
 
 def new_epoch() -> str:
+    """Return a random epoch: eight hexadecimal digits."""
     return secrets.token_hex(4)
 
 
@@ -26,11 +28,11 @@ class Epochs:
         self._table = names.changes
 
     def renew(self, partitions: Iterable[str]) -> int:
-        return sum(map(self._renew, partitions))
+        return sum(map(self._renew_one, partitions))
 
-    def _renew(self, partition: str) -> bool:
+    def _renew_one(self, partition: str) -> bool:
         try:
-            self._move(partition, "SET epoch = :epoch")
+            self._update_head(partition, "SET epoch = :epoch")
         except DepartmentNotFound:
             return False
         return True
@@ -43,16 +45,18 @@ class Epochs:
     def begin_load(self, department_id: str, load: str) -> int:
         update = "SET #head = #head + :one, epoch = :epoch ADD #loading :loads"
         values: Item = {":one": number(1), ":loads": {"SS": [load]}}
-        answer = self._move(
+        answer = self._update_head(
             department_id, update, {"#loading": items.LOADING}, values, ReturnValues="UPDATED_NEW"
         )
         return items.head_revision(answer["Attributes"])
 
     def finish_load(self, department_id: str, loads: Collection[str]) -> None:
         update = "SET epoch = :epoch DELETE #loading :loads"
-        self._move(department_id, update, {"#loading": items.LOADING}, {":loads": {"SS": sorted(loads)}})
+        self._update_head(
+            department_id, update, {"#loading": items.LOADING}, {":loads": {"SS": sorted(loads)}}
+        )
 
-    def _move(
+    def _update_head(
         self,
         partition: str,
         update: str,
@@ -60,7 +64,7 @@ class Epochs:
         values: Item | None = None,
         **more: str,
     ) -> dict[str, Any]:
-        """Apply an update that sets a head's epoch to `:epoch`. Raises `DepartmentNotFound`."""
+        """Apply an update that sets the epoch of a head to the new `:epoch`. Raises `DepartmentNotFound`."""
         try:
             return self._client.call_patiently(
                 "update_item",

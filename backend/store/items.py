@@ -1,6 +1,6 @@
 """The items of the tables: their keys, the queries for them, and the mapping to and from entities.
 
-Works on the wire form (`{"S": ...}`) of boto3's low-level client, and sends nothing.
+Items have the typed values (`{"S": ...}`) of boto3's low-level client. Sends nothing.
 """
 
 from collections.abc import Callable, Mapping
@@ -126,14 +126,14 @@ def revision_of(item: Item) -> int:
 
 
 def position_from_head(item: Item) -> Position | None:
-    """Read the position of a log; None when its department is marked deleted."""
+    """Return the position that a head holds; None when its department is marked deleted."""
     return None if "deleted_at" in item else Position(_text(item, "epoch"), head_revision(item))
 
 
 def position_of(partition: str, head: Mapping[str, Any] | None) -> Position | None:
-    """Return the position of a partition with this head; None when there is no such department.
+    """Return the position of a partition whose head was read; None when there is no such department.
 
-    The list of departments always has one: its first write creates its head.
+    The registry without a head is at revision 0: its first commit creates its head.
     """
     if head:
         return position_from_head(head)
@@ -201,7 +201,7 @@ def log_after(partition: str, revision: int) -> dict[str, Any]:
 
 
 def events_of_department(department_id: str, first: str | None, last: str | None) -> dict[str, Any]:
-    """Query parameters on the date index, narrowed to inclusive ISO dates."""
+    """Query parameters for a department's events in the date index, within inclusive ISO dates."""
     condition, values = "department_id = :d", {":d": string(department_id)}
     if first is not None or last is not None:
         condition += " AND event_date BETWEEN :first AND :last"
@@ -214,6 +214,7 @@ def events_of_department(department_id: str, first: str | None, last: str | None
 
 
 def events_with_id(event_id: str) -> dict[str, Any]:
+    """Query parameters for the events with an id, in any department."""
     return {
         "KeyConditionExpression": "id = :i",
         "ExpressionAttributeValues": {":i": string(event_id)},
@@ -221,14 +222,14 @@ def events_with_id(event_id: str) -> dict[str, Any]:
 
 
 def loads_on(head: Item) -> frozenset[str]:
-    """Read which bulk loads of a department have begun and not finished."""
+    """Return the names of the bulk loads that have begun in a department and not finished."""
     return frozenset(head.get(LOADING, {}).get("SS", []))
 
 
 EVENT_KEYS: Mapping[str, Any] = {"ProjectionExpression": "id, department_id"}
-"""Query parameters that fetch only what `event_key_from_item` reads."""
+"""Query parameter that fetches only what `event_key_from_item` reads."""
 EVENT_REVISIONS: Mapping[str, Any] = {"ProjectionExpression": "id, revision"}
-"""Query parameters that fetch only what `event_revision` reads."""
+"""Query parameter that fetches only what `event_revision` reads."""
 
 
 def event_key_from_item(item: Item) -> EventKey:
@@ -241,7 +242,7 @@ def event_revision(item: Item) -> tuple[str, int]:
 
 
 def unchanged_condition(revision: int) -> tuple[str, dict[str, Any]]:
-    """Return the condition that an item still has the revision that its writer saw, and its values.
+    """Return the condition that an item has the revision that its writer saw, and the condition's values.
 
     Items of older servers have no revision, which is read as 0.
     """

@@ -1,9 +1,10 @@
 """Starts, shares and stops the embedded DynamoDB engine of a data directory.
 
-A small *keeper* process owns the engine, because servers come and go, even by `kill -9`. Liveness is held
-by file locks, which the kernel frees with their process: every user holds `clients.lock` shared, the keeper
-holds `engine.lock`. The keeper stops the engine once nobody holds `clients.lock`, restarts it when it
-dies, and takes it along when it is killed itself.
+The engine outlives each server, so a small *supervisor* process starts it. File locks show which processes
+live, because the kernel frees the locks of a process that ends, even by `kill -9`: every process that uses
+the engine holds `clients.lock` shared, the supervisor holds `engine.lock`. The supervisor restarts an engine
+that dies, and stops the engine once nobody holds `clients.lock`. When the supervisor is killed, Linux kills
+its engine.
 """
 
 import ctypes
@@ -30,7 +31,7 @@ STORE_FILE, ADDRESS_FILE = "calendar.db", "engine.json"
 OUTPUT_FILE, FAILURE_FILE = "engine.log", "engine.failed"
 START_TIMEOUT_S = 20.0
 START_TRIES = 5
-"""Engines in a row that may end before they answer, as when the port is taken; then the keeper gives up."""
+"""After so many engines in a row that ended before they answered, the supervisor gives up."""
 REVIVE_TIMEOUT_S = 5.0
 POLL_S = 0.25
 STOP_TIMEOUT_S = 5.0
@@ -43,7 +44,7 @@ class EngineUnavailable(SetupError):
 
 
 class Engine:
-    """A share in the running engine of a data directory, held until this process ends."""
+    """The engine of a data directory, kept running until this process ends; `url` is its HTTP address."""
 
     def __init__(self, data_dir: Path) -> None:
         self._data_dir = data_dir.resolve()
@@ -56,7 +57,10 @@ class Engine:
         self.url = self._join(START_TIMEOUT_S)
 
     def revive(self) -> bool:
-        """Start the keeper again if it died; tell whether the engine's address has changed."""
+        """Start the supervisor again if it died; return whether the engine's address has changed.
+
+        Raises `EngineUnavailable`.
+        """
         with self._reviving:
             before = self.url
             self.url = self._join(REVIVE_TIMEOUT_S)
@@ -73,23 +77,23 @@ class Engine:
                     "  → 백업한 파일로 바꾸거나, 이 파일을 다른 곳으로 옮기고 다시 실행하면 "
                     "빈 저장소로 시작합니다."
                 )
-            # Refused only while a keeper is shutting down: a new one must wait for it.
+            # A supervisor that shuts down holds the lock: a new one must wait until it has ended.
             if _try_lock(self._clients, fcntl.LOCK_SH):
-                if not self._keeper_lives():
-                    self._start_keeper()
+                if not self._supervisor_lives():
+                    self._start_supervisor()
                 elif (address := self._address()) and _answers(address["port"]):
                     return f"http://127.0.0.1:{address['port']}"
             time.sleep(POLL_S / 10)
         raise EngineUnavailable(f"내장 저장소를 시작하지 못했습니다. 기록: {self._data_dir / OUTPUT_FILE}")
 
-    def _keeper_lives(self) -> bool:
+    def _supervisor_lives(self) -> bool:
         lock = _open_lock(self._data_dir / "engine.lock")
         try:
             return not _try_lock(lock, fcntl.LOCK_EX)
         finally:
             os.close(lock)
 
-    def _start_keeper(self) -> None:
+    def _start_supervisor(self) -> None:
         with (self._data_dir / OUTPUT_FILE).open("ab") as output:
             subprocess.run(  # noqa: S603 - our own interpreter and file
                 [sys.executable, "-m", __name__, str(self._data_dir)],
@@ -97,10 +101,10 @@ class Engine:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                check=False,  # returns at once: the keeper detaches itself, or is started again
+                check=False,  # returns at once: the supervisor detaches itself, or is started again
             )
         deadline = time.monotonic() + LOCK_PATIENCE_S
-        while not self._keeper_lives() and time.monotonic() < deadline:
+        while not self._supervisor_lives() and time.monotonic() < deadline:
             time.sleep(POLL_S / 10)
 
     def _failure(self) -> str:
@@ -118,21 +122,21 @@ class Engine:
 
 
 def acquire(data_dir: Path) -> Engine:
-    """Return a share in the engine on `data_dir`, started if need be. Raises `EngineUnavailable`."""
+    """Start the engine on `data_dir` if it does not run, and return it. Raises `EngineUnavailable`."""
     if not ENGINE_BINARY.exists() and find_spec("moto") is None:
         raise EngineUnavailable("이 컴퓨터용 내장 엔진도 moto도 없습니다. 먼저 make install을 실행하세요.")
     return Engine(data_dir)
 
 
 def describe(data_dir: Path) -> str:
-    """Say in Korean which store a data directory has; moto's loses everything when it ends."""
+    """Return in Korean which store a data directory has; warn if it is moto, which keeps nothing."""
     if ENGINE_BINARY.exists():
         return f"내장 저장소, {data_dir}"
     return "moto 임시 저장소 (이 컴퓨터용 내장 엔진이 없어, 끝내면 데이터가 모두 사라집니다!)"
 
 
 def is_used(data_dir: Path) -> bool:
-    """Tell whether the embedded store of `data_dir` holds any item, without starting the engine.
+    """Return whether the embedded store of `data_dir` holds any item, without starting the engine.
 
     A store that cannot be read, such as a damaged one, counts as used; one with empty tables does not.
     """
@@ -149,7 +153,7 @@ def is_used(data_dir: Path) -> bool:
         return True
 
 
-class Keeper:
+class Supervisor:
     """Runs one engine for as long as a server uses it, in a process of its own."""
 
     def __init__(self, data_dir: Path) -> None:
@@ -161,14 +165,15 @@ class Keeper:
 
     def run(self) -> None:
         lock = _open_lock(self._data_dir / "engine.lock")
-        deadline = time.monotonic() + LOCK_PATIENCE_S  # servers take it for a moment to see if a keeper lives
+        # A server holds the lock for a moment to see whether a supervisor lives: try again before giving up.
+        deadline = time.monotonic() + LOCK_PATIENCE_S
         while not _try_lock(lock, fcntl.LOCK_EX):
             if time.monotonic() > deadline:
-                return  # another keeper was faster
+                return  # another supervisor was faster
             time.sleep(POLL_S / 10)
         clients = _open_lock(self._data_dir / "clients.lock")
         failures = 0
-        # Both locks stay held until exit, so that no new keeper begins before the engine is gone.
+        # Both locks stay held until exit, so that no new supervisor begins before the engine is gone.
         while not _try_lock(clients, fcntl.LOCK_EX):
             if self._engine is None or self._engine.poll() is not None:
                 failures = 0 if self._start_engine() else failures + 1
@@ -185,7 +190,7 @@ class Keeper:
                 self._engine.wait()
 
     def _start_engine(self) -> bool:
-        """Start an engine and write down its address; return False if it ends or hangs before it answers."""
+        """Start an engine and store its address; return False if it ends or hangs before it answers."""
         port = self._free_port()
         self._output_from = self._output.stat().st_size
         self._engine = subprocess.Popen(  # noqa: S603 - a fixed program, no shell
@@ -203,7 +208,7 @@ class Keeper:
         return True
 
     def _give_up(self) -> None:
-        """Write down the last line of the engine's output, for the servers that wait for the engine."""
+        """Store the last line of the engine's output as the reason that waiting servers report."""
         with self._output.open("rb") as output:
             output.seek(self._output_from)
             said = output.read().decode(errors="replace").strip().splitlines()
@@ -239,7 +244,7 @@ def _open_lock(path: Path) -> int:
 
 
 def _write_whole(path: Path, text: str) -> None:
-    """Write a file under another name first, so that nobody reads it half written."""
+    """Write a file under another name and rename it, so that nobody reads half of it."""
     draft = path.with_suffix(".new")
     draft.write_text(text)
     draft.replace(path)
@@ -260,13 +265,13 @@ def _answers(port: int) -> bool:
 
 
 def _die_with_parent() -> None:
-    """Have Linux kill the engine when its keeper dies, however it dies."""
+    """Make Linux kill the engine when its supervisor dies for any reason."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _detach() -> None:
-    """Leave the server's process group, so that Ctrl-C there does not end the engine in mid-write."""
+    """Leave the server's process group, so that Ctrl-C there does not end the engine during a write."""
     if os.fork():
         os._exit(0)
     os.setsid()
@@ -275,4 +280,4 @@ def _detach() -> None:
 
 if __name__ == "__main__":
     _detach()
-    Keeper(Path(sys.argv[1])).run()
+    Supervisor(Path(sys.argv[1])).run()

@@ -11,7 +11,7 @@ from store.items import Item
 from store.tables import TableNames
 
 PAGE = 100
-"""Rows read at a time when it is not known how many are wanted."""
+"""Rows in one request of `recent_changes`, which returns so many even if they are older than its window."""
 
 
 class Log:
@@ -48,12 +48,12 @@ class Log:
             change = items.change_from_item(row)
             if newest_first and change.revision != newest_first[-1].revision - 1:
                 if change.revision < reached:
-                    # The rows of this hole have expired, so the index shows what the rows before it wrote.
-                    # Laid over the index, those would bring back what the expired rows deleted.
+                    # The rows of this hole have expired, so the index shows the writes before it by now. To
+                    # lay those over the index would bring back what the expired rows deleted.
                     break
-                # A hole after `reached`: the query saw only some rows of a commit that was being made.
+                # A hole after `reached`: the query ran during a commit and saw only some of its rows.
                 newest_first.clear()
-            # Servers' clocks differ: one row that looks old does not mean that all rows before it are.
+            # Servers' clocks differ: rows before one that looks old may be newer, so read at least `PAGE`.
             if change.at < since and len(newest_first) >= PAGE:
                 break
             newest_first.append(change)
@@ -82,5 +82,5 @@ class Log:
         return items.receipt_from_item(item, read) if item else None
 
     def rows(self, query: Mapping[str, Any], **more: Any) -> Iterator[Item]:
-        """Read strongly the rows that query parameters name, of any partition."""
+        """Read strongly the rows of a query; `query` is what the query functions of `items` return."""
         return self._client.iterate("query", TableName=self._table, ConsistentRead=True, **query, **more)

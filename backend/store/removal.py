@@ -1,4 +1,4 @@
-"""What a deleted department leaves in the `changes` table: its log, its head, and the row of its purge."""
+"""Removes what a deleted department leaves in the `changes` table: its log, its head, its pending purge."""
 
 from collections.abc import Sequence
 

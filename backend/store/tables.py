@@ -45,7 +45,7 @@ class TableNames:
 
 @dataclass(frozen=True, slots=True)
 class TableResult:
-    """What `create_tables` did with one table; as text, the Korean sentence that tells it."""
+    """What `create_tables` did with one table; `str()` gives the Korean sentence for it."""
 
     name: str
     created: bool

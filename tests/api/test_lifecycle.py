@@ -45,7 +45,7 @@ def test_acknowledged_writes_survive_when_server_and_engine_are_killed_together(
         writer.start()
         wait_for(lambda: len(acknowledged) >= 20)
         for pid in {*server.pids(), *engine_pids(tmp_path / "data")}:
-            with contextlib.suppress(ProcessLookupError):  # the engine ends with its keeper
+            with contextlib.suppress(ProcessLookupError):  # the engine ends with its supervisor
                 os.kill(pid, signal.SIGKILL)
         server.process.wait(10)
         writer.join()
@@ -60,7 +60,7 @@ def test_no_engine_is_left_when_its_last_server_ends(tmp_path, settings, end):
     with running_server(tmp_path, "eventlet", settings) as server:
         assert len(engine_pids(tmp_path / "data")) == 2
         getattr(server, end)()
-    wait_for(lambda: engine_pids(tmp_path / "data") == [], what="keeper and engine to end")
+    wait_for(lambda: engine_pids(tmp_path / "data") == [], what="supervisor and engine to end")
 
 
 def test_an_engine_that_two_servers_share_outlives_the_one_that_started_it(tmp_path, settings):
@@ -85,18 +85,20 @@ def test_servers_that_start_at_the_same_time_share_one_engine(tmp_path, settings
         department = Api(servers[0].url).department()
         for server in servers:
             assert Api(server.url)("GET", "/api/departments")["departments"] == [department]
-        # A keeper that came second looks for a moment whether the first one stays.
-        wait_for(lambda: len(engine_pids(tmp_path / "data")) == 2, what="one keeper and one engine")
+        # A second supervisor waits a moment to see whether the first one lives, then ends.
+        wait_for(lambda: len(engine_pids(tmp_path / "data")) == 2, what="one supervisor and one engine")
 
 
-@pytest.mark.parametrize("victim", ["keeper", "engine"])
+@pytest.mark.parametrize("victim", ["supervisor", "engine"])
 def test_a_server_outlives_the_death_of_its_engine(tmp_path, settings, victim):
     with running_server(tmp_path, "eventlet", settings) as server:
         api = Api(server.url)
         department = api.department()
         pids = engine_pids(tmp_path / "data")
         engines = {pid for pid in pids if is_engine(pid)}
-        for pid in engines if victim == "engine" else set(pids) - engines:  # the engine ends with its keeper
+        for pid in (
+            engines if victim == "engine" else set(pids) - engines
+        ):  # a supervisor's engine ends with it
             os.kill(pid, signal.SIGKILL)
         assert api("GET", "/api/departments")["departments"] == [department]
         api.event(department["id"])

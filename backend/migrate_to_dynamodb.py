@@ -1,7 +1,7 @@
 """`python migrate_to_dynamodb.py`: moves the desktop program's JSON files into the tables, and back.
 
 Parses the arguments and returns the exit status: 0 if all rows are in the tables, 1 if some are not, 2 if
-the run could not go on. The run itself is in `migration/`.
+the run stopped at an error, 130 after Ctrl-C. The run itself is in `migration/`.
 """
 
 import argparse

@@ -34,7 +34,15 @@ from store.log import Log
 from store.removal import Removal
 from store.tables import TableNames, TableResult, Tables
 
-__all__ = ["DynamoDBDatabase", "HeadMoved", "Refusal", "TableResult", "WritesRefused", "describe_store"]
+__all__ = [
+    "DynamoDBDatabase",
+    "HeadMoved",
+    "Refusal",
+    "TableResult",
+    "WritesRefused",
+    "describe_store",
+    "holds_embedded_data",
+]
 
 if sys.argv[0] == "-c":  # the guides' one-line command has no code of its own to catch a `SetupError`
     sys.excepthook = end_with_a_sentence
@@ -45,6 +53,11 @@ def describe_store(settings: Settings) -> str:
     if settings.embedded:
         return local_engine.describe(settings.embedded_data_dir)
     return f"DynamoDB, {settings.dynamodb_endpoint_url or settings.aws_region}"
+
+
+def holds_embedded_data(settings: Settings) -> bool:
+    """Return whether the embedded store's data directory holds any item, even if the settings name AWS."""
+    return local_engine.is_used(settings.embedded_data_dir)
 
 
 class DynamoDBDatabase:

@@ -33,7 +33,7 @@ CREDENTIALS = {
 }
 REGION = "ap-northeast-2"
 TABLES = ("DEPARTMENTS", "EVENTS", "CHANGES")
-ONE_REPLICA = replace(INDEX_WAIT, settle_s=0.0)
+ONE_REPLICA = replace(INDEX_WAIT, replica_lag_s=0.0)
 """How long to wait for the index of the embedded engine, which has no replicas that lag behind."""
 
 

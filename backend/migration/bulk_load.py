@@ -1,10 +1,13 @@
-"""Loads staged events into the tables in bulk. A run that is killed at any moment is completed by another.
+"""Loads staged events into the tables in bulk. After a run that is killed, another run completes the load.
 
-For each department with at least one new or changed event: record the load on the department's head and
-change its revision and epoch (`begin_load`), put the events, read them back, wait until the date index
-shows them, then remove the record and change the epoch again (`finish_load`). Servers read a department
-from the index when its epoch changes; without the wait they would miss events. A record that a killed run
-left makes the next run finish the department even if all its events are stored.
+The steps for each department with at least one new or changed event:
+
+1. `begin_load` records the load on the department's head and changes its revision and epoch.
+2. Put the events and read them back.
+3. Wait until the date index shows them: servers read the index after step 4, and would miss the others.
+4. `finish_load` removes the record and changes the epoch again: servers read the department anew.
+
+If a run is killed, the record stays. It makes the next run do steps 3 and 4 even if all events are stored.
 """
 
 import threading
@@ -19,7 +22,7 @@ from typing import TypeVar
 
 from domain import Event, EventKey, new_id
 from errors import DepartmentNotFound, SetupError
-from migration.source_rows import with_stored_moments
+from migration.source_rows import with_stored_timestamps
 from migration.staging import Staged, Staging
 from models import DynamoDBDatabase
 
@@ -27,7 +30,7 @@ CHUNK = 100
 """Events that one worker handles at a time: as many as one BatchGetItem reads."""
 PAGE = 1_000
 QUERIES_UP_TO = 250
-"""Up to so many events are looked up one by one; for more, one scan of the table is cheaper."""
+"""Up to so many events are looked up one by one. For more, one scan of the table is cheaper."""
 
 DELETED_MEANWHILE = "이관하는 동안 부서가 삭제되었습니다."
 EDITED_MEANWHILE = (
@@ -38,11 +41,11 @@ Result = TypeVar("Result")
 
 
 class IndexLags(SetupError):
-    """The date index does not show every loaded event yet; servers would miss events."""
+    """The date index did not show every loaded event in time; the text says what to do."""
 
 
 class Kind(Enum):
-    """What became of a row of the files."""
+    """What a run does with a row: `SUPERSEDED` by a newer row of the same id, `REFUSED` with a reason."""
 
     CREATED = "created"
     UPDATED = "updated"
@@ -53,10 +56,10 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class EventOutcome:
-    """What became of one staged event.
+    """What a run did with one staged event.
 
-    `revision` is the one it was written at, 0 if nothing was written; `reason` tells in Korean why it was
-    refused.
+    `revision` is the revision it was written with, 0 if nothing was written; `reason` says in Korean why it
+    was refused.
     """
 
     staged: Staged
@@ -77,14 +80,14 @@ class Difference:
 class IndexWait:
     """How to wait for the date index, in seconds.
 
-    `limit_s` is how long it may take to show the last event (DynamoDB's usual lag is under a second),
-    `poll_s` the pause between two reads of it. `settle_s` is added once it showed all, because its other
-    replicas may be that far behind the one that answered.
+    `limit_s` is the longest wait for the last event (DynamoDB's usual lag is under a second), `poll_s` the
+    pause between two reads. `replica_lag_s` is added once a read shows all events, because other replicas of
+    the index may be that far behind the one that was read.
     """
 
     limit_s: float = 60.0
     poll_s: float = 0.5
-    settle_s: float = 1.0
+    replica_lag_s: float = 1.0
 
 
 INDEX_WAIT = IndexWait()
@@ -114,17 +117,17 @@ class BulkLoad:
         self._unfinished: dict[str, frozenset[str]] = {}
 
     def survey(self) -> set[int]:
-        """Find out which staged events are stored already, so that only those are read and compared.
+        """Note which staged events the tables have, so that `load` reads and compares only those.
 
-        Returns the rows whose id belongs to an event of another department. Events that remain of deleted
-        departments do not count.
+        Returns the rows whose id belongs to an event of another department. Ignores events that deleted
+        departments have left.
         """
         living = {department.id for department in self._db.list_departments()}
         misplaced: set[int] = set()
         for event_id, department_id in self._stored_keys():
             if department_id in living:
                 misplaced.update(self._staging.note_stored(event_id, department_id))
-        self._staging.take_former_ids()
+        self._staging.use_former_ids()
         return misplaced
 
     def _stored_keys(self) -> Iterator[EventKey]:
@@ -145,7 +148,7 @@ class BulkLoad:
         return self._in_chunks(lambda chunk: [_judge(s, stored) for s, stored in self._read_known(chunk)])
 
     def load(self) -> Iterator[EventOutcome]:
-        """Write the staged events that are new or differ, and yield the outcome of each, in order."""
+        """Write the staged events that are new or differ; yield the outcome of each event, in order."""
         departments = [department.id for department in self._db.list_departments()]
         self._unfinished = self._db.unfinished_loads(departments)
         for outcome in self._in_chunks(self._load_chunk):
@@ -156,7 +159,7 @@ class BulkLoad:
             yield outcome
 
     def verify(self) -> Iterator[Difference | None]:
-        """Read every staged event back strongly; yield a `Difference`, or None for an equal one."""
+        """Read every staged event back strongly; yield a `Difference` for each, None if it is equal."""
         return self._in_chunks(
             lambda chunk: [
                 None if _equals(s, stored) else Difference(s, stored) for s, stored in self._read(chunk)
@@ -164,10 +167,10 @@ class BulkLoad:
         )
 
     def finish(self) -> list[str]:
-        """Make every server read the departments again in which this run or a killed one wrote.
+        """Make servers read anew the departments that this run or a killed one has written to.
 
-        Returns the departments that were deleted meanwhile, after removing the loaded events from them.
-        Raises `IndexLags`; then another run finishes.
+        Returns the ids of departments that were deleted meanwhile, after removing their loaded events. Raises
+        `IndexLags`; another run can finish then.
         """
         gone: list[str] = []
         touched = self._begun.keys() | self._unfinished.keys()
@@ -175,25 +178,25 @@ class BulkLoad:
         for department_id in staged:
             self._await_index(department_id)
         if staged and self._db.index_lags:
-            time.sleep(self._index_wait.settle_s)
+            time.sleep(self._index_wait.replica_lag_s)
         for department_id in sorted(touched):
             loads = self._unfinished.get(department_id, frozenset()) | {self._name}
             try:
                 self._db.finish_load(department_id, loads)
             except DepartmentNotFound:
-                self._withdraw(department_id)
+                self._remove_loaded(department_id)
                 gone.append(department_id)
         return gone
 
     # Steps
 
     def _read(self, chunk: list[Staged]) -> Iterator[tuple[Staged, Event | None]]:
-        """Pair staged events with what is stored, read strongly."""
+        """Pair each staged event with the stored one, read strongly; None if there is none."""
         stored = self._db.find_events([staged.source.entity.key for staged in chunk])
         return ((staged, stored.get(staged.source.entity.id)) for staged in chunk)
 
     def _read_known(self, chunk: list[Staged]) -> Iterator[tuple[Staged, Event | None]]:
-        """Do as `_read`, but read only the events that the survey found."""
+        """Pair as `_read` does, but read only the events that `survey` found."""
         stored = self._db.find_events([staged.source.entity.key for staged in chunk if staged.stored])
         return ((staged, stored.get(staged.source.entity.id)) for staged in chunk)
 
@@ -206,19 +209,22 @@ class BulkLoad:
         except DepartmentNotFound:
             return [EventOutcome(s, Kind.REFUSED, reason=DELETED_MEANWHILE) for s in chunk]
         self._db.put_events([s.source.entity.at_revision(revision) for s, stored in pairs if stored is None])
-        return [self._settled(staged, stored, revision) for staged, stored in pairs]
+        return [self._outcome_of(staged, stored, revision) for staged, stored in pairs]
 
-    def _settled(self, staged: Staged, stored: Event | None, revision: int) -> EventOutcome:
-        """Replace an event that differs, unless a user has edited it since it was read."""
+    def _outcome_of(self, staged: Staged, stored: Event | None, revision: int) -> EventOutcome:
+        """Return the outcome of one event; replace it if it differs, unless a user edited it meanwhile."""
         judged = _judge(staged, stored)
         if stored is not None and judged.kind is Kind.UPDATED:
-            wanted: Event = with_stored_moments(staged.source, stored).at_revision(revision)
+            wanted: Event = with_stored_timestamps(staged.source, stored).at_revision(revision)
             if not self._db.replace_event(wanted, stored.revision):
                 return EventOutcome(staged, Kind.REFUSED, reason=EDITED_MEANWHILE)
         return judged if judged.kind is Kind.EQUAL else EventOutcome(staged, judged.kind, revision)
 
     def _begin(self, department_id: str) -> int:
-        """Begin a department's load once in a run; return its revision. Raises `DepartmentNotFound`."""
+        """Return the revision for a department's events; begin its load when called for the first time.
+
+        Raises `DepartmentNotFound`.
+        """
         with self._lock:
             if department_id not in self._begun:
                 self._begun[department_id] = self._db.begin_load(department_id, self._name)
@@ -245,7 +251,7 @@ class BulkLoad:
                 )
             time.sleep(self._index_wait.poll_s)
 
-    def _withdraw(self, department_id: str) -> None:
+    def _remove_loaded(self, department_id: str) -> None:
         """Remove the loaded events from a department that was deleted during the load."""
         if department_id in self._staging.departments():
             for chunk in self._staging.chunks(department_id, CHUNK):
@@ -274,7 +280,7 @@ class BulkLoad:
 
 
 def _equals(staged: Staged, stored: Event | None) -> bool:
-    return stored is not None and with_stored_moments(staged.source, stored) == stored
+    return stored is not None and with_stored_timestamps(staged.source, stored) == stored
 
 
 def _judge(staged: Staged, stored: Event | None) -> EventOutcome:

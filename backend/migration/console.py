@@ -35,7 +35,7 @@ class Console:
             self.line(text)
 
     def ask(self, question: str) -> bool:
-        """Ask on the terminal; return whether the answer is a yes. What was typed before is discarded."""
+        """Ask on the terminal; return whether the answer is yes. Discards what was typed before."""
         termios.tcflush(sys.stdin, termios.TCIFLUSH)
         try:
             return input(f"{question} [y/N] ").strip().lower() in ("y", "yes", "예", "네")
@@ -44,7 +44,7 @@ class Console:
             return False
 
     def row(self, text: str) -> None:
-        """Print the line of one row, or only advance the bar when there are too many rows to read."""
+        """Print the line of one row, or only advance the bar if there are too many rows to read."""
         if self._rows_shown:
             self.line(text)
         if self._bar is not None:
@@ -52,7 +52,7 @@ class Console:
 
     @contextmanager
     def rows(self, count: int) -> Iterator[None]:
-        """Choose between lines and a bar for the calls of `row` within the block."""
+        """Let calls of `row` within the block print lines, or advance a bar if there are too many rows."""
         self._rows_shown = self._verbose or count <= ROW_LINES_UP_TO
         if not self._rows_shown:
             self._bar = tqdm(total=count, unit="행", leave=False, disable=None)

@@ -1,11 +1,11 @@
-"""Loads the departments of the old files through the change log, so that clients see them at once."""
+"""Loads the departments of the old files as changes in the log, so that clients see them at once."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from domain import REGISTRY, ChangeType, Department, Write, fold_text
 from migration.bulk_load import Kind
-from migration.source_rows import SourceDepartment, with_stored_moments
+from migration.source_rows import SourceDepartment, with_stored_timestamps
 from models import DynamoDBDatabase, Refusal
 from services.change_log import ChangeLog, WriteRefused
 
@@ -21,7 +21,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class DepartmentOutcome:
-    """What became of a candidate; `reason` tells in Korean why it was refused or superseded."""
+    """What a run did with a candidate; `reason` says in Korean why it was refused or superseded."""
 
     candidate: Candidate
     kind: Kind
@@ -29,7 +29,7 @@ class DepartmentOutcome:
 
 
 class DepartmentLoad:
-    """One run's load of departments: `settle`, then `load` or `compare`.
+    """One run's load of departments: `choose`, then `load` or `compare`.
 
     `wanted` are the candidates to load, in the order of the file; `repeated` counts rows equal to another.
     """
@@ -39,8 +39,11 @@ class DepartmentLoad:
         self.repeated = 0
         self.wanted: list[Candidate] = []
 
-    def settle(self, candidates: Sequence[Candidate]) -> Iterator[DepartmentOutcome]:
-        """Fill `wanted`: one candidate for each id, one id for each name. Yields the others' outcomes."""
+    def choose(self, candidates: Sequence[Candidate]) -> Iterator[DepartmentOutcome]:
+        """Fill `wanted` with one candidate for each id and one id for each name.
+
+        Yields the outcomes of the other candidates.
+        """
         chosen: dict[str, Candidate] = {}
         for candidate in sorted(candidates, key=lambda c: c.source.entity.updated_at):
             entity = candidate.source.entity
@@ -78,13 +81,13 @@ class DepartmentLoad:
         return (DepartmentOutcome(candidate, self._judge(candidate)) for candidate in self.wanted)
 
     def load(self, db: DynamoDBDatabase) -> Iterator[DepartmentOutcome]:
-        """Write the wanted departments that are new or differ; yield the outcome of each.
+        """Write the wanted departments that are new or differ; yield the outcome of every wanted one.
 
         Raises `StoreUnavailable`.
         """
         log = ChangeLog(db)
         waiting, refused = list(self.wanted), 0
-        # A department may be given the name that a later one of the list gives up: repeat while any succeeds.
+        # A later department may give up the name that an earlier one takes: repeat while any succeeds.
         while waiting and refused != len(waiting):
             refused = len(waiting)
             later: list[DepartmentOutcome] = []
@@ -110,7 +113,7 @@ class DepartmentLoad:
         else:
             write = Write(
                 type=ChangeType.DEPARTMENT_UPDATED,
-                entity=with_stored_moments(source, before),
+                entity=with_stored_timestamps(source, before),
                 before=before,
                 releases_name=db.owns_name(before),
             )
@@ -127,4 +130,4 @@ class DepartmentLoad:
         stored = self._stored.get(candidate.source.entity.id)
         if stored is None:
             return Kind.CREATED
-        return Kind.EQUAL if with_stored_moments(candidate.source, stored) == stored else Kind.UPDATED
+        return Kind.EQUAL if with_stored_timestamps(candidate.source, stored) == stored else Kind.UPDATED

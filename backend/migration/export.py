@@ -1,6 +1,6 @@
-"""Exports the tables to the two JSON files that the migration reads, as a way back and as a backup.
+"""Exports the tables to the two JSON files that the migration reads, to leave DynamoDB or as a backup.
 
-The migration of an export makes equal items, so that another export has the same bytes.
+To migrate an export gives equal items, and to export those gives the same bytes.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,7 +13,7 @@ from domain import Department, Event
 from errors import SetupError
 from migration.json_list import write_json_list
 from migration.source_files import Row
-from migration.source_rows import Departments, Remarks, RowReader, RowRefused, SourceEvent
+from migration.source_rows import KnownDepartments, Remarks, RowReader, RowRefused, SourceEvent
 from migration.staging import Staging
 from models import DynamoDBDatabase
 
@@ -23,16 +23,16 @@ CHUNK = 1_000
 def export_tables(
     db: DynamoDBDatabase, directory: Path, departments_file: str, events_file: str, zone: tzinfo
 ) -> list[int]:
-    """Write both files, each complete or not at all; return the numbers of departments, events and orphans.
+    """Write both files, each whole or not at all; return the numbers of departments, events and orphans.
 
-    Orphans are events of deleted departments; they are not written. Rows that an older tool stored are
-    written as the migration would read them, dates in `zone`. Raises `SetupError` if the folder cannot be
-    written, and `StoreUnavailable`.
+    Orphans are events of deleted departments; they are not written. Items of other tools are written as the
+    migration would read them, with dates in `zone`. Raises `SetupError` if the folder cannot be written, and
+    `StoreUnavailable`.
     """
     with closing(Staging()) as staging:
-        reader = RowReader(Remarks(), zone, mend=False)
+        reader = RowReader(Remarks(), zone, repair=False)
         departments = sorted(db.list_departments(), key=lambda d: (d.name.casefold(), d.id))
-        known, orphans = Departments(), 0
+        known, orphans = KnownDepartments(), 0
         rows = [_department_row(department, reader) for department in departments]
         for department in departments:
             known.add(department, (department.id,))
@@ -59,12 +59,12 @@ def _department_row(department: Department, reader: RowReader) -> Mapping[str, A
     """Return a department as the migration would read it, or as it is stored if it breaks a rule."""
     try:
         row = Row("", (), department.public())
-        return reader.department(row, Departments()).entity.public()
+        return reader.department(row, KnownDepartments()).entity.public()
     except RowRefused:
         return department.public()
 
 
-def _as_migrated(event: Event, departments: Departments, reader: RowReader) -> Event:
+def _as_migrated(event: Event, departments: KnownDepartments, reader: RowReader) -> Event:
     """Return an event as the migration would read it, or as it is stored if it breaks a rule."""
     try:
         row = Row("", (), event.public())
@@ -78,5 +78,5 @@ def _event_rows(staging: Staging) -> Iterator[Mapping[str, Any]]:
         for chunk in staging.chunks(department_id, CHUNK):
             for staged in chunk:
                 row = staged.source.entity.public()
-                del row["revision"]  # every store counts its own
+                del row["revision"]  # it is valid only in this store
                 yield row

@@ -1,4 +1,4 @@
-"""Writes JSON files of one list, in the form that the migration reads."""
+"""Writes a JSON file with one list, in the form that the migration reads."""
 
 import os
 from collections.abc import Iterable
@@ -9,9 +9,9 @@ import orjson
 
 
 def write_json_list(path: Path, rows: Iterable[Any]) -> int:
-    """Write a list with one row on each line, complete or not at all, and return the number of rows.
+    """Write a list with one row on each line, whole or not at all, and return the number of rows.
 
-    Any tool that compares lines can compare two such files. Raises `OSError`.
+    One row on each line lets `diff` compare two files. Raises `OSError`.
     """
     draft = path.with_name(path.name + ".new")
     count = 0

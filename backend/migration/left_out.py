@@ -19,7 +19,7 @@ class LeftOut(Enum):
 
 @dataclass(frozen=True, slots=True)
 class RowLeftOut:
-    """A row that was not migrated: its file and location there, the Korean reason, and its content."""
+    """A row that was not migrated: file name, path within the file, Korean reason, and the row itself."""
 
     file: str
     location: str
@@ -43,5 +43,5 @@ def write_left_out(path: Path, rows: Iterable[RowLeftOut]) -> None:
 
 
 def _public(row: RowLeftOut) -> dict[str, Any]:
-    # `place` is the name that operators and their scripts know from these files.
+    # The key stays `place`, because operators and their scripts know it.
     return {"file": row.file, "place": row.location, "reason": row.reason, "content": row.content}

@@ -1,4 +1,4 @@
-"""The Korean lines that the operator reads about the results of a run. Prints and decides nothing."""
+"""The Korean lines that report the results of a run to the operator. Prints nothing."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
@@ -15,7 +15,7 @@ def name_of(entity: Department | Event) -> str:
 
 
 def row_line(entity: Department | Event, kind: Kind, *, dry_run: bool) -> str:
-    """Return the line of one row that is not refused."""
+    """Return the line for one row that is not refused."""
     if kind is Kind.EQUAL:
         return f"  - {name_of(entity)} 변경 없음"
     if dry_run:
@@ -24,15 +24,19 @@ def row_line(entity: Department | Event, kind: Kind, *, dry_run: bool) -> str:
 
 
 def loaded_lines(what: str, counts: Mapping[Kind, int], *, dry_run: bool) -> Iterator[str]:
-    """Yield the lines that follow the rows of one file; `what` is the Korean word for its rows."""
-    created, updated, equal = counts[Kind.CREATED], counts[Kind.UPDATED], counts[Kind.EQUAL]
+    """Yield the summary of one file; `what` is the Korean word for its rows."""
+    created, updated, equal = (
+        counts[Kind.CREATED],
+        counts[Kind.UPDATED],
+        counts[Kind.EQUAL],
+    )
     done = "마이그레이션 예정" if dry_run else "데이터 마이그레이션 완료"
     yield f"✅ {what} {done}: {created + updated + equal}개"
     yield f"   (추가 {created}, 수정 {updated}, 변경 없음 {equal})"
 
 
 def difference_line(wanted: Department | Event, stored: Department | Event | None) -> str:
-    """Return the line that names the fields in which the tables differ from the file."""
+    """Return the line for an entity that differs between file and tables, with the fields that differ."""
     parts = [
         f"{field.name}: 파일 '{getattr(wanted, field.name)}' ≠ 표 '{getattr(stored, field.name)}'"
         for field in fields(wanted)
@@ -46,7 +50,7 @@ def repair_line(location: str, before: str, after: str) -> str:
 
 
 def remark_lines(remarks: Remarks, repeated: int, zone: str) -> Iterator[str]:
-    """Yield the lines about what is no failure; `repeated` counts rows that are equal to another."""
+    """Yield the lines about remarks, none a failure; `repeated` counts rows that are equal to another."""
     for name, count in remarks.left_behind.items():
         yield f"  ⚠ 옮기지 않은 항목: {name} {count}개"
     if remarks.repairs:

@@ -17,10 +17,9 @@ from migration.console import DIFFERENCES_SHOWN, RULE, Console
 from migration.department_load import Candidate, DepartmentLoad, DepartmentOutcome
 from migration.left_out import LeftOut, write_left_out
 from migration.source_files import Row, SourceFile
-from migration.source_rows import Departments, Remarks, RowReader, RowRefused, with_stored_moments
+from migration.source_rows import KnownDepartments, Remarks, RowReader, RowRefused, with_stored_timestamps
 from migration.staging import Staging
-from models import DynamoDBDatabase, TableResult
-from store import local_engine
+from models import DynamoDBDatabase, TableResult, holds_embedded_data
 
 ERRORS_FILE = Path("migration_errors.json")
 SUPERSEDED_FILE = Path("migration_superseded.json")
@@ -28,10 +27,10 @@ SUPERSEDED_FILE = Path("migration_superseded.json")
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the operator chose. `zone` is the calendar's; `repair` is for wrongly decoded text.
+    """What the operator chose; `zone` is the calendar's time zone, `repair` undoes wrong decoding of text.
 
-    `dry_run` writes nothing and compares with the tables if they exist; `verify_only` reads them back and
-    fails if they do not exist. `yes` answers the question before writing to AWS.
+    `dry_run` compares the files with the tables and writes nothing; the tables need not exist. `verify_only`
+    compares, too, but the tables have to exist. `yes` answers the question before writing to AWS.
     """
 
     departments: Path
@@ -49,7 +48,7 @@ class Options:
 
 
 class Migration:
-    """One run."""
+    """One run of the command with its options."""
 
     def __init__(
         self, options: Options, settings: Settings, staging: Staging, console: Console, index_wait: IndexWait
@@ -64,8 +63,8 @@ class Migration:
         self._staging = staging
         self._index_wait = index_wait
         self._remarks = Remarks(on_repair=lambda *repair: console.line(report_lines.repair_line(*repair)))
-        self._reader = RowReader(self._remarks, options.zone, mend=options.repair)
-        self._known = Departments()
+        self._reader = RowReader(self._remarks, options.zone, repair=options.repair)
+        self._known = KnownDepartments()
         self._different = 0
 
     def run(self) -> int:
@@ -94,12 +93,12 @@ class Migration:
         return self._conclude(repeated)
 
     def _confirm_store(self) -> None:
-        """Ask before writing to AWS if there is an embedded store with data. Raises `SetupError` on a no.
+        """Ask before writing to AWS if an embedded store holds data. Raises `SetupError` if the answer is no.
 
-        Without a terminal nobody can answer: a script is only warned, since its settings name AWS.
+        Without a terminal nobody can answer: then only warn, since the settings name AWS.
         """
         settings, say = self._settings, self._console.line
-        if settings.dynamodb_endpoint_url or not local_engine.is_used(settings.embedded_data_dir):
+        if settings.dynamodb_endpoint_url or not holds_embedded_data(settings):
             return
         say(f"⚠ 내장 저장소({settings.embedded_data_dir})에 데이터가 있지만, 설정에 따라 AWS로 옮깁니다.")
         if self._options.yes or not self._console.on_terminal:
@@ -132,7 +131,7 @@ class Migration:
 
     def _read_departments(self, stored: Sequence[Department]) -> DepartmentLoad:
         load = DepartmentLoad(stored)
-        names = Departments()
+        names = KnownDepartments()
         for department in stored:
             names.add(department)
         candidates: list[Candidate] = []
@@ -145,7 +144,7 @@ class Migration:
                     self._known.refuse(tuple(str(row.content.get(name)) for name in ("id", "name")))
             else:
                 candidates.append(Candidate(row.location, row.content, source))
-        for outcome in load.settle(candidates):
+        for outcome in load.choose(candidates):
             if outcome.kind is Kind.SUPERSEDED:
                 location, content = outcome.candidate.location, outcome.candidate.content
                 file = self._options.departments.name
@@ -165,10 +164,10 @@ class Migration:
                 self._staging.add(self._reader.event(row, self._known), row.location, row.content)
             except RowRefused as error:
                 self._refuse(self._options.events, row.location, str(error), row.content)
-        return self._staging.settle()
+        return self._staging.keep_newest()
 
     def _rows(self, file: SourceFile, wrapper: str, other: str) -> Iterable[Row]:
-        """Yield the rows of a file; count the values that are none among the remarks."""
+        """Yield the rows of a file; count its other values in the remarks."""
         for found in file.rows(wrapper, other):
             if isinstance(found, Row):
                 yield found
@@ -208,7 +207,7 @@ class Migration:
     # Verification
 
     def _verify(self, departments: DepartmentLoad, load: BulkLoad) -> None:
-        """Compare the tables with the files, row by row; then finish the load, so that servers read it."""
+        """Compare the tables with the files, row by row; then finish the load unless only verifying."""
         say = self._console.line
         say("🔍 마이그레이션 검증 중...")
         stored = {department.id: department for department in self._db.list_departments()}
@@ -216,7 +215,7 @@ class Migration:
         for candidate in departments.wanted:
             source = candidate.source
             found = stored.get(source.entity.id)
-            wanted = with_stored_moments(source, found) if found else source.entity
+            wanted = with_stored_timestamps(source, found) if found else source.entity
             same += self._compare(wanted, found)
         same_events = 0
         for difference in load.verify():
@@ -235,10 +234,10 @@ class Migration:
 
     def _compare_event(self, difference: Difference) -> bool:
         source, found = difference.staged.source, difference.stored
-        return self._compare(with_stored_moments(source, found) if found else source.entity, found)
+        return self._compare(with_stored_timestamps(source, found) if found else source.entity, found)
 
     def _compare(self, wanted: Department | Event, found: Department | Event | None) -> bool:
-        """Return whether the stored entity equals the file's; print what differs otherwise."""
+        """Return whether the stored entity equals that of the file; if not, print what differs."""
         if wanted == found:
             return True
         self._different += 1

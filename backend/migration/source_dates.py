@@ -21,7 +21,7 @@ _UNIX_TIME = re.compile(r"-?\d{9,13}(?:\.\d+)?", re.ASCII)
 """Seconds or milliseconds since 1970, from 1973 on: at least nine digits, since eight are a date."""
 _DOTNET = re.compile(r"/Date\((-?\d+)(?:[+-]\d{4})?\)/", re.ASCII)
 _MILLISECONDS_FROM = 100_000_000_000
-"""Larger numbers are milliseconds: counted in seconds this is the year 5138, in milliseconds 1973."""
+"""Numbers from this one on are milliseconds: in seconds it is the year 5138, in milliseconds 1973."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +43,14 @@ def read_date(value: str | float, zone: tzinfo) -> DateReading | None:
     """Read a date field: a day, a day and a clock, or a moment; None if the day or the time does not exist.
 
     A value with a zone or an offset, or a count since 1970, is a moment and is converted to `zone`; any other
-    value is local time there. The first moment of a day means the whole day: programs write dates so.
+    value is local time there. The first moment of a day means the whole day, since programs write a day so.
     """
     text = _number_text(value) if isinstance(value, int | float) else value.strip()
     try:
         if _DOTNET.fullmatch(text):
-            return _read_in_zone(read_moment(text), "", zone)
+            return _read_in_zone(read_timestamp(text), "", zone)
         if _UNIX_TIME.fullmatch(text):
-            return _read_in_zone(read_moment(float(text)), "", zone)
+            return _read_in_zone(read_timestamp(float(text)), "", zone)
         return _read_written(text, zone)
     except (ValueError, OverflowError):  # the day does not exist, or datetime cannot hold it
         return None
@@ -85,7 +85,7 @@ def _read_in_zone(moment: datetime | None, written_date: str, zone: tzinfo) -> D
         return None
     moment = moment.astimezone(UTC).replace(microsecond=0)
     local = moment.astimezone(zone)
-    # Moments are compared, not clocks: where summer time begins at midnight, the day begins at 1:00.
+    # Compares moments, not clocks: where summer time begins at midnight, the day begins at 1:00.
     begins = datetime.combine(local.date(), time(), zone).astimezone(UTC)
     clock = timedelta(hours=local.hour, minutes=local.minute, seconds=local.second)
     korean = "" if moment == begins else _korean_clock(clock)
@@ -93,7 +93,7 @@ def _read_in_zone(moment: datetime | None, written_date: str, zone: tzinfo) -> D
 
 
 def _since_midnight(clock: re.Match[str]) -> timedelta | None:
-    """Return the time since midnight to the second; None for a clock that does not exist, as 25:00."""
+    """Return the time since midnight to the second; None for a time that does not exist, such as 25:00."""
     hour = int(clock["hour"])
     if half_day := (clock["before"] or clock["after"] or "").upper():
         if hour > 12 or (clock["before"] and clock["after"]):
@@ -125,13 +125,13 @@ def names_a_day(text: str) -> bool:
     text = text.strip()
     if not _COMPACT_DATE.fullmatch(text):
         return bool(_DATE.fullmatch(text))
-    return read_date(text, UTC) is not None  # eight digits of another kind are a department's number
+    return read_date(text, UTC) is not None  # eight digits that are no date are the number of a department
 
 
-def read_moment(value: str | float) -> datetime | None:
+def read_timestamp(value: str | float) -> datetime | None:
     """Read a timestamp: ISO with or without zone, `/Date(ms)/` of .NET, or seconds or ms since 1970.
 
-    Without a zone it is UTC, as SQLite's CURRENT_TIMESTAMP is. None when it cannot be read.
+    Returns it in UTC, None if it is unreadable. Without a zone it is UTC, as SQLite's CURRENT_TIMESTAMP is.
     """
     try:
         if isinstance(value, str) and (match := _DOTNET.fullmatch(value.strip())):

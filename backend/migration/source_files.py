@@ -34,7 +34,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Stray:
-    """A value that is no row, such as the `version` of `{"version": 1, "events": [...]}`."""
+    """A value that is not a row, such as the `version` of `{"version": 1, "events": [...]}`."""
 
     location: str
     content: Any
@@ -43,7 +43,7 @@ class Stray:
 class SourceFile:
     """One JSON file. The constructor finds its encoding; `rows` can be called any number of times.
 
-    Both raise `FileUnusable`: when the file is missing, unreadable, in no known encoding, or no JSON.
+    Both raise `FileUnusable` if the file is missing, unreadable, in an unknown encoding, or not JSON.
     """
 
     def __init__(self, path: Path) -> None:
@@ -63,8 +63,8 @@ class SourceFile:
     def rows(self, wrapper: str, other: str) -> Iterator[Row | Stray]:
         """Yield the rows and strays in the order of the file, in whichever shape it nests them.
 
-        `wrapper` is a top-level key that only names the content, as `events` in `{"events": [...]}`, and is
-        not among a row's keys. Rows under the top-level key `other` are of the other kind and are skipped.
+        `wrapper` is a top-level key that only names the content, as `events` in `{"events": [...]}`; a row's
+        keys leave it out. Rows under the top-level key `other` belong to the other file's kind: skipped.
         """
         try:
             yield from _Walk(self._tokens(), wrapper, other).rows()
@@ -115,7 +115,7 @@ class SourceFile:
 
 
 def _offending(parser: Any, chunk: bytes) -> int:
-    """Return the offset in the chunk of the token that makes the parser fail."""
+    """Return the offset in the chunk of the token at which the parser fails."""
     offset = 0
     for offset in range(len(chunk)):
         try:

@@ -14,14 +14,14 @@ from typing import Any
 
 from domain import Department, Event, fold_text, time_order, timestamp
 from errors import ValidationFailed
-from migration.source_dates import DateReading, names_a_day, read_date, read_moment
+from migration.source_dates import DateReading, names_a_day, read_date, read_timestamp
 from migration.source_files import Row
-from migration.text_repair import repair
+from migration.text_repair import repair_text
 from schemas import DepartmentNew, EventNew
 
 NAMESPACE = uuid.UUID("6f1c64f0-2f0e-5d1b-9c52-0d7d3a4f8e21")
-"""The namespace of every id that the migration derives. It must never change: a second run has to derive the
-ids of the first."""
+"""The namespace of every id that the migration derives. It must never change: every run has to derive the
+same ids."""
 UNKNOWN_AT = "1970-01-01T00:00:00.000Z"
 """The timestamp of a row that has none. It is fixed so that every run makes the same item."""
 
@@ -51,12 +51,13 @@ class RowRefused(Exception):
 
 @dataclass(slots=True)
 class Remarks:
-    """What the operator is told besides refused rows: fields left behind, text repaired, dates read.
+    """What the operator is told besides rows left out: fields left behind, text repaired, dates converted.
 
-    `left_behind` counts fields and values that are not migrated, by their Korean description. `clocks` counts
-    the times of day that were copied from a date into `time`; `clashing_clocks` those that were not, because
-    `time` has another content; `moved_days` the dates whose day differs between the time zone in which they
-    were written and the calendar's. `on_repair` is called with location, text before and text after.
+    `left_behind` counts fields and values that are not migrated, by their Korean description; `repairs` the
+    repaired texts. `clocks` counts the times of day that were copied from a date into `time`,
+    `clashing_clocks` those that were not, because `time` has another content. `moved_days` counts the dates
+    that fall on another day in the calendar's time zone than in the zone in which they were written.
+    `on_repair` is called with location, text before and text after.
     """
 
     left_behind: Counter[str] = field(default_factory=Counter)
@@ -84,8 +85,8 @@ class SourceDepartment:
 class SourceEvent:
     """An event as its file has it; `assumed` as in `SourceDepartment`.
 
-    Earlier versions read neither clocks nor time zones, so they derived another id for a row without one:
-    `former_id` is that id, or `""` if it is the same.
+    The migration derives an id for a row that has none. Earlier versions read neither clocks nor time zones
+    and so derived another id: `former_id` is that id, or `""` if it is the same.
     """
 
     entity: Event
@@ -93,7 +94,7 @@ class SourceEvent:
     former_id: str = ""
 
 
-class Departments:
+class KnownDepartments:
     """Finds the department that the row of an event names: by its id, its former integer id, or its name."""
 
     def __init__(self) -> None:
@@ -114,9 +115,9 @@ class Departments:
         return self._by_name.get(fold_text(name))
 
     def find(self, reference: str) -> str:
-        """Return a department's id. Raises `RowRefused`."""
-        made_before = stable_id("department", reference)
-        found = self._by_reference.get(reference) or self._by_reference.get(made_before)
+        """Return the id of the department that a reference names. Raises `RowRefused`."""
+        derived_id = stable_id("department", reference)
+        found = self._by_reference.get(reference) or self._by_reference.get(derived_id)
         if found := found or self.with_name(reference):
             return found
         if reference in self._refused:
@@ -137,26 +138,29 @@ def _content_id(department_id: str, fields: Mapping[str, Any], moments: Mapping[
 
 
 class RowReader:
-    """Reads rows of either kind, moments in the calendar's zone; records what it repairs or leaves behind.
+    """Reads rows of either file, dates in the calendar's time zone; notes repairs and omissions in `remarks`.
 
-    With `mend=False` no text is repaired.
+    With `repair=False` no text is repaired.
     """
 
-    def __init__(self, remarks: Remarks, zone: tzinfo, *, mend: bool = True) -> None:
+    def __init__(self, remarks: Remarks, zone: tzinfo, *, repair: bool = True) -> None:
         self._remarks = remarks
         self._zone = zone
-        self._mend = mend
+        self._repair = repair
         self._keys: dict[str, str] = {}
 
-    def department(self, row: Row, departments: Departments) -> SourceDepartment:
-        """Read a department; without an id of its own it is found by name. Raises `RowRefused`."""
+    def department(self, row: Row, departments: KnownDepartments) -> SourceDepartment:
+        """Read a department. Without an id, it gets the id of the department with its name, or a derived one.
+
+        Raises `RowRefused`.
+        """
         fields, left = self._fields(row, _DEPARTMENT_FIELDS, _DEPARTMENT_ALIASES)
         key = self._key(row, row.keys[-1]) if row.keys else ""
         if key and "name" not in fields:
             fields["name"] = key
         elif key:
             fields.setdefault("id", key)
-        moments, assumed = self._moments(fields, "created_at", "updated_at", left, "부서")
+        moments, assumed = self._timestamps(fields, "created_at", "updated_at", left, "부서")
         own_id = _reference(fields.pop("id", None), "id")
         checked = _checked(DepartmentNew, fields)
         name = checked["name"]
@@ -169,8 +173,8 @@ class RowReader:
             Department(id=department_id, **checked, **moments), (own_id,) if own_id else (), assumed
         )
 
-    def event(self, row: Row, departments: Departments) -> SourceEvent:
-        """Read an event of one of the departments. Raises `RowRefused`."""
+    def event(self, row: Row, departments: KnownDepartments) -> SourceEvent:
+        """Read an event of one of these departments. Raises `RowRefused`."""
         fields, left = self._fields(row, _EVENT_FIELDS, _EVENT_ALIASES)
         for key in reversed(row.keys):  # the row's own field wins, then the nearest key
             key = self._key(row, key)
@@ -182,7 +186,7 @@ class RowReader:
         if not reference:
             raise RowRefused("부서가 적혀 있지 않습니다.")
         reading = self._read_date(fields)
-        moments, assumed = self._moments(fields, "created_at", "last_modified", left, "이벤트")
+        moments, assumed = self._timestamps(fields, "created_at", "last_modified", left, "이벤트")
         own_id = _reference(fields.pop("id", None), "id")
         checked = _checked(EventNew, fields)
         department_id = departments.find(reference)
@@ -216,7 +220,7 @@ class RowReader:
         return reading
 
     def _apply_clock(self, reading: DateReading, checked: dict[str, Any]) -> None:
-        """Copy a date's clock into an empty `time`; keep a `time` that has text, and count a clash."""
+        """Copy a date's clock into `time` if that is empty; otherwise count a clash if the two differ."""
         if reading.written_date and reading.written_date != reading.date:
             self._remarks.moved_days += 1
         if reading.clock and not checked["time"]:
@@ -228,7 +232,7 @@ class RowReader:
     def _fields(
         self, row: Row, known: tuple[str, ...], aliases: Mapping[str, str]
     ) -> tuple[dict[str, Any], list[str]]:
-        """Return the known fields under their names of today, and the names of all others."""
+        """Return the known fields under their present names, and the names of all other fields."""
         if not isinstance(row.content, dict):
             raise RowRefused("JSON 객체가 아닙니다.")
         fields: dict[str, Any] = {}
@@ -238,7 +242,7 @@ class RowReader:
             if value is None:
                 continue
             if isinstance(value, str):
-                value = self._mended(f"{row.location}.{written}", value)
+                value = self._repaired(f"{row.location}.{written}", value)
             name = _snake_case(written)
             if name in known and name not in fields:
                 fields[name] = value
@@ -252,19 +256,19 @@ class RowReader:
         return fields, left
 
     def _key(self, row: Row, key: str) -> str:
-        """Repair a key around rows, and report that once for all of its rows."""
+        """Repair an object key that encloses rows; report the repair once for all of them."""
         if key not in self._keys:
-            self._keys[key] = self._mended(row.location, key)
+            self._keys[key] = self._repaired(row.location, key)
         return self._keys[key]
 
-    def _mended(self, location: str, text: str) -> str:
-        mended = repair(text) if self._mend else text
-        if mended != text:
+    def _repaired(self, location: str, text: str) -> str:
+        repaired = repair_text(text) if self._repair else text
+        if repaired != text:
             self._remarks.repairs += 1
-            self._remarks.on_repair(location, text, mended)
-        return mended
+            self._remarks.on_repair(location, text, repaired)
+        return repaired
 
-    def _moments(
+    def _timestamps(
         self, fields: dict[str, Any], created: str, changed: str, left: list[str], kind: str
     ) -> tuple[dict[str, Any], frozenset[str]]:
         """Remove both timestamps from the fields and read them; a missing one gets the value of the other.
@@ -277,7 +281,7 @@ class RowReader:
             if value is None or value == "":
                 continue
             readable = isinstance(value, str | int | float) and not isinstance(value, bool)
-            moment = read_moment(value) if readable else None
+            moment = read_timestamp(value) if readable else None
             if moment is None:
                 left.append(f"{name}: 읽을 수 없는 시각")
             else:
@@ -308,7 +312,7 @@ def _reference(value: Any, name: str) -> str:
 
 
 def _as_text(value: Any) -> Any:
-    """Write a number as text, as old programs stored titles such as 119; leave the rest to validation."""
+    """Return a number as text, as old programs stored titles such as 119; any other value unchanged."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
@@ -326,7 +330,7 @@ def _checked(shape: type[DepartmentNew] | type[EventNew], fields: Mapping[str, A
     return checked
 
 
-def with_stored_moments(source: SourceDepartment | SourceEvent, stored: Department | Event) -> Any:
+def with_stored_timestamps(source: SourceDepartment | SourceEvent, stored: Department | Event) -> Any:
     """Return the source's entity at the stored revision, with stored timestamps where the file has none."""
     kept = {name: getattr(stored, name) or getattr(source.entity, name) for name in source.assumed}
     return replace(source.entity, revision=stored.revision, **kept)

@@ -30,7 +30,7 @@ _FIELDS = ("event_date", "title", "description", "time", "url", "created_at", "l
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """An event that waits to be loaded; `row` is its number in the staging.
+    """An event of the file, as it is to be loaded; `row` is its number in the staging.
 
     `location` is its path in the file, such as `events[3]`; `stored` tells whether the tables had it when
     the run began.
@@ -60,7 +60,7 @@ class Staging:
         self._db.close()
 
     def add(self, source: SourceEvent, location: str, content: Any = None) -> None:
-        """Stage an event, and the row's content if a refusal may have to show it."""
+        """Stage an event, with the content of its row if a later refusal has to show it."""
         event = source.entity
         number = self._numbers.get(event.department_id)
         if number is None:
@@ -91,8 +91,8 @@ class Staging:
         self._db.execute("CREATE INDEX by_department ON event (department, id)")
         self._db.execute("CREATE INDEX by_former_id ON event (former_id) WHERE former_id IS NOT NULL")
 
-    def settle(self) -> int:
-        """Index the rows and keep one of each id; return how many were equal to the one that is kept.
+    def keep_newest(self) -> int:
+        """Index the rows and keep one of each id; return the number of rows that equal the one kept.
 
         The row with the latest `last_modified` is kept, the last of several; those that differ from it are
         recorded as superseded.
@@ -115,10 +115,11 @@ class Staging:
         return repeated
 
     def drop(self, rows: Iterable[int]) -> None:
+        """Take rows out of the run without a record; the reading methods skip them."""
         self._db.executemany("UPDATE event SET dropped = 1 WHERE row = ?", ((row,) for row in rows))
 
     def refuse_event(self, row: int, reason: str) -> None:
-        """Take an event out of the run and report it."""
+        """Drop an event and record it as refused."""
         self._drop_event(LeftOut.REFUSED, row, reason)
 
     def _drop_event(self, kind: LeftOut, row: int, reason: str) -> None:
@@ -146,7 +147,7 @@ class Staging:
             after = found[-1][2]
 
     def note_stored(self, event_id: str, department_id: str) -> list[int]:
-        """Note that the tables hold an event; return the rows that have its id but another department."""
+        """Note that the tables have an event; return the rows with its id and another department."""
         number = self._numbers.get(department_id, -1)
         self._db.execute("UPDATE event SET stored = 1 WHERE id = ? AND department = ?", (event_id, number))
         if self._has_former_ids:
@@ -159,12 +160,12 @@ class Staging:
         )
         return [row for (row,) in found]
 
-    def take_former_ids(self) -> None:
+    def use_former_ids(self) -> None:
         """Give each event that is stored only under its former id that id, so that it is updated.
 
-        Call it once `note_stored` was called for every stored event. Earlier versions made one event of all
-        rows with the same former id, so only the first of them takes it; none does when a row of the file
-        has the former id as its own, such as a row with the same day and no clock.
+        To be called after all calls of `note_stored`. Earlier versions made one event of all rows with the
+        same former id, so only the first of these rows takes it. None does if a row of the file has the
+        former id as its own id, such as a row with the same day and no clock.
         """
         self._db.execute(
             """UPDATE event SET id = former_id, stored = 1 WHERE row IN (
@@ -201,13 +202,14 @@ class Staging:
     # What the index shows
 
     def note_written(self, row: int, revision: int) -> None:
+        """Note the revision at which the index has to show an event."""
         self._db.execute("UPDATE event SET revision = ? WHERE row = ?", (revision, row))
 
     def note_shown(self, found: Iterable[tuple[str, int]]) -> None:
-        """Note the ids and revisions that the index shows; a revision older than the written is ignored."""
+        """Note the ids and revisions that the index shows; ignore an event older than the one written."""
         self._db.executemany("UPDATE event SET shown = 1 WHERE id = ? AND revision <= ?", found)
 
     def not_shown(self, department_id: str) -> list[Staged]:
-        """Return the events that the index has not shown yet."""
+        """Return the events of a department that the index has not shown yet."""
         found = self._select("department = ? AND NOT dropped AND NOT shown", (self._numbers[department_id],))
         return [self._staged(row) for row in found]

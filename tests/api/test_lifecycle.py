@@ -96,9 +96,8 @@ def test_a_server_outlives_the_death_of_its_engine(tmp_path, settings, victim):
         department = api.department()
         pids = engine_pids(tmp_path / "data")
         engines = {pid for pid in pids if is_engine(pid)}
-        for pid in (
-            engines if victim == "engine" else set(pids) - engines
-        ):  # a supervisor's engine ends with it
+        victims = engines if victim == "engine" else set(pids) - engines
+        for pid in victims:  # an engine ends with its supervisor
             os.kill(pid, signal.SIGKILL)
         assert api("GET", "/api/departments")["departments"] == [department]
         api.event(department["id"])

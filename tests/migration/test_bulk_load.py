@@ -18,7 +18,7 @@ from services.change_log import ChangeLog
 from store_proxy import Answer, Hook, Request, StoreProxy
 
 AT = "2024-01-15T10:30:00.000Z"
-INDEX_WAIT = IndexWait(poll_s=0.02, settle_s=0.0)
+INDEX_WAIT = IndexWait(poll_s=0.02, replica_lag_s=0.0)
 Stage = Callable[..., Staging]
 
 
@@ -39,7 +39,7 @@ def staged() -> Iterator[Stage]:
                     last_modified=AT,
                 )
                 staging.add(SourceEvent(event, frozenset()), f"[{title}]")
-            staging.settle()
+            staging.keep_newest()
             return staging
 
         yield stage

@@ -6,17 +6,17 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from domain import Department, time_order, timestamp
-from migration.source_dates import read_date, read_moment
+from migration.source_dates import read_date, read_timestamp
 from migration.source_files import Row
-from migration.source_rows import Departments, Remarks, RowReader, RowRefused, stable_id
-from migration.text_repair import repair
+from migration.source_rows import KnownDepartments, Remarks, RowReader, RowRefused, stable_id
+from migration.text_repair import repair_text
 
 SEOUL = ZoneInfo("Asia/Seoul")
 DEV = Department(id="3d6f1c52-8a0b-4e1d-9c37-52b1f0a64e18", name="개발팀")
 
 
-def known() -> Departments:
-    departments = Departments()
+def known() -> KnownDepartments:
+    departments = KnownDepartments()
     departments.add(DEV, ("7",))
     return departments
 
@@ -152,14 +152,14 @@ def test_a_day_or_a_moment_may_be_the_key_around_a_row() -> None:
     ],
 )
 def test_a_timestamp_is_read_in_every_form(value: str | int) -> None:
-    moment = read_moment(value)
+    moment = read_timestamp(value)
     assert moment is not None
     assert timestamp(moment) == "2024-01-15T10:30:00.000Z"
 
 
 @pytest.mark.parametrize("value", ["어제", "", "2024-13-01", 10**30, float("inf"), float("nan")])
 def test_what_is_no_time_is_no_timestamp(value: str | float) -> None:
-    assert read_moment(value) is None
+    assert read_timestamp(value) is None
 
 
 def misread(text: str, times: int) -> str:
@@ -171,7 +171,7 @@ def misread(text: str, times: int) -> str:
 @pytest.mark.parametrize("times", [1, 2])
 @pytest.mark.parametrize("text", ["캘린더", "팀 회의", "2024년 워크숍 (1박 2일)", "의"])
 def test_utf8_that_was_misread_once_or_twice_is_repaired(text: str, times: int) -> None:
-    assert repair(misread(text, times)) == text
+    assert repair_text(misread(text, times)) == text
 
 
 def as_windows(text: str, times: int) -> str:
@@ -184,28 +184,28 @@ def test_every_hangul_syllable_is_repaired_whichever_code_page_it_was_taken_for(
     syllables = [chr(code) for code in range(0xAC00, 0xD7A4)]
     for garble in (misread, as_windows):
         for times in (1, 2):
-            assert [s for s in syllables if repair(garble(s, times)) != s] == []
+            assert [s for s in syllables if repair_text(garble(s, times)) != s] == []
 
 
 def test_the_windows_form_of_misread_text_is_repaired() -> None:
-    assert repair("ìº˜ë¦°ë\x8d”") == "캘린더"
+    assert repair_text("ìº˜ë¦°ë\x8d”") == "캘린더"
 
 
 @pytest.mark.parametrize("text", ["개발팀", "개발 회의 2차", "회의"])
 def test_cp949_that_was_misread_is_repaired(text: str) -> None:
-    assert repair(text.encode("cp949").decode("latin-1")) == text
+    assert repair_text(text.encode("cp949").decode("latin-1")) == text
 
 
 @pytest.mark.parametrize(
     "text", ["점심 · 회의 – “x”", "café déjà vu", "Ærøskøbing", "25°C ± 3", "Ö-Team 회의", "★ 중요 ★", "①②③"]
 )
 def test_text_that_is_fine_stays_as_it_is(text: str) -> None:
-    assert repair(text) == text
+    assert repair_text(text) == text
 
 
 def test_a_repair_that_would_lose_characters_is_left_undone() -> None:
     lost = "ìº˜ë¦°ë\N{REPLACEMENT CHARACTER}”x"
-    assert repair(lost).count("\N{REPLACEMENT CHARACTER}") <= 1
+    assert repair_text(lost).count("\N{REPLACEMENT CHARACTER}") <= 1
 
 
 def test_uuids_are_kept_in_canonical_form() -> None:
@@ -338,7 +338,7 @@ def test_every_repair_is_reported_with_its_location() -> None:
     RowReader(remarks, SEOUL).event(event_row(title=garbled), known())
     assert told == [("[0].title", garbled, "회의")]
     assert (
-        RowReader(remarks, SEOUL, mend=False).event(event_row(description="é"), known()).entity.description
+        RowReader(remarks, SEOUL, repair=False).event(event_row(description="é"), known()).entity.description
         == "é"
     )
     assert len(told) == remarks.repairs == 1

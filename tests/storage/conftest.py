@@ -52,14 +52,20 @@ def settings(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.fixture
-def db(settings: Settings) -> DynamoDBDatabase:
-    database = DynamoDBDatabase(settings)
+def client(settings: Settings) -> DynamoClient:
+    """The client of `db`, for what a test reads or writes past the facade."""
+    return DynamoClient(settings)
+
+
+@pytest.fixture
+def db(settings: Settings, client: DynamoClient) -> DynamoDBDatabase:
+    database = DynamoDBDatabase(settings, client)
     database.create_tables(report=lambda line: None)
     return database
 
 
 def one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """moto's own dictionaries do not stand concurrent requests; a real store does."""
+    """Send one request at a time to moto, whose dictionaries break under concurrent requests."""
     lock, call = threading.Lock(), DynamoClient.call
 
     def locked(self, operation, **parameters):

@@ -1,10 +1,11 @@
-"""Adoption beside a deletion or a rename, interleaved at every request of either."""
+"""An adoption and a deletion, rename or edit of one department, interleaved at every request of either."""
 
 from collections.abc import Callable
 from itertools import count
 
 import pytest
 
+from config import Settings
 from domain import REGISTRY, Department, new_id
 from in_process import Calendar
 from models import DynamoDBDatabase
@@ -14,47 +15,54 @@ from store.dynamo_client import DynamoClient
 
 
 @pytest.fixture
-def other(settings, db) -> DynamoDBDatabase:
-    """The same tables, through a client of their own."""
-    return DynamoDBDatabase(settings, DynamoClient(settings))
+def other_client(settings, db) -> DynamoClient:
+    """A second client of the tables of `db`, whose requests no test interrupts."""
+    return DynamoClient(settings)
+
+
+@pytest.fixture
+def other(settings, other_client) -> DynamoDBDatabase:
+    """Another process on the tables of `db`."""
+    return DynamoDBDatabase(settings, other_client)
 
 
 def service(db: DynamoDBDatabase) -> DepartmentService:
     return Calendar(db).departments
 
 
-def stranger(db: DynamoDBDatabase) -> Department:
-    """Write a department as another tool does: neither head nor name's row."""
+def write_foreign_department(client: DynamoClient, settings: Settings) -> Department:
+    """Write a department as another tool does, without a head and without the row of its name."""
     department = Department(id=new_id(), name=f"옛 부서 {new_id()}")
     item = {"id": {"S": department.id}, "name": {"S": department.name}}
-    db._client.call("put_item", TableName=db._tables.names.departments, Item=item)
+    client.call("put_item", TableName=settings.departments_table, Item=item)
     return department
 
 
-def before_request(db: DynamoDBDatabase, number: int, intruder: Callable[[], object]) -> list[str]:
-    """Call `intruder` right before the client's request of that number; return the list of its requests."""
+def interrupt(client: DynamoClient, number: int, act: Callable[[], object]) -> list[str]:
+    """Call `act` right before the client's request of that number, counted from 1.
+
+    Returns the list that the operations of the client's requests are added to.
+    """
     call, requests = DynamoClient.call, []
 
     def interposed(operation, **parameters):
         requests.append(operation)
         if len(requests) == number:
-            intruder()
-        return call(db._client, operation, **parameters)
+            act()
+        return call(client, operation, **parameters)
 
-    db._client.call = interposed
+    client.call = interposed
     return requests
 
 
-def require_nothing_left_over(db: DynamoDBDatabase) -> None:
-    """Fail for a head without a department, for the row of a name that its owner does not have, and for a
-    department without the row of its name.
-    """
+def require_consistent(db: DynamoDBDatabase, client: DynamoClient, settings: Settings) -> None:
+    """Require that every head has its department, every name row its owner, every department its name row."""
     db.adopt_departments()
     assert all(map(db.owns_name, db.list_departments()))
     departments = {department.id: department for department in db.list_departments()}
     heads = {items.head_key(i)["department_id"]["S"] for i in [*departments, REGISTRY]}
     names = {items.name_partition(d.name): d.id for d in departments.values()}
-    for item in db._client.iterate("scan", TableName=db._tables.names.changes, ConsistentRead=True):
+    for item in client.iterate("scan", TableName=settings.changes_table, ConsistentRead=True):
         if items.revision_of(item) == 0:
             partition, owner = items.partition_of(item), items.name_owner(item)
             assert names.get(partition) == owner if owner else partition in heads, item
@@ -72,24 +80,28 @@ ACTS = {
 
 
 @pytest.mark.parametrize("act", ACTS)
-def test_a_department_that_goes_or_is_renamed_while_it_is_adopted_leaves_nothing_behind(db, other, act):
+def test_a_department_that_is_deleted_or_edited_during_its_adoption_stays_consistent(
+    settings, client, db, other_client, other, act
+):
     for step in count(1):
-        department = stranger(other)
-        requests = before_request(db, step, lambda i=department.id: ACTS[act](service(other), i))
+        department = write_foreign_department(other_client, settings)
+        requests = interrupt(client, step, lambda i=department.id: ACTS[act](service(other), i))
         db.adopt_departments()
-        require_nothing_left_over(other)
+        require_consistent(other, other_client, settings)
         if step > len(requests):
             break
     assert step > 4  # the list, the heads, the head, the name
 
 
 @pytest.mark.parametrize("act", ACTS)
-def test_an_adoption_while_a_department_goes_or_is_renamed_leaves_nothing_behind(db, other, act):
+def test_an_adoption_during_a_deletion_or_edit_leaves_the_department_consistent(
+    settings, client, db, other_client, other, act
+):
     for step in count(1):
-        department = stranger(other)
-        requests = before_request(db, step, other.adopt_departments)
+        department = write_foreign_department(other_client, settings)
+        requests = interrupt(client, step, other.adopt_departments)
         ACTS[act](service(db), department.id)
-        require_nothing_left_over(other)
+        require_consistent(other, other_client, settings)
         if step > len(requests):
             break
     assert step > 4  # the department, its name's row, the head of the list, the commit

@@ -58,13 +58,13 @@ def test_an_event_its_log_row_and_the_head_are_written_together(db):
     assert list(db.indexed_events(department)) == [change.entity]
 
 
-def test_recent_heads_are_read_a_hundred_in_a_request(db, monkeypatch):
+def test_recent_heads_are_read_a_hundred_in_a_request(client, db, monkeypatch):
     department = new_department(db)
     ChangeLog(db).commit(department, creation(department))
     asked = []
-    call = db._client.call
+    call = client.call
     monkeypatch.setattr(
-        db._client, "call", lambda name, **parameters: asked.append(name) or call(name, **parameters)
+        client, "call", lambda name, **parameters: asked.append(name) or call(name, **parameters)
     )
     heads = db.recent_heads([new_id() for _ in range(120)] + [REGISTRY, department])
     assert asked == ["batch_get_item"] * 2
@@ -332,20 +332,18 @@ def test_the_log_is_told_in_commit_order(db):
     assert told == list(range(1, 41))
 
 
-def test_log_rows_expire_30_days_after_they_were_written(db, settings):
+def test_log_rows_expire_30_days_after_they_were_written(client, db, settings):
     department = new_department(db)
     ChangeLog(db).commit(department, creation(department))
-    answer = db._client.call(
-        "get_item", TableName=settings.changes_table, Key=items.change_key(department, 1)
-    )
+    answer = client.call("get_item", TableName=settings.changes_table, Key=items.change_key(department, 1))
     kept = int(answer["Item"]["expires_at"]["N"])
     assert abs(kept - utc_now().timestamp() - 30 * 86400) < 60
 
 
-def test_receipts_are_kept_for_30_days(db, settings):
+def test_receipts_are_kept_for_30_days(client, db, settings):
     department = new_department(db)
     receipt = Receipt.of(department, "key 1", {"title": "회의"})
     ChangeLog(db).commit(department, replace(creation(department), receipts=(receipt,)))
-    answer = db._client.call("get_item", TableName=settings.changes_table, Key=items.receipt_key(receipt))
+    answer = client.call("get_item", TableName=settings.changes_table, Key=items.receipt_key(receipt))
     kept = int(answer["Item"]["expires_at"]["N"])
     assert abs(kept - utc_now().timestamp() - 30 * 86400) < 60

@@ -133,16 +133,14 @@ class IndexShowsNothing:
         return iter(())
 
 
-def test_departments_of_older_servers_are_adopted_with_their_events(calendar, settings):
+def test_departments_of_older_servers_are_adopted_with_their_events(client, calendar, settings):
     old, taken = new_id(), new_id()
     for department_id, name in ((old, "총무팀"), (taken, "개발팀")):
         item = {"id": {"S": department_id}, "name": {"S": name}}
-        calendar.db._client.call("put_item", TableName=settings.departments_table, Item=item)
+        client.call("put_item", TableName=settings.departments_table, Item=item)
     calendar.departments.create_department("개발팀")
     event = {"id": {"S": new_id()}, "department_id": {"S": old}, "event_date": {"S": "2024-01-20"}}
-    calendar.db._client.call(
-        "put_item", TableName=settings.events_table, Item=event | {"title": {"S": "옛 회의"}}
-    )
+    client.call("put_item", TableName=settings.events_table, Item=event | {"title": {"S": "옛 회의"}})
 
     assert calendar.repair.run() == Repaired(purged=0, adopted=2)
 
@@ -171,23 +169,21 @@ def test_edits_change_the_given_fields_alone_and_keep_the_rest(calendar):
     assert updated.revision == event.revision + 1
 
 
-def test_edits_of_different_fields_at_once_both_survive(calendar):
+def test_edits_of_different_fields_at_once_both_survive(settings, calendar):
     department = calendar.departments.create_department("개발팀").entity
     event = calendar.add(department.id, "회의")
 
     class EditsInBetween(DynamoDBDatabase):
+        edited = False
+
         def find_event(self, event_id):
             found = super().find_event(event_id)
-            if not self.done:
-                self.done = True
+            if not self.edited:
+                self.edited = True
                 calendar.events.update_event(event_id, {"description": "다른 사람"})
             return found
 
-        done = False
-
-    other = EditsInBetween.__new__(EditsInBetween)
-    vars(other).update(vars(calendar.db))
-    Calendar(other).events.update_event(event.id, {"title": "내 제목"})
+    Calendar(EditsInBetween(settings)).events.update_event(event.id, {"title": "내 제목"})
     found = calendar.db.find_event(event.id)
     assert (found.title, found.description) == ("내 제목", "다른 사람")
 
@@ -299,20 +295,20 @@ def test_a_department_beyond_its_share_is_as_current_though_the_index_lags(calen
     assert small.reading(department).snapshot is None
 
 
-def test_what_is_warm_costs_one_small_request_a_read(calendar, monkeypatch):
+def test_what_is_warm_costs_one_small_request_a_read(client, calendar, monkeypatch):
     """The head alone is asked for, after commits of this server, too; the rest is in memory already."""
     department = calendar.departments.create_department("개발팀").entity.id
     token = calendar.token(department)
     for n in range(3):
         calendar.add(department, f"{n}")
     asked: list[str] = []
-    call = calendar.db._client.call
+    call = client.call
 
     def counted(operation: str, **parameters):
         asked.append(operation)
         return call(operation, **parameters)
 
-    monkeypatch.setattr(calendar.db._client, "call", counted)
+    monkeypatch.setattr(client, "call", counted)
     snapshot = calendar.snapshot(department)
     assert [event.title for event in snapshot.ordered] == ["0", "1", "2"]
     assert asked == ["get_item"]
@@ -402,26 +398,26 @@ def test_a_token_of_another_department_or_of_the_future_has_expired(calendar):
 
 
 @pytest.mark.parametrize("gap", [1, 2])
-def test_a_log_that_has_a_hole_after_the_token_no_longer_reaches_back(calendar, settings, gap):
+def test_a_log_that_has_a_hole_after_the_token_no_longer_reaches_back(client, calendar, settings, gap):
     department = calendar.departments.create_department("개발팀").entity
     token = calendar.token(department.id)
     for _ in range(3):
         calendar.add(department.id)
     key = items.change_key(department.id, gap)
-    calendar.db._client.call("delete_item", TableName=settings.changes_table, Key=key)
+    client.call("delete_item", TableName=settings.changes_table, Key=key)
     with pytest.raises(SyncTokenExpired):
         Calendar(calendar.db).sync.changes_since(department.id, token, 10)
 
 
 @pytest.mark.parametrize("snapshot_bytes", [50_000_000, 500], ids=["kept", "beyond its share"])
-def test_rows_that_expire_in_any_order_bring_nothing_back(calendar, settings, snapshot_bytes):
+def test_rows_that_expire_in_any_order_bring_nothing_back(client, calendar, settings, snapshot_bytes):
     department = calendar.departments.create_department("개발팀").entity.id
     gone, moved, kept = (calendar.add(department, title) for title in ("지운 것", "옮긴 것", "둔 것"))
     calendar.events.delete_event(gone.id)
     calendar.events.update_event(moved.id, {"event_date": "2030-01-01"})
     for expired in (4, 5):
         key = items.change_key(department, expired)
-        calendar.db._client.call("delete_item", TableName=settings.changes_table, Key=key)
+        client.call("delete_item", TableName=settings.changes_table, Key=key)
         reader = Calendar(calendar.db, snapshot_bytes=snapshot_bytes)
         assert reader.titles(department) == ["둔 것", "옮긴 것"]
         assert reader.titles(department, first="2024-01-01", last="2024-12-31") == ["둔 것"]
@@ -430,12 +426,12 @@ def test_rows_that_expire_in_any_order_bring_nothing_back(calendar, settings, sn
     assert calendar.events.get_event(department, kept.id) == kept
 
 
-def test_the_log_is_laid_over_the_index_as_far_as_it_has_no_hole(calendar, settings):
+def test_the_log_is_laid_over_the_index_as_far_as_it_has_no_hole(client, calendar, settings):
     department = calendar.departments.create_department("개발팀").entity.id
     for _ in range(4):
         calendar.add(department)
     key = items.change_key(department, 3)
-    calendar.db._client.call("delete_item", TableName=settings.changes_table, Key=key)
+    client.call("delete_item", TableName=settings.changes_table, Key=key)
 
     def revisions(reached: int) -> list[int]:
         found = calendar.db.recent_changes(department, reached, snapshots.INDEX_LAG_WINDOW)

@@ -1,13 +1,14 @@
-"""`flask tables new-epoch`: what a restore of the tables asks for, on real stores."""
+"""New epochs for all logs, as `flask tables new-epoch` sets them after a restore of the tables."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
 from domain import REGISTRY
 from errors import StoreUnavailable, SyncTokenExpired
 from in_process import Calendar, never_run
-from models import DynamoDBDatabase
 from store import items
 
 
@@ -16,15 +17,17 @@ def calendar(db) -> Calendar:
     return Calendar(db)
 
 
-def raw_head(db: DynamoDBDatabase, partition: str):
-    return db._client.find_item(db._tables.names.changes, items.head_key(partition))
+@pytest.fixture
+def raw_head(settings, client) -> Callable[[str], dict[str, Any] | None]:
+    """Return a function that reads the item of a partition's head."""
+    return lambda partition: client.find_item(settings.changes_table, items.head_key(partition))
 
 
-def test_a_new_epoch_ends_every_token_and_changes_nothing_else(calendar, db):
+def test_a_new_epoch_ends_every_token_and_changes_nothing_else(calendar, db, raw_head):
     one, two = (calendar.departments.create_department(name).entity.id for name in ("하나", "둘"))
     event = calendar.add(one)
     tokens = {i: calendar.token(i) for i in (one, two)}
-    before = {i: raw_head(db, i) for i in (one, two, REGISTRY)}
+    before = {i: raw_head(i) for i in (one, two, REGISTRY)}
 
     assert db.renew_epochs() == 3
 
@@ -34,7 +37,7 @@ def test_a_new_epoch_ends_every_token_and_changes_nothing_else(calendar, db):
         fresh = calendar.token(department_id)
         assert calendar.sync.changes_since(department_id, fresh, 10).changes == []
     assert calendar.snapshot(one).ordered == [event]
-    after = {i: raw_head(db, i) for i in before}
+    after = {i: raw_head(i) for i in before}
     assert {i: head | {"epoch": None} for i, head in after.items()} == {
         i: head | {"epoch": None} for i, head in before.items()
     }
@@ -61,30 +64,32 @@ def test_no_write_is_lost_that_runs_beside_it(calendar, db):
     assert len(calendar.snapshot(department_id).ordered) == 40
 
 
-def test_an_empty_store_has_nothing_to_renew(db):
+def test_an_empty_store_has_nothing_to_renew(db, raw_head):
     assert db.renew_epochs() == 0
-    assert raw_head(db, REGISTRY) is None
+    assert raw_head(REGISTRY) is None
 
 
-def test_departments_without_a_head_or_marked_deleted_are_passed_over(db, monkeypatch):
+def test_departments_without_a_head_or_marked_deleted_are_passed_over(
+    settings, client, db, raw_head, monkeypatch
+):
     deleted = Calendar(db, never_run).departments.create_department("지운 부서").entity
     Calendar(db, never_run).departments.delete_department(deleted.id)
-    head = raw_head(db, deleted.id)
+    head = raw_head(deleted.id)
     foreign = {"id": {"S": "00000000-0000-0000-0000-000000000001"}, "name": {"S": "옛 부서"}}
-    db._client.call("put_item", TableName=db._tables.names.departments, Item=foreign)
+    client.call("put_item", TableName=settings.departments_table, Item=foreign)
     found = db.list_departments()
     monkeypatch.setattr(db, "list_departments", lambda: [*found, deleted])  # as it was listed a moment before
 
     assert db.renew_epochs() == 1  # the list of departments
 
-    assert raw_head(db, deleted.id) == head
-    assert raw_head(db, foreign["id"]["S"]) is None
+    assert raw_head(deleted.id) == head
+    assert raw_head(foreign["id"]["S"]) is None
 
 
-def test_a_run_that_was_cut_off_is_completed_by_another(calendar, db, monkeypatch):
+def test_a_run_that_was_cut_off_is_completed_by_another(calendar, client, db, monkeypatch):
     partitions = [calendar.departments.create_department(name).entity.id for name in "가나다"] + [REGISTRY]
     before = {partition: db.read_head(partition).epoch for partition in partitions}
-    call, moves = db._client.call_patiently, []
+    call, moves = client.call_patiently, []
 
     def cut_off(operation, **parameters):
         moves.append(parameters["Key"])
@@ -92,7 +97,7 @@ def test_a_run_that_was_cut_off_is_completed_by_another(calendar, db, monkeypatc
             raise StoreUnavailable()
         return call(operation, **parameters)
 
-    monkeypatch.setattr(db._client, "call_patiently", cut_off)
+    monkeypatch.setattr(client, "call_patiently", cut_off)
     with pytest.raises(StoreUnavailable):
         db.renew_epochs()
     monkeypatch.undo()

@@ -1,4 +1,4 @@
-"""Several real servers, the failures around them, and real clients that are connected to each."""
+"""Several real servers on one store, the failures that are injected, and clients connected to each server."""
 
 import contextlib
 import json
@@ -24,13 +24,14 @@ LOST_ANSWERS = 0.02
 
 
 class StoreTrouble:
-    """The hook of a store proxy: the index lags, answers are lost, and the store can be out of reach.
+    """A hook of `StoreProxy` that injects failures.
 
-    Answers are lost only while `troubled` is set; the index always lags.
+    The index always lags. While `troubled` is set, some answers are lost; while `reachable` is not set, every
+    request fails.
     """
 
-    def __init__(self, dice: random.Random) -> None:
-        self._dice = dice
+    def __init__(self, rng: random.Random) -> None:
+        self._rng = rng
         self._lock = threading.Lock()
         self._shown: dict[bytes, deque[tuple[float, bytes]]] = defaultdict(lambda: deque(maxlen=1_000))
         self.reachable = True
@@ -43,13 +44,13 @@ class StoreTrouble:
         if status == 200 and b'"IndexName"' in request.content:
             body = self._shown_before_the_lag(request.content, body)
         with self._lock:
-            lost = self.troubled and self._dice.random() < LOST_ANSWERS
+            lost = self.troubled and self._rng.random() < LOST_ANSWERS
         if lost:
             raise ConnectionError("the answer is lost")
         return status, body
 
     def _shown_before_the_lag(self, query: bytes, body: bytes) -> bytes:
-        """Return the answer to an equal query one lag ago, an empty one if there was none."""
+        """Return the answer that an equal query got `INDEX_LAG_S` ago, or an empty one if there was none."""
         now = time.monotonic()
         with self._lock:
             shown = self._shown[query]
@@ -104,17 +105,17 @@ class Watchers:
 
 
 class Cluster:
-    """A server in each mode on the same tables, a Redis, and the failures of all of them."""
+    """A server in each of `MODES` on the same tables, one Redis, and failures of all of them."""
 
     def __init__(self, folder: Path, engine_url: str, seed: int, sabotage: str = "") -> None:
         self._folder = folder
         self._sabotage = sabotage
-        self._dice = random.Random(seed)
+        self._rng = random.Random(seed)
         self._stack = contextlib.ExitStack()
         self._runs: dict[int, tuple[contextlib.ExitStack, Server]] = {}
         self._stop = threading.Event()
         self.happened: list[str] = []
-        self.store = StoreTrouble(self._dice)
+        self.store = StoreTrouble(self._rng)
         self._proxy = self._stack.enter_context(StoreProxy(engine_url, self.store))
         self._redis = RedisServer(folder)
         self._ports = [free_port() for _ in MODES]
@@ -156,7 +157,7 @@ class Cluster:
 
     @contextlib.contextmanager
     def trouble(self) -> Any:
-        """Cause one failure after the other within the block; at its end everything works again."""
+        """Cause one failure after the other within the block; after it everything works again."""
         self._stop.clear()
         self.store.troubled = True
         trouble = threading.Thread(target=self._trouble)
@@ -169,15 +170,15 @@ class Cluster:
             self.store.troubled = False
 
     def _trouble(self) -> None:
-        while not self._stop.wait(self._dice.uniform(0.05, 0.3)):
-            happening = self._dice.choice(
+        while not self._stop.wait(self._rng.uniform(0.05, 0.3)):
+            happening = self._rng.choice(
                 [self._kill, self._kill, self._freeze_redis, self._stop_redis, self._lose_store]
             )
             self.happened.append(happening.__name__)
-            happening(self._dice.uniform(0, 1))
+            happening(self._rng.uniform(0, 1))
 
     def _kill(self, seconds: float) -> None:
-        number = self._dice.randrange(len(MODES))
+        number = self._rng.randrange(len(MODES))
         run, server = self._runs[number]
         server.kill()
         run.close()
@@ -201,16 +202,16 @@ class Cluster:
 
 
 class Caller:
-    """A program that sends each request to any of the servers; it returns None if the outcome is unknown."""
+    """A REST client that sends each request to a random server; None stands for an unknown outcome."""
 
-    def __init__(self, cluster: Cluster, dice: random.Random) -> None:
+    def __init__(self, cluster: Cluster, rng: random.Random) -> None:
         self._cluster = cluster
-        self._dice = dice
+        self._rng = rng
         self._session = requests.Session()
         self._session.trust_env = False
 
     def __call__(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any] | None:
-        url = self._dice.choice(self._cluster.urls) + path
+        url = self._rng.choice(self._cluster.urls) + path
         try:
             answer = self._session.request(method, url, json=body, headers=headers, timeout=15)
         except requests.RequestException:

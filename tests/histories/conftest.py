@@ -1,4 +1,4 @@
-"""The store that histories are played on."""
+"""The store on which histories run."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from store.local_engine import Engine
 
 @pytest.fixture
 def engine_settings(engine: Engine, aws_keys: None) -> Settings:
-    """Return settings of the embedded engine by its address, as a store whose index may lag."""
+    """Return settings with the address of the engine, so that servers treat its index as one that lags."""
     settings = Settings(dynamodb_endpoint_url=engine.url)
     DynamoDBDatabase(settings).create_tables(report=lambda line: None)
     return settings

@@ -1,4 +1,4 @@
-"""What is remembered of a randomised history, and the judgement: every promise held against the log."""
+"""The record of a randomised history, and its judgement, which compares the record with the log."""
 
 import threading
 from collections.abc import Iterable
@@ -10,24 +10,25 @@ from models import DynamoDBDatabase
 
 @dataclass
 class History:
-    """One run: what was acknowledged, what was read, and what was found wrong."""
+    """The record of one history: what was acknowledged, what was read, and the faults that were found."""
 
     department: str
     lock: threading.Lock = field(default_factory=threading.Lock)
     acknowledged: dict[int, str] = field(default_factory=dict)
-    """Revision to event id."""
+    """The event id of each acknowledged revision."""
     edits: dict[int, dict[str, str]] = field(default_factory=dict)
-    """Revision to the fields that were changed at it, and no others."""
+    """The fields that each acknowledged edit changed, by its revision."""
     seen: dict[int, int] = field(default_factory=dict)
-    """Revision of an edit to the revision of the event that its writer insisted on."""
+    """The revision in the `If-Match` of each acknowledged edit that had one, by the edit's revision."""
     keyed: set[str] = field(default_factory=set)
-    """Titles of events that were created under a key, asked for until the answer came."""
+    """Titles of events that were created under an `Idempotency-Key`, repeated until an answer came."""
     deleted: set[str] = field(default_factory=set)
-    """Ids of events whose deletion was acknowledged; nobody restores any."""
+    """Ids of events whose deletion was acknowledged; no history restores an event."""
     reads: list[tuple[int, int, dict[str, Event]]] = field(default_factory=list)
-    """The last revision acknowledged before it began, the revision it was of, and what it saw."""
+    """Of each read: the last revision acknowledged before it began, its own revision, its events by id."""
     deltas: list[tuple[int, int, list[tuple[int, str, str]]]] = field(default_factory=list)
-    """The last revision acknowledged before it began, where it began, and each change: revision, type, id."""
+    """Of each delta: the last revision acknowledged before it, the revision of its token, and its changes as
+    revision, type, event id."""
     faults: list[str] = field(default_factory=list)
 
     def acknowledge(self, event: Event) -> None:
@@ -35,15 +36,15 @@ class History:
             self.acknowledged[event.revision] = event.id
 
     def so_far(self) -> tuple[int, list[str]]:
-        """The last revision that was acknowledged, and the ids of all events that ever were."""
+        """Return the last acknowledged revision, and the ids of all events in acknowledged changes."""
         with self.lock:
             return max(self.acknowledged, default=0), sorted(set(self.acknowledged.values()))
 
 
 def judge(history: History, db: DynamoDBDatabase) -> dict[str, Event]:
-    """Replay the log after quiet: every answer must be what it says, no more, no less.
+    """Replay the log once all writers have ended, and add every contradiction to `history.faults`.
 
-    Returns the events as they stand, for the comparison with what clients hold.
+    Returns the events of the department by id, for the comparison with what clients hold.
     """
     changes = db.changes_after(history.department, 0)
     head = db.read_head(history.department)

@@ -1,9 +1,8 @@
 """The mechanisms that keep the promises, and for each a way to switch it off.
 
-A judgement that finds nothing wrong proves something only if it finds what is wrong. So the histories are
-also played with one mechanism replaced by a broken one, and the judgement must notice. A mechanism is inner
-by nature: what is broken here are private parts of the product, and each replacement follows the code that
-it breaks.
+Histories without faults prove something only if the judgement finds faults where there are some. So histories
+also run with one mechanism replaced by a broken one, and the judgement must find a fault. Most mechanisms are
+private parts of the product, so each replacement resembles the code that it replaces.
 """
 
 from collections.abc import Callable
@@ -21,7 +20,7 @@ _shared_read = CoalescedReads.__call__
 
 
 class Switch(NamedTuple):
-    """The arguments of `setattr` that switch a mechanism off for the whole process."""
+    """The arguments of `setattr` that break a mechanism in the whole process."""
 
     owner: Any
     attribute: str

@@ -1,7 +1,7 @@
-"""Randomised histories of the parts of several servers in one process, on one store whose index lags.
+"""Randomised histories of several servers' services in one process, on one store whose index lags.
 
-Fast, and fine-grained: the poll runs when the history says, servers forget everything in the middle of it.
-The judgement itself is tested, too: with any one of the mechanisms switched off, it finds a fault.
+A history decides when a server polls and when it dies, so many interleavings are tried in a short time. The
+judgement itself is tested, too: with any one of the mechanisms switched off, it finds a fault.
 
 `HISTORIES` in the environment sets the number of seeds; `make histories` runs hundreds.
 """
@@ -27,20 +27,20 @@ from realtime.push import Push
 from services.snapshots import Snapshot
 
 SEEDS = int(os.environ.get("HISTORIES", "24"))
-PARTS = 4
+SHARES = 4
 STEPS = 14
 SERVERS = 3
 USERS = 4
 
 
 class Troubled(DynamoDBDatabase):
-    """The real store, but its index shows a department as it was some reads ago, and answers get lost."""
+    """A store whose index shows a department as it was `lag` reads ago, and which loses some answers."""
 
     lag = 3
 
-    def __init__(self, settings: Settings, dice: random.Random) -> None:
+    def __init__(self, settings: Settings, rng: random.Random) -> None:
         super().__init__(settings)
-        self.dice = dice
+        self.rng = rng
         self._shown: dict[str, deque[list[Event]]] = {}
 
     def indexed_events(self, department_id, first=None, last=None):
@@ -51,19 +51,19 @@ class Troubled(DynamoDBDatabase):
 
     def read_head(self, partition):
         head = super().read_head(partition)
-        if self.dice.random() < 0.3:  # the answer takes its time, and others write meanwhile
+        if self.rng.random() < 0.3:  # a slow answer: others write meanwhile
             time.sleep(0.01)
         return head
 
     def commit(self, partition, head, writes):
         changes = super().commit(partition, head, writes)
-        if self.dice.random() < 0.05:  # the answer is lost, and the resend loses the race with itself
+        if self.rng.random() < 0.05:  # the answer is lost, and the resend loses the race with itself
             raise HeadMoved(self.read_head(partition))
         return changes
 
 
 class OneClient(FakeTransport):
-    """A transport whose one client applies what it is sent by the revision rule, and syncs over holes."""
+    """A transport that hands every broadcast to one client."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -78,7 +78,7 @@ class OneClient(FakeTransport):
 
 
 class Client:
-    """What a browser holds of one department: by the revision rule alone, without asking again."""
+    """A client of one department: applies the next revision, drops known ones, notes a hole as a fault."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.revision = snapshot.position.revision
@@ -100,7 +100,7 @@ class Client:
 
 
 class Server:
-    """The parts of one server process; killing it forgets all that it kept."""
+    """The services and the push of one server process; a new one stands for a restart."""
 
     def __init__(self, db: DynamoDBDatabase, department_id: str) -> None:
         self.calendar = Calendar(db)
@@ -114,25 +114,25 @@ class Server:
         self._push.catch_up(department_id)
 
 
-def step(history: History, server: Server, dice: random.Random) -> None:
-    """Let one user do one thing on one server."""
+def step(history: History, server: Server, rng: random.Random) -> None:
+    """Let a user send one random request to a server."""
     before, known = history.so_far()
-    kind = dice.choice(["create", "create", "edit", "edit", "delete", "read", "read", "read"])
-    fields = {"title": str(dice.random())}
+    kind = rng.choice(["create", "create", "edit", "edit", "delete", "read", "read", "read"])
+    fields = {"title": str(rng.random())}
     try:
         if kind == "read":
             snapshot = server.calendar.snapshot(history.department)
             history.reads.append((before, snapshot.position.revision, dict(snapshot.events)))
         elif kind == "create" or not known:
-            fields["event_date"] = f"2024-01-{dice.randint(10, 28)}"
+            fields["event_date"] = f"2024-01-{rng.randint(10, 28)}"
             history.acknowledge(server.calendar.events.create_event(history.department, fields).entity)
         elif kind == "edit":
-            fields = {dice.choice(["title", "description", "time"]): str(dice.random())}
-            event = server.calendar.events.update_event(dice.choice(known), fields)
+            fields = {rng.choice(["title", "description", "time"]): str(rng.random())}
+            event = server.calendar.events.update_event(rng.choice(known), fields)
             history.edits[event.revision] = fields
             history.acknowledge(event)
         else:
-            doomed = dice.choice(known)
+            doomed = rng.choice(known)
             server.calendar.events.delete_event(doomed)
             history.deleted.add(doomed)
     except EventNotFound:
@@ -142,20 +142,20 @@ def step(history: History, server: Server, dice: random.Random) -> None:
 
 
 def run(settings: Settings, seed: int) -> list[str]:
-    """Play one history; return what was found wrong with it."""
+    """Run one history; return its faults."""
     db = Troubled(settings, random.Random(seed))
     department = Calendar(db).departments.create_department(new_id()).entity.id
     history = History(department)
     servers = [Server(db, department) for _ in range(SERVERS)]
 
     def user(number: int) -> None:
-        dice = random.Random(seed * 100 + number)
+        rng = random.Random(seed * 100 + number)
         for _ in range(STEPS):
-            step(history, servers[dice.randrange(SERVERS)], dice)
-            if dice.random() < 0.1:
-                servers[dice.randrange(SERVERS)].poll(department)
-            if dice.random() < 0.05:  # killed and started again; its client reconnects
-                servers[dice.randrange(SERVERS)] = Server(db, department)
+            step(history, servers[rng.randrange(SERVERS)], rng)
+            if rng.random() < 0.1:
+                servers[rng.randrange(SERVERS)].poll(department)
+            if rng.random() < 0.05:  # killed and started again; its client reconnects
+                servers[rng.randrange(SERVERS)] = Server(db, department)
 
     with ThreadPoolExecutor(USERS) as pool:
         for done in [pool.submit(user, number) for number in range(USERS)]:
@@ -170,9 +170,9 @@ def run(settings: Settings, seed: int) -> list[str]:
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("part", range(PARTS))
-def test_no_history_loses_a_write_or_shows_an_older_state(engine_settings, part):
-    for seed in range(part, SEEDS, PARTS):
+@pytest.mark.parametrize("share", range(SHARES))
+def test_no_history_loses_a_write_or_shows_an_older_state(engine_settings, share):
+    for seed in range(share, SEEDS, SHARES):
         assert run(engine_settings, seed) == [], f"seed {seed}"
 
 

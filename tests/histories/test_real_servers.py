@@ -20,29 +20,29 @@ from histories.judging import History, judge
 from models import DynamoDBDatabase
 
 SEEDS = int(os.environ.get("HISTORIES", "24"))
-PARTS = 2
+SHARES = 2
 AT_ONCE = 6
-"""Histories that are played on one cluster at a time: each fault of the cluster meets all of them."""
+"""Histories that run on a cluster at the same time: each failure of the cluster affects all of them."""
 USERS = 3
 QUIET_S = 20.0
-"""How long clients may take to come to rest; the poll of another server's changes takes 2."""
+"""How long clients may take to receive all changes; servers poll for each other's changes every 2 s."""
 STEPS = 50
 
 
 class User:
-    """One program that does one thing after the other to one department, whichever server it asks."""
+    """A program that sends random requests for one department, each to a random server."""
 
-    def __init__(self, history: History, cluster: Cluster, dice: random.Random) -> None:
+    def __init__(self, history: History, cluster: Cluster, rng: random.Random) -> None:
         self._history = history
-        self._dice = dice
-        self._ask = Caller(cluster, dice)
+        self._rng = rng
+        self._ask = Caller(cluster, rng)
         self._list = f"/api/events/{history.department}"
         self._last_read: tuple[int, str] | None = None
         """A revision and its sync token."""
 
     def act(self) -> None:
         for _ in range(STEPS):
-            self._dice.choice(
+            self._rng.choice(
                 [self._create, self._create, self._edit, self._edit, self._delete, self._read, self._read]
                 + [self._catch_up] * 2
             )()
@@ -52,9 +52,9 @@ class User:
         self._history.faults.append(f"{asked}: {answer}")
 
     def _create(self) -> None:
-        """Ask for one creation until it is answered, wherever: under a key it must happen once."""
+        """Repeat one creation until a server answers; its key must keep it from happening twice."""
         title = new_id()
-        body = {"title": title, "event_date": f"2024-01-{self._dice.randint(10, 28)}"}
+        body = {"title": title, "event_date": f"2024-01-{self._rng.randint(10, 28)}"}
         self._history.keyed.add(title)
         answer = self._ask.until_answered("POST", self._list, body, **{"Idempotency-Key": title})
         if answer[0] not in (200, 201):
@@ -66,10 +66,10 @@ class User:
         _, known = self._history.so_far()
         if not known:
             return
-        event_id = self._dice.choice(known)
-        fields = {self._dice.choice(["title", "description", "time"]): new_id()}
+        event_id = self._rng.choice(known)
+        fields = {self._rng.choice(["title", "description", "time"]): new_id()}
         insists = {}
-        if self._dice.random() < 0.5:
+        if self._rng.random() < 0.5:
             found = self._ask("GET", f"{self._list}/{event_id}")
             if found and found[0] == 200:
                 insists = {"If-Match": f'"{found[1]["event"]["revision"]}"'}
@@ -87,7 +87,7 @@ class User:
         _, known = self._history.so_far()
         if not known:
             return
-        event_id = self._dice.choice(known)
+        event_id = self._rng.choice(known)
         answer = self._ask("DELETE", f"/api/events/{event_id}")
         if answer and answer[0] == 200:
             self._history.deleted.add(event_id)
@@ -123,7 +123,7 @@ class User:
 def play(
     cluster: Cluster, db: DynamoDBDatabase, seeds: list[int], quiet_s: float = QUIET_S
 ) -> dict[int, list[str]]:
-    """Play histories at the same time; return what was found wrong, by seed."""
+    """Run histories at the same time; return the faults of those that have some, by seed."""
     caller = Caller(cluster, random.Random(seeds[0]))
     histories: dict[int, History] = {}
     for seed in seeds:
@@ -151,7 +151,7 @@ def play(
 def _judge_clients(
     history: History, cluster: Cluster, events: dict[str, Event], revision: int, deadline: float
 ) -> None:
-    """After quiet, each client must hold what the store does, without anybody having asked it to look."""
+    """Wait until `deadline` for all clients to hold these events; add a fault for each that does not."""
     while True:
         clients = cluster.watchers.states(history.department)
         if all(client["state"] == "live" and client["revision"] == revision for client in clients):
@@ -167,11 +167,11 @@ def _judge_clients(
 
 
 @pytest.mark.timeout(1_200)
-@pytest.mark.parametrize("part", range(PARTS))
-def test_no_history_of_real_servers_breaks_a_promise(tmp_path, engine, engine_settings, part):
+@pytest.mark.parametrize("share", range(SHARES))
+def test_no_history_of_real_servers_breaks_a_promise(tmp_path, engine, engine_settings, share):
     db = DynamoDBDatabase(engine_settings)
-    seeds = list(range(part, SEEDS, PARTS))
-    with Cluster(tmp_path, engine.url, seed=part) as cluster:
+    seeds = list(range(share, SEEDS, SHARES))
+    with Cluster(tmp_path, engine.url, seed=share) as cluster:
         for begin in range(0, len(seeds), AT_ONCE):
             assert play(cluster, db, seeds[begin : begin + AT_ONCE]) == {}
         assert "Traceback" not in cluster.logs(), cluster.logs()

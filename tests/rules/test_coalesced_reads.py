@@ -11,7 +11,7 @@ from services.coalescing import JOINING_TURNS, CoalescedReads
 
 
 class SlowStore:
-    """A store whose reads wait until they are let through, and find what stood there when they began."""
+    """A store whose reads wait at `gate`, then return the `state` of the moment they began."""
 
     def __init__(self) -> None:
         self.started = 0
@@ -73,7 +73,7 @@ def test_reads_of_different_keys_do_not_wait_for_each_other(store):
         assert one.result(5) == other.result(5)
 
 
-def test_the_next_read_waits_for_more_callers_but_not_for_ever(store):
+def test_the_next_read_waits_for_more_callers_for_a_limited_number_of_turns(store):
     def another_comes():
         joined = reads.waiting("d")
         callers.append(pool.submit(reads, "d"))
@@ -93,7 +93,7 @@ def test_the_next_read_waits_for_more_callers_but_not_for_ever(store):
 
 
 @pytest.mark.parametrize("error", [StoreUnavailable(), DepartmentNotFound()])
-def test_a_failure_is_told_to_all_who_shared_the_read_and_to_nobody_after(store, error):
+def test_a_failure_reaches_all_callers_of_its_read_and_no_later_caller(store, error):
     reads = CoalescedReads(store.read)
     store.error = error
     with ThreadPoolExecutor(1) as pool:
@@ -106,7 +106,7 @@ def test_a_failure_is_told_to_all_who_shared_the_read_and_to_nobody_after(store,
         assert pool.submit(reads, "d").result(5) == ["first"]
 
 
-def test_callers_who_waited_for_a_store_that_does_not_answer_do_not_ask_it_again(store):
+def test_callers_that_waited_during_a_read_without_an_answer_fail_with_it_and_read_no_more(store):
     reads = CoalescedReads(store.read)
     store.error = StoreUnavailable()
     with ThreadPoolExecutor(3) as pool:

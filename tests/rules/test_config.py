@@ -153,7 +153,7 @@ def test_a_relative_data_folder_is_counted_from_the_backend():
 
 @pytest.fixture
 def env_file(tmp_path, monkeypatch) -> Path:
-    """Return the path of the file that the settings read here; the other tests switch it off."""
+    """Let the settings read a `.env` file, which other tests switch off, and return its path."""
     monkeypatch.delenv("PYTHON_DOTENV_DISABLED")
     monkeypatch.setattr(config, "BACKEND_DIR", tmp_path)
     return tmp_path / ".env"
@@ -168,7 +168,7 @@ def test_a_file_of_another_encoding_is_refused_by_name(env_file):
 def test_the_file_completes_the_environment_and_never_overrides_it(env_file, monkeypatch):
     env_file.write_text("EVENTS_TABLE=file\nCHANGES_TABLE=file\n")
     monkeypatch.setenv("EVENTS_TABLE", "process")
-    monkeypatch.setenv("CHANGES_TABLE", "")  # so that it is put back afterwards
+    monkeypatch.setenv("CHANGES_TABLE", "")  # makes monkeypatch restore it
     monkeypatch.delenv("CHANGES_TABLE")
     settings = Settings.from_env()
     assert (settings.events_table, settings.changes_table) == ("process", "file")
@@ -204,7 +204,7 @@ def test_settings_of_other_programs_are_ignored(env_file, monkeypatch):
         "MY_TABLE",
     )
     for name in names:
-        monkeypatch.setenv(name, "")  # so that it is put back afterwards
+        monkeypatch.setenv(name, "")  # makes monkeypatch restore it
         monkeypatch.delenv(name)
     env_file.write_text("".join(f"{name}=\n" for name in names))
     assert Settings.from_env() == Settings()
@@ -224,7 +224,7 @@ def test_the_example_file_names_every_setting_and_sets_nothing_unsafe():
     assert Settings.from_env(active) == Settings()
 
 
-def test_the_memory_for_snapshots_is_that_of_the_settings():
+def test_the_settings_limit_the_memory_of_snapshots():
     for megabytes in (1, 256):
         app = create_app(Settings(snapshot_cache_mb=megabytes), DynamoDBDatabase(Settings(), object()))
         assert app.extensions["calendar"].core.snapshots.budget_bytes == megabytes * 1024 * 1024

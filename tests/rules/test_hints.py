@@ -1,4 +1,4 @@
-"""Hints over Redis: a commit never waits for them."""
+"""Hints over Redis: a commit never waits for Redis."""
 
 import threading
 
@@ -6,7 +6,7 @@ from domain import Position
 from realtime.redis_hints import QUEUE_LIMIT, Hints
 
 
-def test_a_commit_drops_the_hints_that_a_full_queue_cannot_take_and_goes_on():
+def test_a_commit_drops_hints_when_their_queue_is_full_and_does_not_wait():
     hints = Hints("redis://127.0.0.1:1/0", None)
 
     def commit() -> None:

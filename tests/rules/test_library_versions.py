@@ -1,4 +1,4 @@
-"""The libraries whose internals the server uses have versions that it was tried with."""
+"""The server refuses to start with versions of its libraries that it was not tried with."""
 
 import re
 from pathlib import Path
@@ -16,7 +16,7 @@ REQUIREMENTS = Path(__file__).resolve().parents[2] / "requirements.in"
 
 
 def install(folder: Path, package: str, version: str) -> None:
-    """Lay out what tells Python the version of an installed package."""
+    """Write the metadata in which Python finds the version of an installed package."""
     metadata = folder / f"{package.replace('-', '_')}-{version}.dist-info" / "METADATA"
     metadata.parent.mkdir()
     metadata.write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: {version}\n")
@@ -27,7 +27,7 @@ def limit(package: str) -> str:
 
 
 @pytest.mark.parametrize("package", SUPPORTED)
-def test_no_app_is_made_with_a_library_newer_than_it_was_tried_with(package, tmp_path, monkeypatch):
+def test_no_app_is_created_with_a_library_newer_than_supported(package, tmp_path, monkeypatch):
     install(tmp_path, package, limit(package))
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(SetupError) as caught:

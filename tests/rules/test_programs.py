@@ -23,7 +23,7 @@ def run(command: list[str], **settings: str) -> "subprocess.CompletedProcess[str
 
 @pytest.fixture
 def nothing(tmp_path) -> str:
-    """Return a PATH that holds only what the installing script itself uses."""
+    """Return a PATH with only the programs that the installing script uses."""
     for name in ("bash", "dirname"):
         (tmp_path / name).symlink_to(f"/usr/bin/{name}")
     return str(tmp_path)

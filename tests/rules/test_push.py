@@ -1,4 +1,4 @@
-"""The push: what a room is told, what joining costs while the store is away, how a burst is slowed."""
+"""The push: what a room is told, what a join reads while the store is down, when a burst pauses."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -23,18 +23,18 @@ ROOM = f"department:{DEPARTMENT}"
 
 
 class FakeStore:
-    """What the push reads of a store: one log, whose reads fail or wait when a test says so."""
+    """A store with one log, whose reads fail or wait when a test says so."""
 
     def __init__(self) -> None:
         self.log: list[Change] = []
         self.seen_by_poll: dict[str, Position | None] = {}
-        """The heads that the poll finds, which may be those of a moment ago."""
+        """The heads that the poll reads, which may be older than those of the log."""
         self.error: Exception | None = None
-        """What every read of a head raises."""
+        """The exception that every read of a head raises."""
         self.poll_errors: list[Exception] = []
-        """What the next looks of the poll raise, one each."""
+        """The exceptions that the next polls raise, one each."""
         self.answering = threading.Event()
-        """Reads of a head wait for it."""
+        """Reads of a head wait until it is set."""
         self.answering.set()
         self.head_reads = 0
         self.polled: list[list[str]] = []
@@ -57,7 +57,7 @@ class FakeStore:
 
 
 class PausingTransport(FakeTransport):
-    """Notes the revisions that are sent; its pauses may be held until a test ends them."""
+    """Notes the revisions that are sent; with `held`, each pause lasts until a test releases `resume`."""
 
     def __init__(self, *, held: bool = False) -> None:
         super().__init__()
@@ -112,7 +112,7 @@ def test_clients_that_join_while_the_store_hangs_share_one_failed_read(transport
         store.answering.set()
         for join in joins:
             assert isinstance(join.exception(10), StoreUnavailable)
-    assert store.head_reads < 5  # one, and whoever came a moment later
+    assert store.head_reads < 5  # one, and one for clients that came after it had failed
     assert transport.members[ROOM] == set()
     store.error = None
     push.join("later", DEPARTMENT)
@@ -120,7 +120,7 @@ def test_clients_that_join_while_the_store_hangs_share_one_failed_read(transport
 
 
 @pytest.mark.parametrize("error", [StoreUnavailable(), TableMissing("changes")])
-def test_a_client_is_greeted_though_the_store_is_away(transport, store, push, error):
+def test_a_client_is_sent_connected_while_the_store_is_down(transport, store, push, error):
     store.error = error
     push.connect("sid")
     assert transport.sent == [("connected", "sid")]
@@ -151,12 +151,12 @@ def test_a_hint_for_a_room_that_everybody_left_reads_nothing(transport, store, p
 
 @pytest.mark.parametrize("token", ["", "MS4w"])
 def test_a_commit_during_a_join_reaches_the_client(transport, push, token):
-    """The state is read once the client is in the room: a commit right after the read is pushed to it."""
+    """A client enters the room before its state is read, so a commit right after the read reaches it."""
     push.join("other", DEPARTMENT)  # somebody is there already
     reached: list[set[str]] = []
 
     class ReadsBeforeACommit:
-        """Reads of the state before the commit, which comes right after each of them."""
+        """Answers with the state before a commit, which it makes before it returns."""
 
         def get_position(self, _department_id):
             self._commit()
@@ -177,7 +177,7 @@ def test_a_commit_during_a_join_reaches_the_client(transport, push, token):
     assert ("event_created", ROOM) in transport.sent
 
 
-def test_a_push_that_the_store_does_not_answer_is_left_to_the_poll(transport, store, push, caplog):
+def test_changes_that_cannot_be_read_are_left_to_the_poll(transport, store, push, caplog):
     push.join("sid", DEPARTMENT)
     store.error = StoreUnavailable()
     push.on_hint(DEPARTMENT, 7)
@@ -196,7 +196,7 @@ def test_a_push_that_the_store_does_not_answer_is_left_to_the_poll(transport, st
         ({DEPARTMENT: Position("old", 0)}, ["event_created", "event_created"]),
     ],
 )
-def test_the_poll_pushes_what_moved_and_survives_its_failures(transport, store, push, seen, told):
+def test_the_poll_pushes_logs_that_have_moved_and_goes_on_after_failures(transport, store, push, seen, told):
     push.join("sid", DEPARTMENT)
     store.log = creations(2)
     store.seen_by_poll = seen
@@ -207,7 +207,7 @@ def test_the_poll_pushes_what_moved_and_survives_its_failures(transport, store, 
 
 
 @pytest.mark.parametrize("way", ["hint", "commit"])
-def test_nobody_waits_while_a_room_is_told_of_many_changes(store, way):
+def test_joins_and_commits_do_not_wait_while_a_room_is_told_of_many_changes(store, way):
     transport = PausingTransport(held=True)
     push = Push(transport, store, None, poll_s=None)
     push.join("sid", DEPARTMENT)
@@ -238,7 +238,7 @@ def test_a_burst_pauses_until_clients_have_read(store):
     assert transport.revisions == list(range(1, BURST + 1))
 
 
-def test_a_burst_does_not_wait_for_ever_for_clients_that_do_not_read(store):
+def test_a_burst_goes_on_after_a_while_though_clients_do_not_read(store):
     transport = PausingTransport()
     push = Push(transport, store, None, lambda: True, poll_s=None, crowded_s=0.05)
     push.join("sid", DEPARTMENT)

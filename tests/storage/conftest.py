@@ -1,6 +1,5 @@
 """The stores that the storage suite runs on: the embedded engine, moto, AWS's own DynamoDB Local."""
 
-import os
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -18,9 +17,9 @@ from store.dynamo_client import DynamoClient
 STORES = ("engine", "moto", "dynamodb-local")
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _credentials() -> None:
-    os.environ["AWS_ACCESS_KEY_ID"] = os.environ["AWS_SECRET_ACCESS_KEY"] = "testing"
+@pytest.fixture(autouse=True)
+def _credentials(aws_keys: None) -> None:
+    """Let every test find invented credentials."""
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""What DynamoDB refuses reaches callers as an exception of ours that names its cause."""
+"""Errors of DynamoDB become exceptions of ours, with the original as their cause."""
 
 import pytest
 from botocore.exceptions import ClientError

@@ -114,7 +114,7 @@ def test_a_lost_race_writes_nothing_and_tells_the_position_of_the_head(db):
     assert len(db.changes_after(department, 0)) == 1
 
 
-def test_an_edit_of_a_state_that_is_gone_is_refused_by_its_index_in_the_group(db):
+def test_an_edit_of_an_older_state_is_refused_and_named_by_its_index(db):
     department = new_department(db)
     [created] = db.commit(department, head_of(db, department), [creation(department)])
     db.commit(department, head_of(db, department), [edit(created.entity, title="새 제목")])
@@ -126,7 +126,7 @@ def test_an_edit_of_a_state_that_is_gone_is_refused_by_its_index_in_the_group(db
     assert db.find_event(writes[0].entity.id) is None
 
 
-def test_a_department_nobody_created_takes_no_events(db):
+def test_events_of_an_unknown_department_are_refused(db):
     with pytest.raises(DepartmentNotFound):
         ChangeLog(db).commit(new_id(), creation(new_id()))
 
@@ -185,7 +185,7 @@ def test_a_writer_whose_answer_was_lost_recognises_its_own_commit(settings, db):
 
 
 class LosesFirstAnswer(DynamoDBDatabase):
-    """Commits, then acts as a store whose answer was lost and whose resend lost the race with itself."""
+    """A store that loses the first answer: it commits, and the resend finds that the head has moved."""
 
     lost = False
 
@@ -213,7 +213,7 @@ def test_a_lost_answer_is_recognised_though_the_epoch_has_moved_since(settings, 
     assert (change.revision, change.write_id) == (1, write.id)
 
 
-def test_a_head_that_never_holds_still_ends_in_a_503(settings, db):
+def test_a_writer_that_always_loses_the_race_gives_up_with_a_503(settings, db):
     department = new_department(db)
 
     class AlwaysSlower(DynamoDBDatabase):
@@ -225,7 +225,7 @@ def test_a_head_that_never_holds_still_ends_in_a_503(settings, db):
 
 
 class Gated(DynamoDBDatabase):
-    """Counts commits, and holds back each until it is let through."""
+    """Counts commits; each waits until a test releases `gate`."""
 
     def __init__(self, settings) -> None:
         super().__init__(settings)
@@ -322,7 +322,7 @@ def test_an_item_that_is_too_large_fails_its_own_writer_alone(settings, db):
     assert head_of(db, department).revision == 3
 
 
-def test_the_log_is_told_in_commit_order(db):
+def test_listeners_are_told_of_changes_in_commit_order(db):
     department = new_department(db)
     log = ChangeLog(db)
     told: list[int] = []

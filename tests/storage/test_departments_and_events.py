@@ -1,4 +1,4 @@
-"""The services on real stores: reading, deleting, crashing, adopting, paging."""
+"""The services on real stores: departments, events, adoption, snapshots, deltas, expired rows."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -69,7 +69,7 @@ def test_the_list_of_departments_is_by_name(calendar):
     assert [d.name for d in calendar.departments.list_departments()] == ["alpha", "Zeta", "개발팀", "영업팀"]
 
 
-def test_a_deleted_department_is_gone_with_everything_it_had(calendar, settings):
+def test_a_deleted_department_leaves_no_events_log_or_name(calendar, settings):
     department = calendar.departments.create_department("개발팀").entity
     kept = calendar.departments.create_department("영업팀").entity
     other = calendar.add(kept.id, "남는다")
@@ -88,7 +88,7 @@ def test_a_deleted_department_is_gone_with_everything_it_had(calendar, settings)
     assert calendar.departments.create_department("개발팀").entity.name == "개발팀"
 
 
-def test_a_deletion_cut_off_in_the_middle_is_refused_everywhere_and_finished_by_repair(calendar):
+def test_after_a_crash_in_a_deletion_the_department_is_unusable_and_repair_finishes(calendar):
     crashed = Calendar(calendar.db, spawn=never_run)
     department = crashed.departments.create_department("개발팀").entity
     event = crashed.add(department.id)
@@ -121,7 +121,7 @@ def test_a_deletion_removes_events_that_the_index_does_not_show_yet(calendar):
 
 
 class IndexShowsNothing:
-    """A store whose index lags behind everything."""
+    """A store whose date index shows no events yet."""
 
     def __init__(self, db: DynamoDBDatabase) -> None:
         self._db = db
@@ -218,7 +218,7 @@ def test_a_day_is_in_order_of_its_clock_times(calendar):
     ]  # fmt: skip
 
 
-def test_all_who_edit_one_event_at_once_succeed_and_the_last_of_them_stands(calendar):
+def test_simultaneous_edits_of_one_event_all_succeed_and_the_last_stays(calendar):
     department = calendar.departments.create_department("개발팀").entity.id
     event = calendar.add(department)
     servers = [calendar, Calendar(calendar.db)]
@@ -231,7 +231,7 @@ def test_all_who_edit_one_event_at_once_succeed_and_the_last_of_them_stands(cale
     assert calendar.events.get_event(department, event.id) == max(edited, key=lambda e: e.revision)
 
 
-def test_all_who_rename_a_department_at_once_succeed(calendar):
+def test_simultaneous_renames_of_a_department_all_succeed(calendar):
     department = calendar.departments.create_department("개발팀").entity
     with ThreadPoolExecutor(12) as pool:
         list(
@@ -257,7 +257,7 @@ def test_readers_on_other_servers_see_acknowledged_writes_though_the_index_lags(
     assert reader.titles(department.id) == []
 
 
-def test_a_department_beyond_its_share_is_read_by_range_and_is_as_current(calendar):
+def test_a_department_too_large_to_keep_is_read_by_range_and_is_current(calendar):
     department = calendar.departments.create_department("개발팀").entity.id
     small = Calendar(calendar.db, snapshot_bytes=20_000)
     for day in range(10, 20):
@@ -280,7 +280,7 @@ def test_a_department_beyond_its_share_is_read_by_range_and_is_as_current(calend
         small.reading(department)
 
 
-def test_a_department_beyond_its_share_is_as_current_though_the_index_lags(calendar):
+def test_a_department_too_large_to_keep_is_current_though_the_index_lags(calendar):
     department = calendar.departments.create_department("개발팀").entity.id
     small = Calendar(IndexShowsNothing(calendar.db), snapshot_bytes=20_000)
     events = [calendar.add(department, f"{day}", date=f"2024-01-{day}") for day in range(10, 20)]
@@ -295,8 +295,8 @@ def test_a_department_beyond_its_share_is_as_current_though_the_index_lags(calen
     assert small.reading(department).snapshot is None
 
 
-def test_what_is_warm_costs_one_small_request_a_read(client, calendar, monkeypatch):
-    """The head alone is asked for, after commits of this server, too; the rest is in memory already."""
+def test_a_read_of_a_kept_department_costs_one_small_request(client, calendar, monkeypatch):
+    """Only the head is read, even after commits of this server: the rest is in memory."""
     department = calendar.departments.create_department("개발팀").entity.id
     token = calendar.token(department)
     for n in range(3):
@@ -317,7 +317,7 @@ def test_what_is_warm_costs_one_small_request_a_read(client, calendar, monkeypat
     assert asked == ["get_item"] * 3
 
 
-def test_kept_departments_stay_within_the_budget_the_least_used_going_first(calendar):
+def test_kept_departments_stay_within_the_budget_and_the_least_recently_used_is_dropped(calendar):
     departments = [calendar.departments.create_department(f"{n}").entity.id for n in range(6)]
     for department in departments:
         calendar.add(department)
@@ -331,7 +331,7 @@ def test_kept_departments_stay_within_the_budget_the_least_used_going_first(cale
 
 
 @pytest.mark.parametrize("limit", [{"recent_bytes": 120_000}, {"recent_changes": 2}])
-def test_kept_changes_are_bounded_and_counted_and_deltas_reach_behind_them(calendar, limit):
+def test_kept_changes_are_limited_and_deltas_also_return_older_changes(calendar, limit):
     department = calendar.departments.create_department("개발팀").entity.id
     token = calendar.token(department)
     present = Snapshots(calendar.db, SNAPSHOT_BYTES, **limit)
@@ -362,7 +362,7 @@ def test_a_department_that_fits_again_is_kept_again(calendar):
     assert sorted(snapshot.events) == sorted(event.id for event in events[:2])
 
 
-def test_deltas_tell_exactly_what_followed_a_token(calendar):
+def test_deltas_return_exactly_the_changes_after_a_token(calendar):
     department = calendar.departments.create_department("개발팀").entity
     token = calendar.token(department.id)
     event = calendar.add(department.id)
@@ -380,13 +380,13 @@ def test_deltas_tell_exactly_what_followed_a_token(calendar):
 
 
 @pytest.mark.parametrize("token", ["garbage!", "", "MTIz", "가나다"])
-def test_a_token_that_is_none_of_ours_has_expired(calendar, token):
+def test_a_malformed_token_counts_as_expired(calendar, token):
     department = calendar.departments.create_department("개발팀").entity
     with pytest.raises(SyncTokenExpired):
         calendar.sync.changes_since(department.id, token, 10)
 
 
-def test_a_token_of_another_department_or_of_the_future_has_expired(calendar):
+def test_a_token_of_another_department_or_of_a_future_revision_counts_as_expired(calendar):
     one = calendar.departments.create_department("하나").entity
     two = calendar.departments.create_department("둘").entity
     token = calendar.token(one.id)
@@ -398,7 +398,7 @@ def test_a_token_of_another_department_or_of_the_future_has_expired(calendar):
 
 
 @pytest.mark.parametrize("gap", [1, 2])
-def test_a_log_that_has_a_hole_after_the_token_no_longer_reaches_back(client, calendar, settings, gap):
+def test_a_token_has_expired_when_the_log_has_a_hole_after_it(client, calendar, settings, gap):
     department = calendar.departments.create_department("개발팀").entity
     token = calendar.token(department.id)
     for _ in range(3):
@@ -409,8 +409,10 @@ def test_a_log_that_has_a_hole_after_the_token_no_longer_reaches_back(client, ca
         Calendar(calendar.db).sync.changes_since(department.id, token, 10)
 
 
-@pytest.mark.parametrize("snapshot_bytes", [50_000_000, 500], ids=["kept", "beyond its share"])
-def test_rows_that_expire_in_any_order_bring_nothing_back(client, calendar, settings, snapshot_bytes):
+@pytest.mark.parametrize("snapshot_bytes", [50_000_000, 500], ids=["kept", "too large to keep"])
+def test_no_order_in_which_rows_expire_brings_back_what_was_deleted(
+    client, calendar, settings, snapshot_bytes
+):
     department = calendar.departments.create_department("개발팀").entity.id
     gone, moved, kept = (calendar.add(department, title) for title in ("지운 것", "옮긴 것", "둔 것"))
     calendar.events.delete_event(gone.id)
@@ -426,7 +428,7 @@ def test_rows_that_expire_in_any_order_bring_nothing_back(client, calendar, sett
     assert calendar.events.get_event(department, kept.id) == kept
 
 
-def test_the_log_is_laid_over_the_index_as_far_as_it_has_no_hole(client, calendar, settings):
+def test_recent_changes_have_no_hole(client, calendar, settings):
     department = calendar.departments.create_department("개발팀").entity.id
     for _ in range(4):
         calendar.add(department)
@@ -438,7 +440,7 @@ def test_the_log_is_laid_over_the_index_as_far_as_it_has_no_hole(client, calenda
         return [change.revision for change in found]
 
     assert revisions(2) == [1, 2], "3 and 4 are of a commit that appears just now"
-    assert revisions(3) == [4], "3 has expired"
+    assert revisions(3) == [4], "3 has expired, so 1 and 2 must not be laid over the index"
     assert revisions(4) == [4]
     assert revisions(5) == []
 
@@ -478,7 +480,7 @@ def test_a_slow_restore_does_not_undo_what_others_did_meanwhile(calendar, settin
     assert calendar.events.restore_event(department, event.id).title == "둘"
 
 
-def test_answers_that_are_cut_off_are_asked_for_again(engine):
+def test_a_request_whose_answer_is_cut_off_is_sent_again(engine):
     cut: list[str] = []
 
     def cutting(request):

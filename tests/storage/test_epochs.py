@@ -23,7 +23,7 @@ def raw_head(settings, client) -> Callable[[str], dict[str, Any] | None]:
     return lambda partition: client.find_item(settings.changes_table, items.head_key(partition))
 
 
-def test_a_new_epoch_ends_every_token_and_changes_nothing_else(calendar, db, raw_head):
+def test_new_epochs_expire_every_token_and_change_nothing_else(calendar, db, raw_head):
     one, two = (calendar.departments.create_department(name).entity.id for name in ("하나", "둘"))
     event = calendar.add(one)
     tokens = {i: calendar.token(i) for i in (one, two)}
@@ -44,7 +44,7 @@ def test_a_new_epoch_ends_every_token_and_changes_nothing_else(calendar, db, raw
     assert not {head["epoch"]["S"] for head in after.values()} & {h["epoch"]["S"] for h in before.values()}
 
 
-def test_a_server_that_runs_goes_on_writing_without_a_hole(calendar, db):
+def test_a_running_server_goes_on_writing_after_new_epochs_without_a_hole(calendar, db):
     department_id = calendar.departments.create_department("하나").entity.id
     calendar.add(department_id)
     db.renew_epochs()
@@ -54,7 +54,7 @@ def test_a_server_that_runs_goes_on_writing_without_a_hole(calendar, db):
     assert db.read_head(REGISTRY).revision == 3
 
 
-def test_no_write_is_lost_that_runs_beside_it(calendar, db):
+def test_no_write_is_lost_while_epochs_are_renewed(calendar, db):
     department_id = calendar.departments.create_department("하나").entity.id
     with ThreadPoolExecutor() as pool:
         writes = [pool.submit(calendar.add, department_id, f"회의 {n}") for n in range(40)]
@@ -78,7 +78,9 @@ def test_departments_without_a_head_or_marked_deleted_are_passed_over(
     foreign = {"id": {"S": "00000000-0000-0000-0000-000000000001"}, "name": {"S": "옛 부서"}}
     client.call("put_item", TableName=settings.departments_table, Item=foreign)
     found = db.list_departments()
-    monkeypatch.setattr(db, "list_departments", lambda: [*found, deleted])  # as it was listed a moment before
+    monkeypatch.setattr(
+        db, "list_departments", lambda: [*found, deleted]
+    )  # as if it was listed just before its deletion
 
     assert db.renew_epochs() == 1  # the list of departments
 
@@ -86,7 +88,7 @@ def test_departments_without_a_head_or_marked_deleted_are_passed_over(
     assert raw_head(foreign["id"]["S"]) is None
 
 
-def test_a_run_that_was_cut_off_is_completed_by_another(calendar, client, db, monkeypatch):
+def test_a_second_run_completes_one_that_failed_midway(calendar, client, db, monkeypatch):
     partitions = [calendar.departments.create_department(name).entity.id for name in "가나다"] + [REGISTRY]
     before = {partition: db.read_head(partition).epoch for partition in partitions}
     call, moves = client.call_patiently, []

@@ -1,4 +1,4 @@
-"""Clients of REST and of Socket.IO, as the tests use them."""
+"""The clients of tests: `Api` speaks REST, `Client` Socket.IO."""
 
 import functools
 import re
@@ -16,7 +16,7 @@ TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 
 class Api:
-    """A REST client that checks what every answer has in common."""
+    """A REST client that checks the parts that all answers share: headers, `success`, the shape of errors."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -52,7 +52,7 @@ class Api:
 
 
 class _EngineIOInOrder(engineio.Client):
-    """Handles each message where it is read: in threads of their own, as by default, they change order."""
+    """Handles each message in the thread that reads it; the default, a thread for each, loses their order."""
 
     def _trigger_event(self, event: str, *arguments: Any, **options: Any) -> Any:
         return super()._trigger_event(event, *arguments, **{**options, "run_async": False})
@@ -64,7 +64,7 @@ class _SocketIOInOrder(socketio.Client):
 
 
 class Client:
-    """A Socket.IO client that remembers what it was sent, in the order in which it arrived."""
+    """A Socket.IO client that keeps the broadcasts it receives, in order: pairs of name and payload."""
 
     def __init__(self, url: str, transport: str = "websocket", **options: Any) -> None:
         self.received: list[tuple[str, Any]] = []
@@ -91,7 +91,7 @@ class Client:
         return [payload for kind, payload in self.received if kind == name]
 
     def wait(self, name: str, count: int = 1, seconds: float = 15.0) -> list[Any]:
-        """Return the payloads of a broadcast once there are so many of them."""
+        """Wait for `count` broadcasts of one name; return the payloads of all that arrived."""
         enough = f"{count} {name}; received {self.received[-20:]}"
         wait_for(lambda: len(self.of(name)) >= count, seconds, enough)
         return self.of(name)
@@ -99,5 +99,7 @@ class Client:
     def close(self) -> None:
         if self.sio.eio.current_transport == "websocket":
             websocket = self.sio.eio.ws
-            websocket.close = functools.partial(websocket.close, timeout=0.1)  # for the echo, else 3 s
+            websocket.close = functools.partial(
+                websocket.close, timeout=0.1
+            )  # seconds to wait for the echo; the default is 3
         self.sio.disconnect()

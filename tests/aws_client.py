@@ -1,4 +1,4 @@
-"""boto3 clients made by hand, for what a test reads from an account or puts into it past the product."""
+"""boto3 clients of an account or a store, for what a test reads or writes without the product."""
 
 import functools
 from typing import Any
@@ -7,12 +7,12 @@ import boto3
 
 REGION = "ap-northeast-2"
 KEYS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
-"""The credentials of no account, for stores that ask for some."""
+"""Invented credentials, for stores that require some."""
 
 
-@functools.cache  # making one takes a tenth of a second
+@functools.cache  # a client takes a tenth of a second to make
 def aws_client(service: str, url: str, region: str = REGION) -> Any:
-    """Return a client of a stand-in for AWS, or of a store, at an address."""
+    """Return a client of a service, such as `dynamodb`, at the address of a stand-in for AWS."""
     return boto3.client(
         service,
         endpoint_url=url,

@@ -21,7 +21,7 @@ def pytest_runtest_makereport(item, call):
 
 @pytest.fixture(autouse=True, scope="session")
 def _no_real_account() -> None:
-    """Nothing in this process may find credentials, the instance's role, or the developer's `.env`."""
+    """Hide credentials, the role of an EC2 instance and the developer's `.env` from this process."""
     os.environ["PYTHON_DOTENV_DISABLED"] = "1"
     for name in [n for n in os.environ if n.startswith("AWS_")]:
         del os.environ[name]
@@ -31,7 +31,7 @@ def _no_real_account() -> None:
 
 @pytest.fixture
 def aws_keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let this process find credentials, of no account, for a store that asks for some."""
+    """Let this process find invented credentials, for a store that requires some."""
     for name, value in KEYS.items():
         monkeypatch.setenv(name, value)
 

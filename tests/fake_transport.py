@@ -5,11 +5,11 @@ from typing import Any
 
 
 class FakeTransport:
-    """What the push uses of a `socketio.Server`; background tasks run at once."""
+    """The methods of a `socketio.Server` that the push calls; background tasks run at once."""
 
     def __init__(self) -> None:
         self.sent: list[tuple[str, str | None]] = []
-        """Names of broadcasts and the room or client each was sent to."""
+        """Each broadcast's name, and the room or client it was sent to; None for all clients."""
         self.members: dict[str, set[str]] = {}
 
     def emit(self, event: str, *_payload: Any, to: str | None = None) -> None:

@@ -1,4 +1,4 @@
-"""The services of one server process, without HTTP or Socket.IO, as tests use them."""
+"""The services of one server process, for tests that need neither HTTP nor Socket.IO."""
 
 import json
 from collections.abc import Callable
@@ -17,11 +17,11 @@ def run_at_once(work: Callable[..., object], *arguments: Any) -> None:
 
 
 def never_run(_work: Callable[..., object], *_arguments: Any) -> None:
-    """Stand for a process that dies before its background work begins."""
+    """Drop background work, like a process that dies before the work begins."""
 
 
 class Calendar:
-    """One process on a store."""
+    """The services of one server process on a store, with shortcuts for tests."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class Calendar:
         return self.snapshots.current(department_id)
 
     def snapshot(self, department_id: str) -> Snapshot:
-        """Return a department whole, however large it is."""
+        """Return a snapshot, even of a department that is too large to be kept in memory."""
         reading = self.reading(department_id)
         return reading.snapshot or self.snapshots.load(department_id, reading.position)
 

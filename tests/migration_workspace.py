@@ -1,4 +1,4 @@
-"""What migration tests work with: tables of their own, and a working folder in which to run the command."""
+"""What each migration test has for itself: tables, and a working folder in which it runs the command."""
 
 import contextlib
 import json
@@ -14,9 +14,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 
+from aws_client import KEYS, REGION, aws_client
 from config import Settings
 from domain import Department, Event, Position, new_id
 from migrate_to_dynamodb import main
@@ -26,15 +26,10 @@ from models import DynamoDBDatabase
 BACKEND = Path(__file__).resolve().parent.parent / "backend"
 SAMPLES = Path(__file__).parent / "migration" / "samples"
 COMMAND = BACKEND / "migrate_to_dynamodb.py"
-CREDENTIALS = {
-    "AWS_ACCESS_KEY_ID": "embedded",
-    "AWS_SECRET_ACCESS_KEY": "embedded",
-    "AWS_EC2_METADATA_DISABLED": "true",
-}
-REGION = "ap-northeast-2"
+CREDENTIALS = KEYS | {"AWS_EC2_METADATA_DISABLED": "true"}
 TABLES = ("DEPARTMENTS", "EVENTS", "CHANGES")
 ONE_REPLICA = replace(INDEX_WAIT, replica_lag_s=0.0)
-"""How long to wait for the index of the embedded engine, which has no replicas that lag behind."""
+"""How to wait for the index of the embedded engine, which has no replicas that lag."""
 
 
 class Store:
@@ -47,17 +42,17 @@ class Store:
         self._databases: dict[str | None, DynamoDBDatabase] = {}
 
     def environment(self, url: str | None = None) -> dict[str, str]:
-        """The settings of a process that finds the tables at an address, that of the engine by default."""
+        """Return the settings of a process that reaches the tables at an address, by default the engine's."""
         names = {f"{kind}_TABLE": self.table(kind) for kind in TABLES}
         return {"DYNAMODB_ENDPOINT_URL": url or self.url, "AWS_REGION": REGION} | CREDENTIALS | names
 
     def embedded(self) -> dict[str, str]:
-        """The same tables for a process that finds the engine by itself, as `make run` does."""
+        """Return the settings of a process that starts or finds the engine by itself, as `make run` does."""
         names = self.environment("embedded") | {"EMBEDDED_DATA_DIR": str(self._data_dir)}
         return {name: value for name, value in names.items() if name not in CREDENTIALS}
 
     def table(self, kind: str) -> str:
-        """The name of one of the `TABLES`."""
+        """Return the name of one of the `TABLES`."""
         return f"{self._prefix}-{kind.lower()}"
 
     def database(self, url: str | None = None) -> DynamoDBDatabase:
@@ -68,14 +63,8 @@ class Store:
 
     @cached_property
     def client(self) -> Any:
-        """A plain client, for items past the rules of the server."""
-        return boto3.client(
-            "dynamodb",
-            endpoint_url=self.url,
-            region_name=REGION,
-            aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
-        )
+        """A boto3 client, for items that the server would not write."""
+        return aws_client("dynamodb", self.url)
 
     def created(self) -> DynamoDBDatabase:
         database = self.database()
@@ -96,7 +85,7 @@ class Store:
         return {d.id: database.read_head(d.id) for d in database.list_departments()}
 
     def everything(self) -> dict[str, list[str]]:
-        """Every item of every table, to see that nothing at all has changed."""
+        """Return every item of every table as JSON, to check that nothing has changed."""
         scan = self.client.get_paginator("scan")
         found = {table: scan.paginate(TableName=table) for table in map(self.table, TABLES)}
         return {
@@ -105,7 +94,7 @@ class Store:
         }
 
     def content(self) -> list[Any]:
-        """What people see of the tables: everything but revisions."""
+        """Return all departments and events without their revisions, as users see them."""
         departments = [department.public() for department in self.database().list_departments()]
         events = [{**event.public(), "revision": 0} for event in self.events().values()]
         return sorted(departments, key=_id) + sorted(events, key=_id)
@@ -160,10 +149,10 @@ class Workspace:
         return Run(status, captured.out, captured.err)
 
     def migrate_on_terminal(self, *arguments: str, typed: str = "", piped: bool = False) -> Run:
-        """Run the command on a terminal of 80 columns, and type once it asks.
+        """Run the command on a terminal of 80 columns, and type `typed` when it asks.
 
-        The `err` of the result is all that the terminal showed; with `piped` the command's standard output is
-        not among it but in `out`.
+        The result's `err` is what the terminal showed. With `piped` the command's standard output goes to the
+        result's `out` instead of the terminal.
         """
         screen, terminal = pty.openpty()
         termios.tcsetwinsize(terminal, (24, 80))

@@ -1,4 +1,4 @@
-"""The guides, typed into a shell as they are printed, on a store that holds somebody's data."""
+"""Types the commands of the guides into a shell as printed, on a store that holds data of other users."""
 
 import contextlib
 import json
@@ -27,18 +27,18 @@ Content: TypeAlias = dict[Key, dict[str, Any]]
 
 TRIAL_NAME = re.compile(r'"name\\?": \\?"([^"\\]+)\\?"')
 SAME_DATE = "date() { echo 1; }\n"
-"""Gives two trials the same name; the real `date` gives each another one."""
+"""A `date` that gives the departments of all trials the same names; with the real one names differ."""
 STRICT = ["bash", "-c"]
 INTERACTIVE = ["bash", "--norc", "--noprofile", "-i"]
 
 
 def names_in(document: str) -> list[str]:
-    """Return the names that a document gives to departments, as they are with `SAME_DATE`."""
+    """Return the names of departments that a document's commands create under `SAME_DATE`."""
     return sorted({re.sub(r"\$\(date[^)]*\)", "1", name) for name in TRIAL_NAME.findall(document)})
 
 
 def fill(db: DynamoDBDatabase, names: Sequence[str], events_each: int = 80) -> None:
-    """Put somebody's departments into a store, with events and their log."""
+    """Put departments of other users into a store, with events and logs."""
     departments = Calendar(db).departments
     for name in names:
         department_id = departments.create_department(name, "남의 부서").entity.id
@@ -54,11 +54,13 @@ def fill(db: DynamoDBDatabase, names: Sequence[str], events_each: int = 80) -> N
         head = db.read_head(department_id)
         assert head
         db.commit(department_id, head, [Write(type=ChangeType.EVENT_CREATED, entity=e) for e in events[:9]])
-        db.put_events(events[9:])  # as older servers wrote them: moto takes seconds for large transactions
+        db.put_events(
+            events[9:]
+        )  # without a log, as older servers did: moto takes seconds for large transactions
 
 
 def everything(url: str) -> Content:
-    """Read all that the store at an address holds."""
+    """Read every item of the store at an address."""
     dynamodb = aws_client("dynamodb", url)
     found: Content = {}
     for table in dynamodb.list_tables()["TableNames"]:
@@ -70,7 +72,7 @@ def everything(url: str) -> Content:
 
 
 def harmed(before: Content, after: Content) -> list[Key]:
-    """Return the items that were removed or changed; the head of the list of departments may have moved."""
+    """Return the keys of items that were removed or changed, except for a new revision of the registry."""
 
     def same(key: Key) -> bool:
         old, new = before[key], after.get(key, {})
@@ -82,7 +84,7 @@ def harmed(before: Content, after: Content) -> list[Key]:
 
 
 def added(before: Content, after: Content) -> Content:
-    """Return the new items, except the log of the list of departments, where deletions stay, too."""
+    """Return the new items, except changes of the registry: its log keeps deletions, too."""
     return {
         key: item
         for key, item in after.items()
@@ -93,7 +95,7 @@ def added(before: Content, after: Content) -> Content:
 def type_in(
     script: str, shell: Sequence[str], cwd: Path, env: Mapping[str, str], timeout: float = 100
 ) -> tuple[int, str]:
-    """Type a text into a shell, and return its status and all that it said; end what it leaves running."""
+    """Run a script in a shell; return its exit status and output. Ends the processes it leaves running."""
     typed = shell is INTERACTIVE
     with subprocess.Popen(
         [*shell] if typed else [*shell, script],
@@ -115,7 +117,7 @@ def type_in(
 
 
 def _end_session(leader: int) -> None:
-    """End a shell and its jobs, which have process groups of their own."""
+    """Kill all processes of a shell's session, since its jobs have process groups of their own."""
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
             if int(stat.read_text().rpartition(")")[2].split()[3]) == leader:

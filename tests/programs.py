@@ -1,7 +1,6 @@
-"""The programs that tests start and that neither pip nor npm installs: `make test` has apt install them.
+"""Finds the programs that tests start and that neither pip nor npm installs: `make test` runs apt for them.
 
-Where one is missing all the same, the tests that need it are left out, and the run says so at its end. In CI
-that is a failure.
+If one is missing, the tests that need it are skipped, and the run names it at its end. In CI they fail.
 """
 
 import os
@@ -16,11 +15,11 @@ PACKAGES = {
     "mvn": "maven",
     "systemd-analyze": "systemd",
 }
-"""Debian's packages of the programs that are not named as their package is."""
+"""The Debian package of each program whose package has another name."""
 
 
 def program(name: str, *other_names: str) -> str:
-    """Return the path of a program, under the first of its names that this machine knows."""
+    """Return the path of a program that is installed under one of its names, or skip the test."""
     for candidate in (name, *other_names):
         if found := shutil.which(candidate, path=f"{os.environ['PATH']}:/usr/sbin:/sbin"):
             return found

@@ -40,7 +40,7 @@ CREATE_TABLES = [
 
 
 def wait_for(condition: Callable[[], Any], seconds: float = 15.0, what: str = "the condition") -> Any:
-    """Return the condition's first true value; fail when it stays false for so long."""
+    """Return the condition's first true value; fail if it stays false for `seconds`."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if value := condition():
@@ -50,7 +50,7 @@ def wait_for(condition: Callable[[], Any], seconds: float = 15.0, what: str = "t
 
 
 def resident_mb(pid: int) -> float:
-    """Return the memory that a process has in RAM."""
+    """Return how much RAM a process uses, in MiB."""
     status = Path(f"/proc/{pid}/status").read_text()
     return int(status.split("VmRSS:")[1].split()[0]) / 1024
 
@@ -62,24 +62,24 @@ def free_port() -> int:
 
 
 def is_listening(port: int) -> bool:
-    """Tell whether anything listens on a port of this machine."""
+    """Return whether anything listens on a loopback port."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def hermetic_env(**settings: str) -> dict[str, str]:
-    """The environment without anything that points a program at a real account or a developer's store."""
+    """Return the environment without variables that name a real account or a developer's store."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "FLASK_", "DYNAMODB_"))}
     return kept | {"AWS_EC2_METADATA_DISABLED": "true", "PYTHONUNBUFFERED": "1"} | NO_ENV_FILE | settings
 
 
 def with_env_file(**settings: str) -> dict[str, str]:
-    """The same, but with the `backend/.env` of the checkout that a program runs in."""
+    """Return a hermetic environment in which programs read the `backend/.env` of their checkout."""
     return {name: value for name, value in hermetic_env(**settings).items() if name not in NO_ENV_FILE}
 
 
 def run(command: Sequence[str], cwd: Path = BACKEND, **settings: str) -> "subprocess.CompletedProcess[str]":
-    """Run a program to its end, with the given settings and out of reach of a real account."""
+    """Run a program to its end in a hermetic environment, in `backend/` by default."""
     return subprocess.run(
         command, cwd=cwd, env=hermetic_env(**settings), capture_output=True, text=True, timeout=60
     )
@@ -98,7 +98,7 @@ class Server:
         return self.log_file.read_text(errors="replace")
 
     def pids(self) -> list[int]:
-        """The process and its children, as gunicorn's workers."""
+        """Return the ids of the process and its children, such as gunicorn's workers."""
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
         return [self.process.pid, *map(int, children)]
 
@@ -106,19 +106,19 @@ class Server:
         return sum(map(resident_mb, self.pids()))
 
     def kill(self) -> None:
-        """End at once, as by `kill -9` or loss of power."""
+        """Kill the process and its children at once, as a loss of power does."""
         for pid in self.pids():
             os.kill(pid, signal.SIGKILL)
         self.process.wait(10)
 
     def stop(self) -> int:
-        """End as a supervisor would; return the exit status."""
+        """Ask the process to end, as systemd does, and return its exit status."""
         self.process.terminate()
         return self.process.wait(30)
 
 
 def embedded(folder: Path, **more: str) -> dict[str, str]:
-    """Settings of a server on the embedded store of a folder."""
+    """Return the settings of a server on the embedded store of a folder."""
     return {"DYNAMODB_ENDPOINT_URL": "embedded", "EMBEDDED_DATA_DIR": str(folder), **more}
 
 

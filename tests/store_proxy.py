@@ -1,4 +1,4 @@
-"""A proxy between a program and a DynamoDB-compatible store: tests see, change or lose what passes."""
+"""A proxy between a program and a store: a test reads, changes or drops the requests and answers."""
 
 import http.client
 import json
@@ -40,13 +40,13 @@ Hook = Callable[[Request], Answer]
 class StoreProxy:
     """Listens on loopback within a `with` block, and passes every request to its `hook`.
 
-    Each connection of a client has one connection to the store, which is kept open as long.
+    For each connection of a client it opens one connection to the store, and closes it with the client's.
     """
 
     def __init__(self, store_url: str, hook: Hook = Request.forward) -> None:
         self.hook = hook
         self.count = 0
-        """How many requests there were."""
+        """The number of requests so far."""
         self._counting = threading.Lock()
         self._server = _Server(("127.0.0.1", 0), self._handler(urlsplit(store_url).netloc))
         self.url = f"http://127.0.0.1:{self._server.server_port}"
@@ -69,7 +69,7 @@ class StoreProxy:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
-            wbufsize = -1  # sends head and body in one packet; the second would wait for an acknowledgement
+            wbufsize = -1  # head and body in one packet: a second packet would wait for an acknowledgement
             disable_nagle_algorithm = True
 
             def setup(self) -> None:
@@ -109,7 +109,7 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of cut connections: hooks ask for them, and clients are killed."""
+        """Print no traceback for cut connections: hooks cut them on purpose, and tests kill clients."""
         if not isinstance(sys.exc_info()[1], ConnectionError):
             super().handle_error(request, client_address)
 

@@ -7,7 +7,7 @@ from domain import REGISTRY, ChangeType, Department, Write, fold_text
 from migration.bulk_load import Kind
 from migration.source_rows import SourceDepartment, with_stored_timestamps
 from models import DynamoDBDatabase, Refusal
-from services.change_log import ChangeLog, WriteRefused
+from services.group_commit import ChangeLog, WriteRefused
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 from models import DynamoDBDatabase
-from services.change_log import ChangeLog
 from services.departments import DepartmentService
 from services.events import EventService
+from services.group_commit import ChangeLog
 from services.purge import Purge, Spawn
 from services.repair import Repair
 from services.snapshots import Snapshots

@@ -23,7 +23,7 @@ from errors import (
     IdempotencyKeyReused,
 )
 from models import DynamoDBDatabase, Refusal
-from services.change_log import ChangeLog, WriteRefused
+from services.group_commit import ChangeLog, WriteRefused
 from services.purge import Purge
 
 

@@ -31,7 +31,7 @@ from errors import (
     IdempotencyKeyReused,
 )
 from models import DynamoDBDatabase
-from services.change_log import ChangeLog, WriteRefused
+from services.group_commit import ChangeLog, WriteRefused
 from services.snapshots import Snapshots
 
 Expected: TypeAlias = Collection[str] | None

@@ -16,7 +16,7 @@ from cachetools import LRUCache
 from domain import DELETIONS, Change, Event, Position
 from errors import DepartmentNotFound
 from models import DynamoDBDatabase
-from services.coalescing import CoalescedReads
+from services.coalesced_reads import CoalescedReads
 
 INDEX_LAG_WINDOW = timedelta(minutes=5)
 """How long the index may lag behind the log; DynamoDB's usual lag is under a second."""

@@ -12,7 +12,7 @@ from models import DynamoDBDatabase
 from realtime.messages import Messages
 from realtime.push import Push
 from running import embedded, running_server, wait_for
-from services.change_log import GROUP_LIMIT
+from services.group_commit import GROUP_LIMIT
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 from domain import Receipt
 from models import DynamoDBDatabase
 from realtime.room import Room
-from services.change_log import ChangeLog
-from services.coalescing import CoalescedReads
+from services.coalesced_reads import CoalescedReads
+from services.group_commit import ChangeLog
 from services.snapshots import Reading, Snapshots
 from store import items
 

@@ -14,7 +14,7 @@ from migration.bulk_load import BulkLoad, IndexLags, IndexWait, Kind
 from migration.source_rows import SourceEvent
 from migration.staging import LeftOut, Staging
 from migration_workspace import Store
-from services.change_log import ChangeLog
+from services.group_commit import ChangeLog
 from store_proxy import Answer, Hook, Request, StoreProxy
 
 AT = "2024-01-15T10:30:00.000Z"

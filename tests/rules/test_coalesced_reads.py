@@ -7,7 +7,7 @@ import pytest
 
 from errors import DepartmentNotFound, StoreUnavailable
 from running import wait_for
-from services.coalescing import JOINING_TURNS, CoalescedReads
+from services.coalesced_reads import JOINING_TURNS, CoalescedReads
 
 
 class SlowStore:

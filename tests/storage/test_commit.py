@@ -10,7 +10,7 @@ from domain import REGISTRY, ChangeType, Department, Event, Position, Receipt, W
 from errors import DepartmentNotFound, StoreUnavailable
 from models import DynamoDBDatabase, HeadMoved, Refusal, WritesRefused
 from running import wait_for
-from services.change_log import ChangeLog, WriteRefused
+from services.group_commit import ChangeLog, WriteRefused
 from store import items
 
 

@@ -49,10 +49,10 @@ def create_app(settings: Settings, db: DynamoDBDatabase | None = None) -> APIFla
     )
     server = socketio.server
     push = Push(server, core.db, core.sync, server.crowded)
-    core.change_log.on_commit(push.on_commit)
+    core.group_commit.on_commit(push.on_commit)
     hints = Hints(settings.redis_url, socketio) if settings.redis_url else None
     if hints:
-        core.change_log.on_commit(hints.on_commit)
+        core.group_commit.on_commit(hints.on_commit)
     Messages(server, push, core.sync)
     calendar = app.extensions["calendar"] = CalendarServer(core, socketio, push, hints)
 

@@ -31,7 +31,7 @@ class Calendar:
     ) -> None:
         core = build_core(db, spawn=spawn, snapshot_bytes=snapshot_bytes)
         self.db = db
-        self.change_log = core.change_log
+        self.group_commit = core.group_commit
         self.snapshots = core.snapshots
         self.departments = core.departments
         self.events = core.events

@@ -1,4 +1,4 @@
-"""Loads the departments of the old files as changes in the log, so that clients see them at once."""
+"""Loads the departments of the old files as ordinary commits, so that clients see them at once."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from domain import REGISTRY, ChangeType, Department, Write, fold_text
 from migration.bulk_load import Kind
 from migration.source_rows import SourceDepartment, with_stored_timestamps
 from models import DynamoDBDatabase, Refusal
-from services.group_commit import ChangeLog, WriteRefused
+from services.group_commit import GroupCommit, WriteRefused
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +85,14 @@ class DepartmentLoad:
 
         Raises `StoreUnavailable`.
         """
-        log = ChangeLog(db)
+        group_commit = GroupCommit(db)
         waiting, refused = list(self.wanted), 0
         # A later department may give up the name that an earlier one takes: repeat while any succeeds.
         while waiting and refused != len(waiting):
             refused = len(waiting)
             later: list[DepartmentOutcome] = []
             for candidate in waiting:
-                outcome = self._load_one(db, log, candidate)
+                outcome = self._load_one(db, group_commit, candidate)
                 if outcome.kind is Kind.REFUSED:
                     later.append(outcome)
                 else:
@@ -102,7 +102,9 @@ class DepartmentLoad:
             self.wanted.remove(outcome.candidate)
             yield outcome
 
-    def _load_one(self, db: DynamoDBDatabase, log: ChangeLog, candidate: Candidate) -> DepartmentOutcome:
+    def _load_one(
+        self, db: DynamoDBDatabase, group_commit: GroupCommit, candidate: Candidate
+    ) -> DepartmentOutcome:
         kind = self._judge(candidate)
         if kind is Kind.EQUAL:
             return DepartmentOutcome(candidate, kind)
@@ -118,7 +120,7 @@ class DepartmentLoad:
                 releases_name=db.owns_name(before),
             )
         try:
-            log.commit(REGISTRY, write)
+            group_commit.commit(REGISTRY, write)
         except WriteRefused as error:
             if error.refusal is Refusal.NAME_TAKEN:
                 return DepartmentOutcome(candidate, Kind.REFUSED, "같은 이름의 부서가 이미 있습니다.")

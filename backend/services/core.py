@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from models import DynamoDBDatabase
 from services.departments import DepartmentService
 from services.events import EventService
-from services.group_commit import ChangeLog
+from services.group_commit import GroupCommit
 from services.purge import Purge, Spawn
 from services.repair import Repair
 from services.snapshots import Snapshots
@@ -19,7 +19,7 @@ class Core:
     """The services of one process on one store."""
 
     db: DynamoDBDatabase
-    change_log: ChangeLog
+    group_commit: GroupCommit
     snapshots: Snapshots
     departments: DepartmentService
     events: EventService
@@ -29,16 +29,16 @@ class Core:
 
 def build_core(db: DynamoDBDatabase, *, spawn: Spawn, snapshot_bytes: int = SNAPSHOT_BYTES) -> Core:
     """Build the services; `spawn(function, *arguments)` runs what may outlast an answer."""
-    change_log = ChangeLog(db)
+    group_commit = GroupCommit(db)
     snapshots = Snapshots(db, snapshot_bytes)
-    change_log.on_commit(snapshots.on_commit)
+    group_commit.on_commit(snapshots.on_commit)
     purge = Purge(db, spawn)
     return Core(
         db=db,
-        change_log=change_log,
+        group_commit=group_commit,
         snapshots=snapshots,
-        departments=DepartmentService(db, change_log, purge),
-        events=EventService(db, change_log, snapshots),
+        departments=DepartmentService(db, group_commit, purge),
+        events=EventService(db, group_commit, snapshots),
         sync=SyncService(db, snapshots),
         repair=Repair(db, purge),
     )

@@ -23,16 +23,16 @@ from errors import (
     IdempotencyKeyReused,
 )
 from models import DynamoDBDatabase, Refusal
-from services.group_commit import ChangeLog, WriteRefused
+from services.group_commit import GroupCommit, WriteRefused
 from services.purge import Purge
 
 
 class DepartmentService:
     """The departments of one store."""
 
-    def __init__(self, db: DynamoDBDatabase, change_log: ChangeLog, purge: Purge) -> None:
+    def __init__(self, db: DynamoDBDatabase, group_commit: GroupCommit, purge: Purge) -> None:
         self._db = db
-        self._log = change_log
+        self._group_commit = group_commit
         self._purge = purge
 
     def list_departments(self) -> list[Department]:
@@ -67,7 +67,7 @@ class DepartmentService:
             at=now,
         )
         try:
-            return Created(_committed(lambda: self._log.commit(REGISTRY, write)))
+            return Created(_committed(lambda: self._group_commit.commit(REGISTRY, write)))
         except WriteRefused as error:
             first = self._db.find_created_department(receipt) if receipt else None
             if receipt is None or first is None:
@@ -104,7 +104,7 @@ class DepartmentService:
                 type=kind, entity=after(before), before=before, releases_name=releases_name
             )
 
-        return _committed(lambda: self._log.edit(department_id, prepare))
+        return _committed(lambda: self._group_commit.edit(department_id, prepare))
 
 
 def _committed(commit: Callable[[], Change]) -> Department:

@@ -31,7 +31,7 @@ from errors import (
     IdempotencyKeyReused,
 )
 from models import DynamoDBDatabase
-from services.group_commit import ChangeLog, WriteRefused
+from services.group_commit import GroupCommit, WriteRefused
 from services.snapshots import Snapshots
 
 Expected: TypeAlias = Collection[str] | None
@@ -65,9 +65,9 @@ class HistoryEntry:
 class EventService:
     """The events of all departments."""
 
-    def __init__(self, db: DynamoDBDatabase, change_log: ChangeLog, snapshots: Snapshots) -> None:
+    def __init__(self, db: DynamoDBDatabase, group_commit: GroupCommit, snapshots: Snapshots) -> None:
         self._db = db
-        self._log = change_log
+        self._group_commit = group_commit
         self._snapshots = snapshots
 
     def list_events(
@@ -128,7 +128,7 @@ class EventService:
             receipts=tuple(receipt for receipt in receipts if receipt),
             at=event.last_modified,
         )
-        return Created(_event_of(self._log.commit(event.department_id, write)))
+        return Created(_event_of(self._group_commit.commit(event.department_id, write)))
 
     def _freed(self, by_key: Receipt | None, by_id: Receipt | None) -> Receipt | None:
         """Return the receipt for a chosen id that takes it over from an event that is gone by now.
@@ -237,7 +237,7 @@ class EventService:
             return before.department_id, write(before)
 
         try:
-            return _event_of(self._log.edit(event_id, prepare))
+            return _event_of(self._group_commit.edit(event_id, prepare))
         except DepartmentNotFound as error:
             raise EventNotFound() from error
 

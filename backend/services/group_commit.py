@@ -1,4 +1,4 @@
-"""Group commit: every write of this process goes through `ChangeLog.commit`, and only through it.
+"""Group commit: every write of this process goes through `GroupCommit.commit`, and only through it.
 
 Writes of one partition that arrive while its transaction is in flight share the next one. One of their
 writers leads: it commits the group for all. Knows nothing of what a write means; its conditions are in
@@ -72,7 +72,7 @@ class _Queue:
 Committed = Callable[[str, Position, Sequence[Change]], None]
 
 
-class ChangeLog:
+class GroupCommit:
     """Commit writes, and tell listeners of what was committed, in revision order for each partition."""
 
     def __init__(self, db: DynamoDBDatabase, patience_s: float = PATIENCE_S) -> None:
@@ -217,7 +217,7 @@ class ChangeLog:
                     pending[index].error = WriteRefused(refusal)
             except HeadMoved as error:
                 queue.seen = error.position
-                self._recognise(partition, seen, pending)
+                self._settle_committed(partition, seen, pending)
                 if any(not waiting.settled for waiting in pending):
                     _pause_unless_late(until, error)
             except CalendarError:
@@ -229,7 +229,7 @@ class ChangeLog:
                     waiting.change = change
                 self._tell(partition, queue.seen, changes)
 
-    def _recognise(self, partition: str, lost: Position, pending: list[_PendingWrite]) -> None:
+    def _settle_committed(self, partition: str, lost: Position, pending: list[_PendingWrite]) -> None:
         """Settle the writes that a transaction of ours committed though its answer never arrived."""
         mine = {waiting.write.id: waiting for waiting in pending}
         changes = self._db.changes_after(partition, lost.revision)

@@ -54,8 +54,8 @@ class HintedServer:
         self.transport = ThreadedTransport()
         self.push = Push(self.transport, self.calendar.db, self.calendar.sync, poll_s=None)
         hints = Hints(redis_url, self.transport)
-        self.calendar.change_log.on_commit(self.push.on_commit)
-        self.calendar.change_log.on_commit(hints.on_commit)
+        self.calendar.group_commit.on_commit(self.push.on_commit)
+        self.calendar.group_commit.on_commit(hints.on_commit)
         hints.start(self.push.on_hint)
 
 

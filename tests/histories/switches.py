@@ -12,7 +12,7 @@ from domain import Receipt
 from models import DynamoDBDatabase
 from realtime.room import Room
 from services.coalesced_reads import CoalescedReads
-from services.group_commit import ChangeLog
+from services.group_commit import GroupCommit
 from services.snapshots import Reading, Snapshots
 from store import items
 
@@ -61,7 +61,7 @@ SWITCHES: dict[str, Switch] = {
     "sharing only reads that are yet to start": Switch(CoalescedReads, "__call__", joined_in_flight),
     "looking for holes before a push": Switch(Room, "on_commit", pushed_without_looking),
     "pushing what others committed": Switch(Room, "_catch_up", lambda *_: None),
-    "recognising an own commit": Switch(ChangeLog, "_recognise", lambda *_: None),
+    "recognising an own commit": Switch(GroupCommit, "_settle_committed", lambda *_: None),
     "the condition on the state that was edited": Switch(items, "unchanged_condition", any_state),
     "the receipt of a creation": Switch(Receipt, "of", lambda *_: None),
 }

@@ -106,7 +106,7 @@ class Server:
         self.calendar = Calendar(db)
         transport = OneClient()
         self._push = Push(transport, db, self.calendar.sync, poll_s=None)
-        self.calendar.change_log.on_commit(self._push.on_commit)
+        self.calendar.group_commit.on_commit(self._push.on_commit)
         self._push.join("member", department_id)
         transport.client = self.client = Client(self.calendar.snapshot(department_id))
 

@@ -14,7 +14,7 @@ from migration.bulk_load import BulkLoad, IndexLags, IndexWait, Kind
 from migration.source_rows import SourceEvent
 from migration.staging import LeftOut, Staging
 from migration_workspace import Store
-from services.group_commit import ChangeLog
+from services.group_commit import GroupCommit
 from store_proxy import Answer, Hook, Request, StoreProxy
 
 AT = "2024-01-15T10:30:00.000Z"
@@ -47,7 +47,9 @@ def staged() -> Iterator[Stage]:
 
 def new_department(store: Store) -> Department:
     department = Department(id=new_id(), name=new_id(), created_at=AT, updated_at=AT)
-    ChangeLog(store.created()).commit(REGISTRY, Write(type=ChangeType.DEPARTMENT_CREATED, entity=department))
+    GroupCommit(store.created()).commit(
+        REGISTRY, Write(type=ChangeType.DEPARTMENT_CREATED, entity=department)
+    )
     return department
 
 

@@ -233,7 +233,7 @@ def test_the_settings_limit_the_memory_of_snapshots():
 def test_every_commit_is_told_to_the_snapshots_then_the_push_then_other_servers():
     app = create_app(Settings(redis_url="redis://127.0.0.1:1/0"), DynamoDBDatabase(Settings(), object()))
     calendar = app.extensions["calendar"]
-    assert calendar.core.change_log.listeners == [
+    assert calendar.core.group_commit.listeners == [
         calendar.core.snapshots.on_commit,
         calendar.push.on_commit,
         calendar.hints.on_commit,

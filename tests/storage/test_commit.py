@@ -10,7 +10,7 @@ from domain import REGISTRY, ChangeType, Department, Event, Position, Receipt, W
 from errors import DepartmentNotFound, StoreUnavailable
 from models import DynamoDBDatabase, HeadMoved, Refusal, WritesRefused
 from running import wait_for
-from services.group_commit import ChangeLog, WriteRefused
+from services.group_commit import GroupCommit, WriteRefused
 from store import items
 
 
@@ -20,7 +20,7 @@ def department_write(name: str = "") -> Write:
 
 
 def new_department(db: DynamoDBDatabase) -> str:
-    return ChangeLog(db).commit(REGISTRY, department_write()).entity.id
+    return GroupCommit(db).commit(REGISTRY, department_write()).entity.id
 
 
 def creation(department_id: str, title: str = "회의", **fields: str) -> Write:
@@ -60,7 +60,7 @@ def test_an_event_its_log_row_and_the_head_are_written_together(db):
 
 def test_recent_heads_are_read_a_hundred_in_a_request(client, db, monkeypatch):
     department = new_department(db)
-    ChangeLog(db).commit(department, creation(department))
+    GroupCommit(db).commit(department, creation(department))
     asked = []
     call = client.call
     monkeypatch.setattr(
@@ -128,34 +128,36 @@ def test_an_edit_of_an_older_state_is_refused_and_named_by_its_index(db):
 
 def test_events_of_an_unknown_department_are_refused(db):
     with pytest.raises(DepartmentNotFound):
-        ChangeLog(db).commit(new_id(), creation(new_id()))
+        GroupCommit(db).commit(new_id(), creation(new_id()))
 
 
 def test_one_refused_write_does_not_fail_the_others_of_its_group(db):
     department = new_department(db)
-    log = ChangeLog(db)
-    created = log.commit(department, creation(department)).entity
-    log.commit(department, edit(created, title="먼저"))
+    group_commit = GroupCommit(db)
+    created = group_commit.commit(department, creation(department)).entity
+    group_commit.commit(department, edit(created, title="먼저"))
     stale = [edit(created, title="늦음"), deletion(created)]
     good = [creation(department, f"회의 {n}") for n in range(20)]
     with ThreadPoolExecutor(22) as pool:
-        outcomes = list(pool.map(lambda w: attempt(log, department, w), [*good[:10], *stale, *good[10:]]))
+        outcomes = list(
+            pool.map(lambda w: attempt(group_commit, department, w), [*good[:10], *stale, *good[10:]])
+        )
     refused = [outcome for outcome in outcomes if isinstance(outcome, WriteRefused)]
     assert [error.refusal for error in refused] == [Refusal.CHANGED] * 2
     assert sorted(o.revision for o in outcomes if o not in refused) == list(range(3, 23))
     assert head_of(db, department).revision == 22
 
 
-def attempt(log: ChangeLog, partition: str, write: Write):
+def attempt(group_commit: GroupCommit, partition: str, write: Write):
     try:
-        return log.commit(partition, write)
+        return group_commit.commit(partition, write)
     except WriteRefused as error:
         return error
 
 
 def test_writers_on_several_servers_leave_dense_revisions_and_lose_nothing(settings, db):
     department = new_department(db)
-    servers = [ChangeLog(DynamoDBDatabase(settings)) for _ in range(3)]
+    servers = [GroupCommit(DynamoDBDatabase(settings)) for _ in range(3)]
     writes = [creation(department, f"회의 {n}") for n in range(60)]
     with ThreadPoolExecutor(12) as pool:
         changes = list(pool.map(lambda nw: servers[nw[0] % 3].commit(department, nw[1]), enumerate(writes)))
@@ -166,9 +168,11 @@ def test_writers_on_several_servers_leave_dense_revisions_and_lose_nothing(setti
 
 
 def test_of_servers_racing_for_one_name_exactly_one_wins(settings, db):
-    servers = [ChangeLog(DynamoDBDatabase(settings)) for _ in range(4)]
+    servers = [GroupCommit(DynamoDBDatabase(settings)) for _ in range(4)]
     with ThreadPoolExecutor(4) as pool:
-        outcomes = list(pool.map(lambda log: attempt(log, REGISTRY, department_write("개발팀")), servers))
+        outcomes = list(
+            pool.map(lambda server: attempt(server, REGISTRY, department_write("개발팀")), servers)
+        )
     refused = [o.refusal for o in outcomes if isinstance(o, WriteRefused)]
     assert refused == [Refusal.NAME_TAKEN] * 3
     assert len(db.list_departments()) == 1
@@ -178,7 +182,7 @@ def test_a_writer_whose_answer_was_lost_recognises_its_own_commit(settings, db):
     department = new_department(db)
     lossy = LosesFirstAnswer(settings)
     write = creation(department)
-    change = ChangeLog(lossy).commit(department, write)
+    change = GroupCommit(lossy).commit(department, write)
     assert lossy.lost
     assert change.revision == 1
     assert [c.write_id for c in db.changes_after(department, 0)] == [write.id]
@@ -209,7 +213,7 @@ class LosesFirstAnswerWhileItsEpochMoves(LosesFirstAnswer):
 def test_a_lost_answer_is_recognised_though_the_epoch_has_moved_since(settings, db):
     department = new_department(db)
     write = creation(department)
-    change = ChangeLog(LosesFirstAnswerWhileItsEpochMoves(settings)).commit(department, write)
+    change = GroupCommit(LosesFirstAnswerWhileItsEpochMoves(settings)).commit(department, write)
     assert (change.revision, change.write_id) == (1, write.id)
 
 
@@ -221,7 +225,7 @@ def test_a_writer_that_always_loses_the_race_gives_up_with_a_503(settings, db):
             raise HeadMoved(head.at(head.revision + 1))
 
     with pytest.raises(StoreUnavailable):
-        ChangeLog(AlwaysSlower(settings), patience_s=0.1).commit(department, creation(department))
+        GroupCommit(AlwaysSlower(settings), patience_s=0.1).commit(department, creation(department))
 
 
 class Gated(DynamoDBDatabase):
@@ -241,12 +245,12 @@ class Gated(DynamoDBDatabase):
 def test_writes_that_arrive_during_a_commit_share_the_next_one(settings, db):
     department = new_department(db)
     store = Gated(settings)
-    log = ChangeLog(store)
+    group_commit = GroupCommit(store)
     with ThreadPoolExecutor(41) as pool:
-        first = pool.submit(log.commit, department, creation(department))
+        first = pool.submit(group_commit.commit, department, creation(department))
         wait_for(lambda: store.commits == 1)
-        later = [pool.submit(log.commit, department, creation(department)) for _ in range(40)]
-        wait_for(lambda: log.waiting(department) == 40)
+        later = [pool.submit(group_commit.commit, department, creation(department)) for _ in range(40)]
+        wait_for(lambda: group_commit.waiting(department) == 40)
         for _ in range(2):
             store.gate.release()
         assert first.result(10).revision == 1
@@ -257,63 +261,67 @@ def test_writes_that_arrive_during_a_commit_share_the_next_one(settings, db):
 def test_writers_behind_a_commit_that_hangs_wait_no_longer_than_their_patience(settings, db):
     department = new_department(db)
     store = Gated(settings)
-    log = ChangeLog(store, patience_s=0.2)
+    group_commit = GroupCommit(store, patience_s=0.2)
     with ThreadPoolExecutor(61) as pool:
-        first = pool.submit(log.commit, department, creation(department))
+        first = pool.submit(group_commit.commit, department, creation(department))
         wait_for(lambda: store.commits == 1)
-        later = [pool.submit(log.commit, department, creation(department)) for _ in range(60)]
+        later = [pool.submit(group_commit.commit, department, creation(department)) for _ in range(60)]
         for writer in later:
             assert isinstance(writer.exception(10), StoreUnavailable)
         store.gate.release(2)
         assert first.result(10).revision == 1
-        assert log.commit(department, creation(department)).revision == 2
+        assert group_commit.commit(department, creation(department)).revision == 2
     assert store.commits == 2
 
 
 def test_editors_of_one_event_in_one_process_never_lose_to_each_other(settings, db):
     department = new_department(db)
-    event = ChangeLog(db).commit(department, creation(department)).entity
+    event = GroupCommit(db).commit(department, creation(department)).entity
     store = Gated(settings)
     store.gate.release(100)
-    log = ChangeLog(store)
+    group_commit = GroupCommit(store)
 
     def rename(title: str):
-        return log.edit(event.id, lambda: (department, edit(store.find_event(event.id), title=title)))
+        return group_commit.edit(
+            event.id, lambda: (department, edit(store.find_event(event.id), title=title))
+        )
 
     with ThreadPoolExecutor(12) as pool:
         changes = list(pool.map(rename, "가나다라마바사아자차카타"))
     assert sorted(change.revision for change in changes) == list(range(2, 14))
-    assert (store.commits, log.is_idle) == (12, True)
+    assert (store.commits, group_commit.is_idle) == (12, True)
 
 
 def test_editors_behind_one_that_hangs_wait_no_longer_than_their_patience(settings, db):
     department = new_department(db)
-    event = ChangeLog(db).commit(department, creation(department)).entity
+    event = GroupCommit(db).commit(department, creation(department)).entity
     store = Gated(settings)
-    log = ChangeLog(store, patience_s=0.2)
+    group_commit = GroupCommit(store, patience_s=0.2)
     with ThreadPoolExecutor(11) as pool:
-        first = pool.submit(log.edit, event.id, lambda: (department, edit(event, title="하나")))
+        first = pool.submit(group_commit.edit, event.id, lambda: (department, edit(event, title="하나")))
         wait_for(lambda: store.commits == 1)
-        later = [pool.submit(log.edit, event.id, lambda: (department, deletion(event))) for _ in range(10)]
+        later = [
+            pool.submit(group_commit.edit, event.id, lambda: (department, deletion(event))) for _ in range(10)
+        ]
         for editor in later:
             assert isinstance(editor.exception(10), StoreUnavailable)
         store.gate.release()
         assert first.result(10).revision == 2
-    assert (store.commits, log.is_idle) == (1, True)
+    assert (store.commits, group_commit.is_idle) == (1, True)
 
 
 def test_an_item_that_is_too_large_fails_its_own_writer_alone(settings, db):
     department = new_department(db)
     store = Gated(settings)
-    log = ChangeLog(store)
+    group_commit = GroupCommit(store)
     large = creation(department, description="x" * 410_000)
     with ThreadPoolExecutor(8) as pool:
-        first = pool.submit(log.commit, department, creation(department))
+        first = pool.submit(group_commit.commit, department, creation(department))
         wait_for(lambda: store.commits == 1)
         later = []
         for write in (creation(department), large, creation(department)):
-            later.append(pool.submit(attempt, log, department, write))
-            wait_for(lambda: log.waiting(department) == len(later))
+            later.append(pool.submit(attempt, group_commit, department, write))
+            wait_for(lambda: group_commit.waiting(department) == len(later))
         store.gate.release(100)
         assert first.result(10).revision == 1
         before, refused, after = (writer.result(10) for writer in later)
@@ -324,17 +332,17 @@ def test_an_item_that_is_too_large_fails_its_own_writer_alone(settings, db):
 
 def test_listeners_are_told_of_changes_in_commit_order(db):
     department = new_department(db)
-    log = ChangeLog(db)
+    group_commit = GroupCommit(db)
     told: list[int] = []
-    log.on_commit(lambda partition, head, changes: told.extend(c.revision for c in changes))
+    group_commit.on_commit(lambda partition, head, changes: told.extend(c.revision for c in changes))
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda n: log.commit(department, creation(department)), range(40)))
+        list(pool.map(lambda n: group_commit.commit(department, creation(department)), range(40)))
     assert told == list(range(1, 41))
 
 
 def test_log_rows_expire_30_days_after_they_were_written(client, db, settings):
     department = new_department(db)
-    ChangeLog(db).commit(department, creation(department))
+    GroupCommit(db).commit(department, creation(department))
     answer = client.call("get_item", TableName=settings.changes_table, Key=items.change_key(department, 1))
     kept = int(answer["Item"]["expires_at"]["N"])
     assert abs(kept - utc_now().timestamp() - 30 * 86400) < 60
@@ -343,7 +351,7 @@ def test_log_rows_expire_30_days_after_they_were_written(client, db, settings):
 def test_receipts_are_kept_for_30_days(client, db, settings):
     department = new_department(db)
     receipt = Receipt.of(department, "key 1", {"title": "회의"})
-    ChangeLog(db).commit(department, replace(creation(department), receipts=(receipt,)))
+    GroupCommit(db).commit(department, replace(creation(department), receipts=(receipt,)))
     answer = client.call("get_item", TableName=settings.changes_table, Key=items.receipt_key(receipt))
     kept = int(answer["Item"]["expires_at"]["N"])
     assert abs(kept - utc_now().timestamp() - 30 * 86400) < 60

@@ -336,7 +336,7 @@ def test_kept_changes_are_limited_and_deltas_also_return_older_changes(calendar,
     token = calendar.token(department)
     present = Snapshots(calendar.db, SNAPSHOT_BYTES, **limit)
     present.current(department)
-    calendar.change_log.on_commit(present.on_commit)
+    calendar.group_commit.on_commit(present.on_commit)
     for n in range(4):
         calendar.add(department, f"{n}", description="가" * 10_000)
     for reader in (present, Snapshots(calendar.db, SNAPSHOT_BYTES, **limit)):

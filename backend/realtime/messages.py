@@ -59,7 +59,7 @@ class Messages:
             answer = payloads.joined(department_id, self._sync.get_position(department_id))
             self._push.joined(sid, answer)
             return answer
-        missed = self._sync.since(department_id, message.sync_token)
+        missed = self._sync.delta_or_full(department_id, message.sync_token)
         answer = payloads.joined(department_id, missed.position)
         self._push.joined(sid, answer)
         self._push.sync_response(sid, missed)
@@ -74,7 +74,7 @@ class Messages:
     def _sync_request(self, sid: str, *payload: Any) -> dict[str, Any]:
         message = SyncMessage.model_validate(_only(payload))
         department_id = parse_id(message.department_id)
-        missed = self._sync.since(department_id, message.sync_token)
+        missed = self._sync.delta_or_full(department_id, message.sync_token)
         self._push.sync_response(sid, missed)
         return {**payloads.joined(department_id, missed.position), "full": missed.full}
 

@@ -1,4 +1,4 @@
-"""One read for all callers that ask for the same thing at the same time. Knows nothing of what is read."""
+"""One read for all callers that ask for the same key at the same time. Knows nothing of what is read."""
 
 import threading
 import time
@@ -11,7 +11,7 @@ from errors import StoreUnavailable
 Result = TypeVar("Result")
 
 JOINING_TURNS = 16
-"""How often a read lets other callers run first, for as long as that brings it more of them."""
+"""How often at most a read lets other callers run before it starts, so that they can join it."""
 
 
 def let_others_run() -> None:
@@ -24,8 +24,8 @@ class _Read(Generic[Result]):
 
     done: threading.Event = field(default_factory=threading.Event)
     callers: int = 1
-    asked: bool = False
-    """Whether the store was asked; a read that took over the failure of the one ahead did not ask."""
+    started: bool = False
+    """Whether `read` was called; a read that took over the failure of the previous one did not call it."""
     result: Result | None = None
     error: Exception | None = None
 
@@ -38,17 +38,17 @@ class _Read(Generic[Result]):
 
 @dataclass(slots=True)
 class _Reads(Generic[Result]):
-    """The read of one key that is in flight, and the one that its newcomers share."""
+    """The read of one key that is in flight, and the next one, which callers that arrive now share."""
 
     running: _Read[Result] | None = None
-    following: _Read[Result] | None = None
+    next: _Read[Result] | None = None
 
 
 class CoalescedReads(Generic[Result]):
-    """Run `read(key)` once for all callers of the same time.
+    """Run `read(key)` once for all callers that arrive before it starts.
 
-    A caller may use any read that started after it arrived: while one is in flight, newcomers share the
-    next (what Raft calls ReadIndex batching).
+    A caller must see every write that was acknowledged before it arrived. So it may share a read that starts
+    later, but not one that is in flight (Raft calls this ReadIndex batching).
     """
 
     def __init__(
@@ -60,61 +60,63 @@ class CoalescedReads(Generic[Result]):
         self._reads: dict[str, _Reads[Result]] = {}
 
     def __call__(self, key: str) -> Result:
-        """Return what a read that began after this call found; raise what it raised."""
+        """Return the result of a read that began after this call; raise what the read raised."""
         with self._lock:
             reads = self._reads.setdefault(key, _Reads())
-            ahead = reads.running
+            previous = reads.running
             mine: _Read[Result] | None = None
-            if shared := reads.following:
+            if shared := reads.next:
                 shared.callers += 1
             else:
                 mine = _Read()
-                if ahead:
-                    reads.following = mine
+                if previous:
+                    reads.next = mine
                 else:
                     reads.running = mine
         if shared:
             shared.done.wait()
             return shared.outcome()
         assert mine is not None  # noqa: S101 - narrows the type for mypy
-        if ahead:
-            ahead.done.wait()
+        if previous:
+            previous.done.wait()
             self._wait_for_joiners(mine)
             with self._lock:
-                reads.running, reads.following = mine, None
-        self._run(key, reads, mine, ahead)
+                reads.running, reads.next = mine, None
+        self._run(key, reads, mine, previous)
         return mine.outcome()
 
-    def waiting(self, key: str) -> int:
-        """Return how many callers wait for the read after the one that is in flight."""
+    def count_waiting(self, key: str) -> int:
+        """Return how many callers share the next read of a key."""
         with self._lock:
             reads = self._reads.get(key)
-            return reads.following.callers if reads and reads.following else 0
+            return reads.next.callers if reads and reads.next else 0
 
     @property
     def is_idle(self) -> bool:
-        """Whether nobody reads or waits."""
+        """Whether no read runs or waits."""
         return not self._reads
 
-    def _run(self, key: str, reads: _Reads[Result], mine: _Read[Result], ahead: _Read[Result] | None) -> None:
+    def _run(
+        self, key: str, reads: _Reads[Result], mine: _Read[Result], previous: _Read[Result] | None
+    ) -> None:
         try:
-            if ahead and ahead.asked and isinstance(ahead.error, StoreUnavailable):
-                raise ahead.error  # its callers have waited for the store once: not again
-            mine.asked = True
+            if previous and previous.started and isinstance(previous.error, StoreUnavailable):
+                raise previous.error  # these callers have waited for one attempt to reach the store already
+            mine.started = True
             mine.result = self._read(key)
-        except Exception as error:  # noqa: BLE001 - handed to each caller, who raises it
+        except Exception as error:  # noqa: BLE001 - handed to each caller, which raises it
             mine.error = error
         finally:
             if mine.result is None and mine.error is None:
-                mine.error = StoreUnavailable()  # this caller was killed on its way
+                mine.error = StoreUnavailable()  # this thread was killed while it read
             with self._lock:
                 reads.running = None
-                if reads.following is None:
+                if reads.next is None:
                     self._reads.pop(key, None)
             mine.done.set()
 
     def _wait_for_joiners(self, read: _Read[Result]) -> None:
-        """Hold back a read while each turn of the others brings it more callers.
+        """Let other callers run for as long as each time brings this read more of them.
 
         A storm of 300 clients takes 17 store requests instead of 72, and a fifth less time.
         """

@@ -1,4 +1,4 @@
-"""Puts the services of one store together, for the server, for programs and for tests."""
+"""Builds the services on one store, for the server, for `flask tables` and for tests."""
 
 from dataclasses import dataclass
 
@@ -28,7 +28,7 @@ class Core:
 
 
 def build_core(db: DynamoDBDatabase, *, spawn: Spawn, snapshot_bytes: int = SNAPSHOT_BYTES) -> Core:
-    """Build the services; `spawn(function, *arguments)` runs what may outlast an answer."""
+    """Build the services. `spawn(function, *arguments)` runs a function in the background."""
     group_commit = GroupCommit(db)
     snapshots = Snapshots(db, snapshot_bytes)
     group_commit.on_commit(snapshots.on_commit)

@@ -36,11 +36,11 @@ class DepartmentService:
         self._purge = purge
 
     def list_departments(self) -> list[Department]:
-        """List all, by name."""
+        """Return all departments, by name."""
         return sorted(self._db.list_departments(), key=lambda d: (d.name.casefold(), d.id))
 
     def get_department(self, department_id: str) -> Department:
-        """Raises `DepartmentNotFound`."""
+        """Return a department. Raises `DepartmentNotFound`."""
         department = self._db.find_department(department_id)
         if department is None:
             raise DepartmentNotFound()
@@ -49,9 +49,9 @@ class DepartmentService:
     def create_department(
         self, name: str, description: str = "", key: str | None = None
     ) -> Created[Department]:
-        """Create a department, once, however often it is asked for under one key.
+        """Create a department; a repetition under the same key returns the first one instead.
 
-        Raises `DepartmentNameTaken`; names differ when they do after NFC, case and space folding.
+        Raises `DepartmentNameTaken` (names are compared after NFC, case and space folding), and
         `IdempotencyKeyReused` when the key came with other fields before.
         """
         now = timestamp(utc_now())
@@ -69,25 +69,25 @@ class DepartmentService:
         try:
             return Created(_committed(lambda: self._group_commit.commit(REGISTRY, write)))
         except WriteRefused as error:
-            first = self._db.find_created_department(receipt) if receipt else None
-            if receipt is None or first is None:
+            earlier = self._db.find_created_department(receipt) if receipt else None
+            if receipt is None or earlier is None:
                 raise
-            if first.request_hash != receipt.request_hash:
+            if earlier.request_hash != receipt.request_hash:
                 raise IdempotencyKeyReused() from error
-            return Created(first.entity, repeated=True)
+            return Created(earlier.entity, repeated=True)
 
     def update_department(self, department_id: str, fields: Mapping[str, Any]) -> Department:
-        """Change the given fields alone. Raises `DepartmentNotFound`, `DepartmentNameTaken`."""
+        """Change the given fields only. Raises `DepartmentNotFound`, `DepartmentNameTaken`."""
         if not fields:
             return self.get_department(department_id)
 
-        def after(before: Department) -> Department:
+        def updated(before: Department) -> Department:
             return replace(before, **fields, updated_at=timestamp(utc_now()))
 
-        return self._edit(department_id, ChangeType.DEPARTMENT_UPDATED, after)
+        return self._edit(department_id, ChangeType.DEPARTMENT_UPDATED, updated)
 
     def delete_department(self, department_id: str) -> None:
-        """Delete a department: gone for everybody at once, its events removed right after.
+        """Delete a department. It is gone for all readers at once; its events are removed in the background.
 
         Raises `DepartmentNotFound`.
         """
@@ -108,7 +108,7 @@ class DepartmentService:
 
 
 def _committed(commit: Callable[[], Change]) -> Department:
-    """Raises `DepartmentNameTaken`."""
+    """Commit a write and return its department. Raises `DepartmentNameTaken`."""
     try:
         entity = commit().entity
     except WriteRefused as error:

@@ -34,26 +34,28 @@ from models import DynamoDBDatabase
 from services.group_commit import GroupCommit, WriteRefused
 from services.snapshots import Snapshots
 
-Expected: TypeAlias = Collection[str] | None
+ExpectedRevisions: TypeAlias = Collection[str] | None
+"""The revisions of an event that its editor accepts, as text; None for any."""
 
-CHOSEN_IDS = "events"
-"""The receipts of ids that clients chose."""
+ID_SCOPE = "events"
+"""Scope of the receipts of ids that clients chose: one for all departments, as events are found by id."""
 EDITABLE = ("event_date", "title", "description", "time", "url")
 
 
 @dataclass(frozen=True, slots=True)
 class EventList:
-    """Events in order, as a JSON array, and where they were read; None if the caller holds them already."""
+    """A part of a department's list, and the position at which it was read."""
 
     position: Position
     json: bytes | None
+    """The events in order, as a JSON array; None if the caller holds them already."""
     next_page_token: str = ""
-    """Where the next page begins; empty when there is none."""
+    """Token of the next page; empty when there is none."""
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryEntry:
-    """A change of one event, and the texts it changed, each `{from, to}`."""
+    """A change of one event, and the fields it changed: `{field: {"from": text, "to": text}}`."""
 
     change: Change
     changed: dict[str, dict[str, str]]
@@ -73,9 +75,9 @@ class EventService:
     def list_events(
         self, department_id: str, wanted: EventFilter, is_held: Callable[[Position], bool]
     ) -> EventList:
-        """Return the part of a department's list that is wanted. Raises `DepartmentNotFound`.
+        """Return the part of a department's list that a filter selects. Raises `DepartmentNotFound`.
 
-        `is_held(position)` tells whether the caller holds that very part as it stands at a position.
+        `is_held(position)` tells whether the caller already holds this part as it was at that position.
         """
         reading = self._snapshots.current(department_id)
         if is_held(reading.position):
@@ -89,7 +91,7 @@ class EventService:
         return EventList(snapshot.position, orjson.dumps(found), next_page_token)
 
     def get_event(self, department_id: str, event_id: str) -> Event:
-        """Raises `DepartmentNotFound`, `EventNotFound`."""
+        """Return an event. Raises `DepartmentNotFound`, `EventNotFound`."""
         snapshot = self._snapshots.current(department_id).snapshot
         event = snapshot.events.get(event_id) if snapshot else self._db.find_event(event_id)
         if event is None or event.department_id != department_id:
@@ -99,27 +101,26 @@ class EventService:
     def create_event(
         self, department_id: str, fields: Mapping[str, Any], key: str | None = None
     ) -> Created[Event]:
-        """Create an event from validated fields, once, however often it is asked for under one key.
+        """Create an event from validated fields; a repetition under the same key returns the first one.
 
-        An `id` among the fields is the client's choice, and a key by itself. Raises `DepartmentNotFound`,
-        `EventIdTaken`, `IdempotencyKeyReused`.
+        If the client chose an `id`, it is among the fields and works as a key, too. Raises
+        `DepartmentNotFound`, `EventIdTaken`, `IdempotencyKeyReused`.
         """
         chosen = fields.get("id")
         by_key = Receipt.of(department_id, f"key {key}", fields) if key else None
-        # One scope for all departments: events are found by their id alone.
-        by_id = Receipt.of(CHOSEN_IDS, chosen, {**fields, "department_id": department_id}) if chosen else None
-        if chosen and (there := self._db.find_event(chosen)) and there.department_id != department_id:
-            return self._first_answer(by_key, by_id)
+        by_id = Receipt.of(ID_SCOPE, chosen, {**fields, "department_id": department_id}) if chosen else None
+        if chosen and (existing := self._db.find_event(chosen)) and existing.department_id != department_id:
+            return self._earlier_creation(by_key, by_id)
         now = timestamp(utc_now())
         event = Event(
             **{"id": new_id(), **fields}, department_id=department_id, created_at=now, last_modified=now
         )
-        with contextlib.suppress(WriteRefused):  # a receipt is there already, or an event with this id
+        with contextlib.suppress(WriteRefused):  # a receipt exists already, or an event with this id
             return self._commit_creation(event, by_key, by_id)
-        if freed := self._freed(by_key, by_id):
+        if replacement := self._receipt_for_freed_id(by_key, by_id):
             with contextlib.suppress(WriteRefused):  # another request was faster
-                return self._commit_creation(event, by_key, freed)
-        return self._first_answer(by_key, by_id)
+                return self._commit_creation(event, by_key, replacement)
+        return self._earlier_creation(by_key, by_id)
 
     def _commit_creation(self, event: Event, *receipts: Receipt | None) -> Created[Event]:
         write = Write(
@@ -130,38 +131,42 @@ class EventService:
         )
         return Created(_event_of(self._group_commit.commit(event.department_id, write)))
 
-    def _freed(self, by_key: Receipt | None, by_id: Receipt | None) -> Receipt | None:
-        """Return the receipt for a chosen id that takes it over from an event that is gone by now.
+    def _receipt_for_freed_id(self, by_key: Receipt | None, by_id: Receipt | None) -> Receipt | None:
+        """Return a receipt that replaces the one of a deleted event with the same chosen id.
 
-        None when the id is not free, or when this very request has happened before.
+        None when the event still exists, or when this request is a repetition.
         """
         if by_id is None or (by_key and self._db.find_created_event(by_key)):
             return None
-        # First the receipt, then the event: a restoration in between writes both, and is seen by its event.
-        first = self._db.find_created_event(by_id)
-        if first is None or first.request_hash == by_id.request_hash or self._db.find_event(first.entity.id):
+        # The receipt is read first. A restoration between the two reads writes both, and the event shows it.
+        earlier = self._db.find_created_event(by_id)
+        if (
+            earlier is None
+            or earlier.request_hash == by_id.request_hash
+            or self._db.find_event(earlier.entity.id)
+        ):
             return None
-        return replace(by_id, replaces=first)
+        return replace(by_id, replaces=earlier)
 
-    def _first_answer(self, by_key: Receipt | None, by_id: Receipt | None) -> Created[Event]:
-        """Answer a creation that has happened before. Raises `EventIdTaken`, `IdempotencyKeyReused`."""
+    def _earlier_creation(self, by_key: Receipt | None, by_id: Receipt | None) -> Created[Event]:
+        """Return what an earlier, equal request created. Raises `EventIdTaken`, `IdempotencyKeyReused`."""
         receipt = by_key or by_id
-        first = self._db.find_created_event(receipt) if receipt else None
-        if receipt is None or first is None:
+        earlier = self._db.find_created_event(receipt) if receipt else None
+        if receipt is None or earlier is None:
             raise EventIdTaken()
-        if first.request_hash != receipt.request_hash:
+        if earlier.request_hash != receipt.request_hash:
             raise IdempotencyKeyReused() if by_key else EventIdTaken()
-        return Created(first.entity, repeated=True)
+        return Created(earlier.entity, repeated=True)
 
-    def update_event(self, event_id: str, fields: Mapping[str, Any], expected: Expected = None) -> Event:
-        """Change the given fields alone. Raises `EventNotFound`.
+    def update_event(
+        self, event_id: str, fields: Mapping[str, Any], expected: ExpectedRevisions = None
+    ) -> Event:
+        """Change the given fields only. Raises `EventNotFound`.
 
-        `expected` are the revisions that the caller would change; `EventChanged` tells that the last is none
-        of them.
+        Raises `EventChanged` when the event is at none of the `expected` revisions.
         """
-
         if not fields:
-            event = self._seen(event_id, expected)
+            event = self._get_expected(event_id, expected)
             if not self._is_live(event.department_id):
                 raise EventNotFound()
             return event
@@ -173,22 +178,23 @@ class EventService:
 
         return self._edit(event_id, write, expected)
 
-    def delete_event(self, event_id: str, expected: Expected = None) -> None:
-        """Raises `EventNotFound`, `EventChanged`."""
+    def delete_event(self, event_id: str, expected: ExpectedRevisions = None) -> None:
+        """Delete an event. Raises `EventNotFound`, and `EventChanged` as `update_event` does."""
         self._edit(event_id, lambda e: Write(type=ChangeType.EVENT_DELETED, entity=e, before=e), expected)
 
     def restore_event(self, department_id: str, event_id: str) -> Event:
-        """Bring a deleted event back as it was, while the log holds it.
+        """Create a deleted event again as it was, while the log still holds its deletion.
 
-        Raises `DepartmentNotFound`, `EventNotFound` when the log knows of no deletion, `EventIdTaken` when
-        it is there.
+        Raises `DepartmentNotFound`, `EventNotFound` when the log holds no deletion of it, `EventIdTaken` when
+        the event exists.
         """
-        # The receipt first, the log last: whoever brings the event to life meanwhile replaces the receipt.
-        by_id = Receipt.of(CHOSEN_IDS, event_id, {"restored": event_id})
-        if first := self._db.find_created_event(by_id):
-            of_here = first.entity.department_id == department_id
-            request_hash = first.request_hash if of_here else by_id.request_hash
-            by_id = replace(by_id, request_hash=request_hash, replaces=first)
+        # The receipt is read before the event and the log: a request that creates the event in between
+        # replaces the receipt, and the write below is refused.
+        by_id = Receipt.of(ID_SCOPE, event_id, {"restored": event_id})
+        if earlier := self._db.find_created_event(by_id):
+            same_department = earlier.entity.department_id == department_id
+            request_hash = earlier.request_hash if same_department else by_id.request_hash
+            by_id = replace(by_id, request_hash=request_hash, replaces=earlier)
         if self._db.find_event(event_id):
             self._require_department(department_id)
             raise EventIdTaken()
@@ -203,7 +209,10 @@ class EventService:
             raise EventIdTaken() from error
 
     def history(self, department_id: str, event_id: str) -> list[HistoryEntry]:
-        """Return what the log still holds of an event, oldest first. Raises `DepartmentNotFound`."""
+        """Return the changes that the log still holds of an event, oldest first.
+
+        Raises `DepartmentNotFound`.
+        """
         self._require_department(department_id)
         entries: list[HistoryEntry] = []
         before: Event | None = None
@@ -217,11 +226,11 @@ class EventService:
             raise DepartmentNotFound()
 
     def _is_live(self, department_id: str) -> bool:
-        """Tell whether a department exists; events of one that is being deleted may still be there."""
+        """Tell whether a department exists. The events of a deleted one remain until they are purged."""
         return self._db.read_head(department_id) is not None
 
-    def _seen(self, event_id: str, expected: Expected) -> Event:
-        """Read an event that stands as its editor saw it. Raises `EventNotFound`, `EventChanged`."""
+    def _get_expected(self, event_id: str, expected: ExpectedRevisions) -> Event:
+        """Return an event at one of the expected revisions. Raises `EventNotFound`, `EventChanged`."""
         event = self._db.find_event(event_id)
         if event is None:
             raise EventNotFound()
@@ -231,9 +240,9 @@ class EventService:
             raise EventChanged(details={"event": event.public()})
         return event
 
-    def _edit(self, event_id: str, write: Callable[[Event], Write], expected: Expected) -> Event:
+    def _edit(self, event_id: str, write: Callable[[Event], Write], expected: ExpectedRevisions) -> Event:
         def prepare() -> tuple[str, Write]:
-            before = self._seen(event_id, expected)
+            before = self._get_expected(event_id, expected)
             return before.department_id, write(before)
 
         try:
@@ -252,7 +261,7 @@ def _date(event: Event) -> str:
 
 
 def _select(events: Sequence[Event], wanted: EventFilter) -> tuple[Sequence[Event], str]:
-    """Return the wanted part of ordered events, and the token of the page after it."""
+    """Return the wanted part of ordered events, and the token of the next page or an empty text."""
     begin = bisect_left(events, wanted.first or "", key=_date)
     end = bisect_right(events, wanted.last, key=_date) if wanted.last else len(events)
     if wanted.after:
@@ -267,7 +276,7 @@ def _select(events: Sequence[Event], wanted: EventFilter) -> tuple[Sequence[Even
 
 
 def _changed_fields(before: Event | None, change: Change) -> dict[str, dict[str, str]]:
-    """Say which texts an edit changed, from what to what; the log may no longer hold what was before."""
+    """Return the fields that an update changed; empty when the log no longer holds the change before it."""
     after = change.entity
     if change.type is not ChangeType.EVENT_UPDATED or before is None or not isinstance(after, Event):
         return {}

@@ -1,7 +1,7 @@
 """Removes what deleted departments leave behind: their events, their log and its head.
 
-A deletion marks the department deleted and notes a pending purge, in one transaction; from then on nobody
-reads or writes it. What a crash cuts off here is finished by `finish`, at the next start.
+One transaction marks a department deleted and records a pending purge; after it the department cannot be
+read or written. `finish` completes the purges that a crash interrupted, at the next start.
 """
 
 import logging
@@ -17,18 +17,18 @@ Spawn = Callable[..., object]
 
 
 class Purge:
-    """The purges of one process; `spawn(function, *arguments)` runs what may outlast an answer."""
+    """The purges of one process; `spawn(function, *arguments)` runs a function in the background."""
 
     def __init__(self, db: DynamoDBDatabase, spawn: Spawn) -> None:
         self._db = db
         self._spawn = spawn
 
     def begin(self, pending: PendingPurge) -> None:
-        """Remove what a deletion has just left, in the background."""
+        """Purge a department that has just been deleted, in the background."""
         self._spawn(self._try, pending)
 
     def finish(self) -> int:
-        """Finish the purges that were cut off; return how many. Raises `StoreUnavailable`."""
+        """Complete the pending purges; return how many there were. Raises `StoreUnavailable`."""
         pending = self._db.pending_purges()
         for purge in pending:
             self._remove(purge)
@@ -43,12 +43,12 @@ class Purge:
             )
 
     def _remove(self, pending: PendingPurge) -> None:
-        """Remove everything; run again after a crash, it goes on where it stopped."""
+        """Remove everything. The record of the purge goes last: a crash leaves it for the next run."""
         department_id = pending.department_id
-        # The index may lag behind the last events, the log does not: what either names is removed.
-        doomed = {event.id for event in self._db.indexed_events(department_id)}
+        # The index lacks the newest events while it lags, the log lacks those older than its retention.
+        event_ids = {event.id for event in self._db.indexed_events(department_id)}
         changes = self._db.remaining_changes(department_id)
-        doomed |= {change.entity.id for change in changes}
-        self._db.remove_events([EventKey(event_id, department_id) for event_id in sorted(doomed)])
+        event_ids |= {change.entity.id for change in changes}
+        self._db.remove_events([EventKey(event_id, department_id) for event_id in sorted(event_ids)])
         self._db.remove_log(department_id, [change.revision for change in changes])
         self._db.remove_pending_purge(pending)

@@ -1,4 +1,4 @@
-"""Brings the tables into the shape that this server expects, after a crash or another tool's writes."""
+"""Completes the purges that a crash interrupted, and adopts departments that other tools wrote."""
 
 import logging
 from collections.abc import Callable
@@ -15,7 +15,7 @@ PAUSE_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Repaired:
-    """How many deleted departments were purged, and how many unknown ones adopted."""
+    """How many deleted departments were purged, and how many departments were adopted."""
 
     purged: int
     adopted: int
@@ -29,14 +29,14 @@ class Repair:
         self._purge = purge
 
     def run(self) -> Repaired:
-        """Finish deletions that a crash cut off, and adopt departments written by other tools.
+        """Complete interrupted purges, and adopt departments that other tools wrote.
 
         Raises `StoreUnavailable`, `SetupError`.
         """
         return Repaired(self._purge.finish(), self._db.adopt_departments())
 
     def run_when_reachable(self, sleep: Callable[[float], object]) -> None:
-        """Run as soon as the store can be reached; meant for a background task."""
+        """Run as soon as the store can be reached; for a background task. `sleep` takes seconds."""
         while True:
             try:
                 repaired = self.run()

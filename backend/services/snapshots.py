@@ -1,7 +1,7 @@
-"""The materialised departments: what lists, deltas and joins are answered from.
+"""Departments in memory. Lists, deltas and joins are answered from these snapshots.
 
-A snapshot is loaded once and kept current from the log. Every read is strong: it sees each write that was
-acknowledged before it began, on any server, though the index it was loaded from lags.
+A snapshot is loaded once and kept current from the log. Every read is strong: it sees each write that any
+server acknowledged before the read began, although the index lags from which the snapshot was loaded.
 """
 
 import threading
@@ -21,14 +21,14 @@ from services.coalesced_reads import CoalescedReads
 INDEX_LAG_WINDOW = timedelta(minutes=5)
 """How long the index may lag behind the log; DynamoDB's usual lag is under a second."""
 RECENT_CHANGES = 1_000
-"""How many of the last changes are kept with a snapshot, so that deltas need no read of their own."""
+"""How many of the last changes are kept with a snapshot, so that most deltas are answered from memory."""
 RECENT_BYTES = 2_000_000
-"""How much memory those may take; long texts make it fewer of them."""
-SHARE = 4
-"""A department may take one part in so many of the budget; a larger one is read from the index by range."""
+"""Most memory of these changes, rough; the oldest are dropped first."""
+BUDGET_SHARES = 4
+"""One department may take a quarter of the budget; a larger one is read from the index for each request."""
 EVENT_BYTES = 1_000
 CHARACTER_BYTES = 5
-"""Rough memory of an event: objects, then each character of its texts as object and as kept JSON."""
+"""Rough memory of an event: its objects, and for each character of its texts the string and the kept JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +37,15 @@ class RecentChanges:
 
     changes: Sequence[Change] = ()
     size: int = 0
-    most_changes: int = RECENT_CHANGES
-    most_bytes: int = RECENT_BYTES
+    max_changes: int = RECENT_CHANGES
+    max_bytes: int = RECENT_BYTES
 
-    def then(self, more: Sequence[Change]) -> "RecentChanges":
-        """Return what is kept of these and of those that follow on them."""
+    def extended(self, more: Sequence[Change]) -> "RecentChanges":
+        """Add the changes that follow, and drop the oldest ones above the limits."""
         changes = [*self.changes, *more]
         size = self.size + sum(map(_change_size, more))
         dropped = 0
-        while size > self.most_bytes or len(changes) - dropped > self.most_changes:
+        while size > self.max_bytes or len(changes) - dropped > self.max_changes:
             size -= _change_size(changes[dropped])
             dropped += 1
         return replace(self, changes=changes[dropped:], size=size)
@@ -74,18 +74,18 @@ class Snapshot:
 
     @cached_property
     def json(self) -> bytes:
-        """The ordered events as a JSON array, made once for all readers of this revision."""
+        """The ordered events as a JSON array, made once for all readers of this snapshot."""
         return orjson.dumps(self.ordered)
 
     def after(self, changes: Sequence[Change]) -> "Snapshot":
-        """Return the snapshot with changes applied that follow its revision without a hole."""
+        """Return a snapshot with these changes applied. They follow its revision without a hole."""
         events = dict(self.events)
         size = self.size + sum(_apply(events, change) for change in changes)
         position = self.position.at(self.position.revision + len(changes))
-        return Snapshot(self.department_id, position, events, size, self.recent.then(changes))
+        return Snapshot(self.department_id, position, events, size, self.recent.extended(changes))
 
     def changes_after(self, revision: int) -> Sequence[Change] | None:
-        """Return what followed a revision; None when that is further back than is kept."""
+        """Return the changes after a revision; None when they are not all kept."""
         changes = self.recent.changes
         missed = self.position.revision - revision
         return changes[len(changes) - missed :] if 0 <= missed <= len(changes) else None
@@ -93,14 +93,14 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a strong read found: where a department stands, and its events unless it is too large to keep."""
+    """The result of a strong read: a department's position; its snapshot unless it is too large to keep."""
 
     position: Position
     snapshot: Snapshot | None = None
 
 
 class Snapshots:
-    """Keep and refresh the snapshots of this process, the least recently used going first."""
+    """Keep and refresh the snapshots of this process; the least recently used is dropped first."""
 
     def __init__(
         self,
@@ -110,26 +110,26 @@ class Snapshots:
         recent_changes: int = RECENT_CHANGES,
         recent_bytes: int = RECENT_BYTES,
     ) -> None:
-        """`recent_changes` and `recent_bytes` bound the last changes that are kept with each snapshot."""
+        """`recent_changes` and `recent_bytes` limit the last changes that are kept with each snapshot."""
         self._db = db
         self.budget_bytes = budget_bytes
-        self._no_changes = RecentChanges(most_changes=recent_changes, most_bytes=recent_bytes)
+        self._no_changes = RecentChanges(max_changes=recent_changes, max_bytes=recent_bytes)
         self._lock = threading.Lock()
         self._kept: LRUCache[str, Snapshot] = LRUCache(budget_bytes, getsizeof=lambda s: s.footprint)
         self._oversized: set[str] = set()
         self._reads = CoalescedReads(self._refresh)
 
     def current(self, department_id: str) -> Reading:
-        """Return the department as it stands now or later. Raises `DepartmentNotFound`."""
+        """Return the department as it is at this call or later. Raises `DepartmentNotFound`."""
         return self._reads(department_id)
 
     def kept_bytes(self) -> dict[str, int]:
-        """Return which departments are kept, and the rough memory of each in bytes."""
+        """Return the rough memory of each kept department, in bytes by its id."""
         with self._lock:
             return {department_id: snapshot.footprint for department_id, snapshot in self._kept.items()}
 
     def on_commit(self, department_id: str, reached: Position, changes: Sequence[Change]) -> None:
-        """Take over a commit of this process, if it follows on what is kept."""
+        """Apply a commit of this process, if its first change follows the kept snapshot."""
         with self._lock:
             kept = self._kept.get(department_id)
         if not kept or kept.position.epoch != reached.epoch:
@@ -140,9 +140,9 @@ class Snapshots:
     def load(
         self, department_id: str, position: Position, first: str | None = None, last: str | None = None
     ) -> Snapshot:
-        """Read a department that is too large to keep, as it stood at a position or later.
+        """Load a department that was too large to keep, as it is at a position or later.
 
-        `first` and `last`, inclusive ISO dates, narrow it to the events between them.
+        `first` and `last`, inclusive ISO dates, limit it to the events between them; such a part is not kept.
         """
         loaded = self._load(department_id, position, first, last)
         return loaded if first or last else self._keep(loaded)
@@ -160,7 +160,7 @@ class Snapshots:
         return Reading(snapshot.position, snapshot)
 
     def _advance(self, kept: Snapshot | None, department_id: str, position: Position) -> Snapshot:
-        """Return a snapshot at a position or later: from what is kept and the log, or loaded anew."""
+        """Return a snapshot at a position or later: the kept one with the log applied, or a new one."""
         if kept is None or kept.position.epoch != position.epoch:
             return self._load(department_id, position)
         begin = kept.position.revision
@@ -174,13 +174,13 @@ class Snapshots:
     def _load(
         self, department_id: str, position: Position, first: str | None = None, last: str | None = None
     ) -> Snapshot:
-        """Read the index, then lay the log's last minutes over it; the newer revision of an event wins."""
+        """Read the index, then apply the last minutes of the log; the newer revision of an event wins."""
         events = {event.id: event for event in self._db.indexed_events(department_id, first, last)}
         size = sum(_size(event) for event in events.values())
         recent = self._db.recent_changes(department_id, position.revision, INDEX_LAG_WINDOW)
         for change in recent:
-            stands = events.get(change.entity.id)
-            if stands is None or stands.revision <= change.revision:
+            indexed = events.get(change.entity.id)
+            if indexed is None or indexed.revision <= change.revision:
                 size += _apply(events, change)
         if first or last:
             events = {
@@ -188,16 +188,16 @@ class Snapshots:
             }
         if recent:
             position = position.at(recent[-1].revision)
-        return Snapshot(department_id, position, events, size, self._no_changes.then(recent))
+        return Snapshot(department_id, position, events, size, self._no_changes.extended(recent))
 
     def _keep(self, snapshot: Snapshot) -> Snapshot:
-        """Keep the newer of two snapshots, and return it."""
+        """Keep a snapshot if it is newer than the kept one and not too large; return the newer of the two."""
         department_id = snapshot.department_id
         with self._lock:
             kept = self._kept.get(department_id)
             if kept and kept.position.has_reached(snapshot.position):
                 return kept
-            if snapshot.size > self.budget_bytes // SHARE or snapshot.footprint > self.budget_bytes:
+            if snapshot.size > self.budget_bytes // BUDGET_SHARES or snapshot.footprint > self.budget_bytes:
                 self._oversized.add(department_id)
                 self._kept.pop(department_id, None)
             else:

@@ -1,4 +1,4 @@
-"""What a client is told that has fallen behind: the changes it missed, or everything anew."""
+"""Decides what a client with a sync token gets: the changes after it (delta), or all events (full)."""
 
 import logging
 from collections.abc import Sequence
@@ -15,16 +15,17 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """Changes after a sync token, in order; `position` is that of the last of them."""
+    """Changes after a sync token, in order."""
 
     changes: Sequence[Change]
     position: Position
+    """Of the last of these changes; of the token when there are none."""
     has_more: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Sync:
-    """What brings a client to a position: the changes since its token, or all events as a JSON array."""
+    """What brings a client to a position: the changes after its token, or all events as a JSON array."""
 
     department_id: str
     position: Position
@@ -33,25 +34,26 @@ class Sync:
 
     @property
     def full(self) -> bool:
-        """Whether the client replaces what it holds."""
+        """Whether the client has to replace what it holds."""
         return self.events is not None
 
 
 class SyncService:
-    """Deltas and full states of all departments. Every method raises `DepartmentNotFound`."""
+    """Deltas and full states of departments. Every method raises `DepartmentNotFound`."""
 
     def __init__(self, db: DynamoDBDatabase, snapshots: Snapshots) -> None:
         self._db = db
         self._snapshots = snapshots
 
     def get_position(self, department_id: str) -> Position:
-        """Return where a department stands now or later."""
+        """Return the position of a department at this call or later."""
         return self._snapshots.current(department_id).position
 
     def changes_since(self, department_id: str, token: str, limit: int) -> Delta:
-        """Return what followed a sync token, `limit` changes at most.
+        """Return the changes after a sync token, `limit` at most.
 
-        Raises `SyncTokenExpired` when the log no longer reaches back to it or history was rebuilt since.
+        Raises `SyncTokenExpired` when the token is malformed, when the log no longer holds all changes after
+        it, or when the epoch has changed.
         """
         reading = self._snapshots.current(department_id)
         begin, reached = Position.from_sync_token(token), reading.position
@@ -66,8 +68,8 @@ class SyncService:
         end = begin.at(begin.revision + len(changes))
         return Delta(changes, end, has_more=end.revision < reached.revision)
 
-    def since(self, department_id: str, token: str) -> Sync:
-        """Return what followed a sync token; everything when it is empty, expired or too far back."""
+    def delta_or_full(self, department_id: str, token: str) -> Sync:
+        """Return the changes after a sync token; all events when it is empty, expired or too far back."""
         if token:
             try:
                 delta = self.changes_since(department_id, token, CHANGES_MAX)
@@ -79,7 +81,7 @@ class SyncService:
         return self.full(department_id)
 
     def full(self, department_id: str) -> Sync:
-        """Return everything."""
+        """Return all events."""
         reading = self._snapshots.current(department_id)
         snapshot = reading.snapshot or self._snapshots.load(department_id, reading.position)
         return Sync(department_id, snapshot.position, events=snapshot.json)

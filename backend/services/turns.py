@@ -1,4 +1,4 @@
-"""Turns: writers of one entity in this process go one after another instead of racing each other."""
+"""Turns: the edits of one entity in this process run one after another instead of racing each other."""
 
 import threading
 import time
@@ -13,27 +13,27 @@ from errors import StoreUnavailable
 class _Turn:
     lock: threading.Lock = field(default_factory=threading.Lock)
     takers: int = 0
-    """How many hold the lock or wait for it; the last of them removes it."""
+    """How many callers hold the lock or wait for it; the last of them removes it."""
 
 
 class Turns:
-    """A lock for each key that somebody uses at the moment."""
+    """A lock for each key in use."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._turns: dict[str, _Turn] = {}
 
     @contextmanager
-    def turn(self, key: str, until: float) -> Iterator[None]:
-        """Hold the turn of a key; `until` is when patience ends, by `time.monotonic`.
+    def turn(self, key: str, deadline: float) -> Iterator[None]:
+        """Hold the lock of a key; `deadline` is by `time.monotonic`.
 
-        Raises `StoreUnavailable` when it has not come by then.
+        Raises `StoreUnavailable` when the lock is not free by then.
         """
         with self._lock:
             mine = self._turns.setdefault(key, _Turn())
             mine.takers += 1
         try:
-            if not mine.lock.acquire(timeout=max(0.0, until - time.monotonic())):
+            if not mine.lock.acquire(timeout=max(0.0, deadline - time.monotonic())):
                 raise StoreUnavailable()
             try:
                 yield
@@ -47,5 +47,5 @@ class Turns:
 
     @property
     def is_idle(self) -> bool:
-        """Whether nobody holds a turn or waits for one."""
+        """Whether no caller holds a lock or waits for one."""
         return not self._turns

@@ -39,7 +39,7 @@ def test_callers_who_arrive_during_a_read_share_the_next_one(store):
         first = pool.submit(reads, "d")
         wait_for(lambda: store.started == 1)
         later = [pool.submit(reads, "d") for _ in range(49)]
-        wait_for(lambda: reads.waiting("d") == 49)
+        wait_for(lambda: reads.count_waiting("d") == 49)
         store.gate.release()
         assert first.result(5) == ["first"]
         wait_for(lambda: store.started == 2)
@@ -57,7 +57,7 @@ def test_a_caller_never_uses_a_read_that_began_before_it_came(store):
         wait_for(lambda: store.started == 1)
         store.state = "acknowledged to somebody before the late caller begins"
         late = pool.submit(reads, "d")
-        wait_for(lambda: reads.waiting("d") == 1)
+        wait_for(lambda: reads.count_waiting("d") == 1)
         for _ in range(2):
             store.gate.release()
         assert early.result(5) == ["first"]
@@ -75,16 +75,16 @@ def test_reads_of_different_keys_do_not_wait_for_each_other(store):
 
 def test_the_next_read_waits_for_more_callers_for_a_limited_number_of_turns(store):
     def another_comes():
-        joined = reads.waiting("d")
+        joined = reads.count_waiting("d")
         callers.append(pool.submit(reads, "d"))
-        wait_for(lambda: reads.waiting("d") == joined + 1)
+        wait_for(lambda: reads.count_waiting("d") == joined + 1)
 
     reads = CoalescedReads(store.read, let_others_run=another_comes)
     with ThreadPoolExecutor(50) as pool:
         callers = [pool.submit(reads, "d")]
         wait_for(lambda: store.started == 1)
         callers.append(pool.submit(reads, "d"))
-        wait_for(lambda: reads.waiting("d") == 1)
+        wait_for(lambda: reads.count_waiting("d") == 1)
         for _ in range(2):
             store.gate.release()
         assert len({id(caller.result(5)) for caller in callers[1:]}) == 1
@@ -113,7 +113,7 @@ def test_callers_that_waited_during_a_read_without_an_answer_fail_with_it_and_re
         callers = [pool.submit(reads, "d")]
         wait_for(lambda: store.started == 1)
         callers += [pool.submit(reads, "d") for _ in range(2)]
-        wait_for(lambda: reads.waiting("d") == 2)
+        wait_for(lambda: reads.count_waiting("d") == 2)
         store.gate.release()
         for caller in callers:
             assert isinstance(caller.exception(5), StoreUnavailable)

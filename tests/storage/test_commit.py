@@ -250,7 +250,7 @@ def test_writes_that_arrive_during_a_commit_share_the_next_one(settings, db):
         first = pool.submit(group_commit.commit, department, creation(department))
         wait_for(lambda: store.commits == 1)
         later = [pool.submit(group_commit.commit, department, creation(department)) for _ in range(40)]
-        wait_for(lambda: group_commit.waiting(department) == 40)
+        wait_for(lambda: group_commit.count_waiting(department) == 40)
         for _ in range(2):
             store.gate.release()
         assert first.result(10).revision == 1
@@ -321,7 +321,7 @@ def test_an_item_that_is_too_large_fails_its_own_writer_alone(settings, db):
         later = []
         for write in (creation(department), large, creation(department)):
             later.append(pool.submit(attempt, group_commit, department, write))
-            wait_for(lambda: group_commit.waiting(department) == len(later))
+            wait_for(lambda: group_commit.count_waiting(department) == len(later))
         store.gate.release(100)
         assert first.result(10).revision == 1
         before, refused, after = (writer.result(10) for writer in later)

@@ -48,7 +48,7 @@ def create_app(settings: Settings, db: DynamoDBDatabase | None = None) -> APIFla
         snapshot_bytes=settings.snapshot_cache_mb * 1024 * 1024,
     )
     server = socketio.server
-    push = Push(server, core.db, core.sync, server.crowded)
+    push = Push(server, core.db, core.sync, server.is_crowded)
     core.group_commit.on_commit(push.on_commit)
     hints = Hints(settings.redis_url, socketio) if settings.redis_url else None
     if hints:

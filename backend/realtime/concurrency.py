@@ -1,4 +1,4 @@
-"""Finds the concurrency model that this process runs in: by what is patched, not by what is installed."""
+"""Finds the concurrency model of this process: by which library has patched it, not by what is installed."""
 
 import sys
 

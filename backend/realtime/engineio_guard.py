@@ -1,7 +1,7 @@
 """Flask-SocketIO on guarded servers: malformed input ends the connection it came on, and no other.
 
 Knows packets and connections, nothing of calendars. Overrides methods of python-socketio and python-engineio
-where they offer no setting; a test of tests/api holds each, and `library_versions.py` the versions it is for.
+where they offer no setting. A test of tests/api covers each; `library_versions.py` names the versions.
 """
 
 import logging
@@ -23,21 +23,21 @@ from realtime.websocket_adapters import checking_frames
 log = logging.getLogger(__name__)
 
 QUEUE_LIMIT = 1_000
-"""Packets that may wait for one client."""
+"""Packets that may wait to be sent to one client."""
 PACKETS_LIMIT = 5_000
-"""Packets in one body of a polling client: its messages of one moment. The library drops more than 16."""
+"""Packets in one POST of a polling client: all its messages of one moment. The library allows 16."""
 RESERVED = frozenset({"connect", "connect_error", "disconnect", "*"})
-"""Names that no client library sends; python-socketio would call our handlers of its own events by them."""
+"""Names that no client library sends. python-socketio would call its handlers of other events for them."""
 
 acknowledgement_wanted: ContextVar[bool] = ContextVar("acknowledgement_wanted", default=False)
-"""Whether the message being handled asked for an acknowledgement. No public interface tells a handler."""
+"""Whether the message being handled asked for an acknowledgement. python-socketio does not tell handlers."""
 
 
 class Json:
-    """JSON in packets, written by orjson: an `orjson.Fragment` is text that is JSON already.
+    """JSON in packets. orjson writes it: payloads may hold an `orjson.Fragment`, text that is JSON already.
 
-    Read by the library's reader: browsers can send halves of surrogate pairs. orjson refuses them, which
-    would end the connection; read, they are answered with an error.
+    The library's own parser reads it: browsers can send halves of surrogate pairs. orjson refuses these,
+    which would end the connection; the library accepts them, and validation answers with an error.
     """
 
     loads = staticmethod(engineio.json.loads)
@@ -48,17 +48,17 @@ class Json:
 
 
 class Packet(socketio.packet.Packet):  # type: ignore[misc] # no types
-    """A packet with JSON as above. The option `json` of python-socketio would set it for the whole process.
+    """A packet that uses `Json`. The option `json` of python-socketio would set it for the whole process.
 
-    The server sends no binary data. Not searching each packet for it saves 5 % of a storm of joins.
+    The server sends no binary data. Packets are not searched for it, which saves 5 % of a storm of joins.
     """
 
     json = Json
     uses_binary_events = False
 
 
-class OneLine(logging.Filter):
-    """Log malformed input of a client as a warning of one line: a traceback is for faults of the server."""
+class OneLineWarning(logging.Filter):
+    """Turns each record into a warning of one line: malformed input of a client deserves no traceback."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         line = f"Socket.IO 클라이언트의 잘못된 요청: {record.getMessage()}"
@@ -70,16 +70,16 @@ class OneLine(logging.Filter):
 
 
 def engine_logger() -> logging.Logger:
-    """Return python-engineio's logger, limited to warnings: it logs only what is wrong with a connection."""
+    """Return python-engineio's logger, without its information about each packet."""
     logger = logging.getLogger("engineio.server")
     logger.setLevel(logging.WARNING)
-    if not any(isinstance(present, OneLine) for present in logger.filters):
-        logger.addFilter(OneLine())
+    if not any(isinstance(present, OneLineWarning) for present in logger.filters):
+        logger.addFilter(OneLineWarning())
     return logger
 
 
 class GuardedEngine(engineio.Server):  # type: ignore[misc] # no types
-    """The Engine.IO server: bounds what each connection may send and what may wait for its client."""
+    """The Engine.IO server, with limits on what a client may send and on what may wait for it."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -89,8 +89,8 @@ class GuardedEngine(engineio.Server):  # type: ignore[misc] # no types
         self._async: Any = {**library, "websocket": checking_frames(library["websocket"], limit)}
 
     def handle_request(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
-        """Answer a request for Socket.IO. A malformed WebSocket handshake is refused."""
-        # No WebSocket negotiates permessage-deflate: it costs a third of the CPU of every fan-out.
+        """Answer a request for Socket.IO. Refuse a malformed WebSocket handshake."""
+        # Turns permessage-deflate off for all WebSockets: it costs a third of the CPU of every fan-out.
         environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
         if refused := handshake_refusal(environ):
             start_response(refused["status"], refused["headers"])
@@ -100,9 +100,9 @@ class GuardedEngine(engineio.Server):  # type: ignore[misc] # no types
         return [] if environ["REQUEST_METHOD"] == "HEAD" else answer
 
     def send_packet(self, sid: str, pkt: Any) -> None:
-        """Queue a packet for a client, or cut the client off when it has stopped reading.
+        """Queue a packet for a client. Disconnect a client whose queue is full, because it does not read.
 
-        The library's queue is unbounded: it would hold all that is sent to a client that does not read.
+        The library's queue has no limit: it would keep all that is sent to a client that does not read.
         """
         connection = self.sockets.get(sid)
         if connection is not None and connection.queue.qsize() >= QUEUE_LIMIT:
@@ -112,9 +112,9 @@ class GuardedEngine(engineio.Server):  # type: ignore[misc] # no types
             super().send_packet(sid, pkt)
 
     def disconnect(self, sid: str | None = None) -> None:
-        """End one connection or all, and wait for no client.
+        """End one connection or all, without waiting for a client.
 
-        The library waits until a polling client has fetched its queue, which it may never do.
+        The library waits until a polling client has fetched its queue, and a client may never do that.
         """
         for eio_sid in [sid] if sid else list(self.sockets):
             self.hang_up(eio_sid)
@@ -133,7 +133,7 @@ class GuardedEngine(engineio.Server):  # type: ignore[misc] # no types
         return refusal(HTTPStatus.METHOD_NOT_ALLOWED, "Method Not Found", ("Allow", METHODS))
 
     def _cut_off(self, sid: str, connection: Any) -> None:
-        """End a connection now, and free what waits for its client."""
+        """End a connection now, and drop the packets that wait for its client."""
         connection.close(wait=False, abort=True, reason=self.reason.SERVER_DISCONNECT)
         self.sockets.pop(sid, None)
         try:
@@ -148,14 +148,14 @@ class GuardedEngine(engineio.Server):  # type: ignore[misc] # no types
 
 
 class GuardedServer(socketio.Server):  # type: ignore[misc] # no types
-    """The Socket.IO server: has each client's messages handled in order and at the speed it reads answers."""
+    """The Socket.IO server. Handles each client's messages in order, no faster than it reads the answers."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.eio.on("message", self._receive)
 
-    def crowded(self) -> bool:
-        """Tell whether half of all packets that may wait for a client wait for one."""
+    def is_crowded(self) -> bool:
+        """Tell whether the queue of some client is more than half full."""
         connections = list(self.eio.sockets.values())
         return any(connection.queue.qsize() > QUEUE_LIMIT // 2 for connection in connections)
 
@@ -168,7 +168,7 @@ class GuardedServer(socketio.Server):  # type: ignore[misc] # no types
             return
         if not hasattr(connection, "inbox"):
             connection.inbox = Inbox(self.eio, eio_sid, self._handle_eio_message)
-        connection.inbox.take(data, may_wait=connection.upgraded)
+        connection.inbox.receive(data, may_wait=connection.upgraded)
 
     def _handle_event_internal(
         self, server: Any, sid: str, eio_sid: str, data: Any, namespace: str, ack_id: int | None
@@ -183,10 +183,10 @@ class GuardedServer(socketio.Server):  # type: ignore[misc] # no types
 
 
 class GuardedSocketIO(flask_socketio.SocketIO):  # type: ignore[misc] # no types
-    """Flask-SocketIO with a `GuardedServer` as its `server`. Takes the options of Flask-SocketIO."""
+    """Flask-SocketIO whose `server` is a `GuardedServer`. Takes the options of Flask-SocketIO."""
 
     def init_app(self, app: Any, **options: Any) -> None:
         require_supported()
         super().init_app(app, serializer=Packet, engineio_logger=engine_logger(), **options)
-        # It has no option for the class of its server. The one it made has served nothing yet.
+        # Flask-SocketIO has no option for the class of its server; the server it made has served nothing yet.
         self.server = self.sockio_mw.engineio_app = GuardedServer(**self.server_options)

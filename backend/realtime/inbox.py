@@ -8,19 +8,20 @@ from typing import Any
 
 log = logging.getLogger(__name__)
 
-ANSWERING_LIMIT = 4
-"""Packets that may wait for a client when its next message is handled: answers can be megabytes each."""
+UNREAD_LIMIT = 4
+"""Packets that may wait for a client when its next message is handled: each can be megabytes."""
 MESSAGE_BYTES = 100
-"""What a message takes in memory beside its text."""
-TURN_S = 0.01
+"""Rough memory of a queued message beside its text."""
+CHECK_S = 0.01
+"""How often a waiting reader checks whether the client has read."""
 
 
 class Inbox:
     """The queue of one client's messages.
 
     The reader of a WebSocket may wait until the client has read its answers. A POST of a polling client may
-    not: the client may fetch its answers only after the POST has returned, or after its upgrade to WebSocket.
-    So messages of POSTs are queued here. The queue of a client that never reads ends with its ping timeout.
+    not wait: the client may fetch its answers only after the POST has returned, or after its upgrade to
+    WebSocket. So the messages of POSTs are queued here. The ping timeout ends a client that never reads.
     """
 
     def __init__(self, engine: Any, eio_sid: str, handle: Callable[[str, Any], None]) -> None:
@@ -33,16 +34,16 @@ class Inbox:
         self._queued_bytes = 0
         self._draining = False
 
-    def take(self, data: Any, *, may_wait: bool) -> None:
-        """Handle a message after those before it: wait for that if the caller may wait, else queue it."""
+    def receive(self, data: Any, *, may_wait: bool) -> None:
+        """Handle a message after the earlier ones, when the client has read. If not `may_wait`, queue it."""
         while self._draining or not self._has_read():
             if not may_wait:
-                self._put(data)
+                self._enqueue(data)
                 return
-            self._engine.sleep(TURN_S)
+            self._engine.sleep(CHECK_S)
         self._handle_one(data)
 
-    def _put(self, data: Any) -> None:
+    def _enqueue(self, data: Any) -> None:
         with self._lock:
             self._queue.append(data)
             self._queued_bytes += len(data) + MESSAGE_BYTES
@@ -63,19 +64,19 @@ class Inbox:
                 data = self._queue.popleft()
                 self._queued_bytes -= len(data) + MESSAGE_BYTES
             while not self._has_read():
-                self._engine.sleep(TURN_S)
+                self._engine.sleep(CHECK_S)
             self._handle_one(data)
 
     def _has_read(self) -> bool:
-        """Whether few answers wait for the client. True for a client that is gone, which ends all waiting."""
+        """Tell whether the client has read enough. True for a client that is gone, so that waiting ends."""
         connection = self._engine.sockets.get(self._eio_sid)
-        return connection is None or connection.queue.qsize() <= ANSWERING_LIMIT
+        return connection is None or connection.queue.qsize() <= UNREAD_LIMIT
 
     def _handle_one(self, data: Any) -> None:
         if self._eio_sid not in self._engine.sockets:
             return
         try:
             self._handle(self._eio_sid, data)
-        except Exception as error:  # noqa: BLE001 - whatever a client sent; our handlers catch their own
+        except Exception as error:  # noqa: BLE001 - the library on malformed input; our handlers catch their own
             log.warning("클라이언트가 Socket.IO 패킷이 아닌 것을 보냈습니다: %r", error)
             self._engine.hang_up(self._eio_sid)

@@ -1,6 +1,6 @@
-"""The versions of the libraries whose internals `realtime/` uses: others may have changed them.
+"""The supported versions of the libraries whose internals `realtime/` uses; other versions may differ there.
 
-`requirements.in` names the same ranges, held together by a test. Before a range is widened, the tests of
+`requirements.in` names the same ranges, and a test compares the two. Before a range is widened, the tests of
 tests/api have to pass with the newer version.
 """
 
@@ -22,7 +22,7 @@ SUPPORTED = {
 
 
 def require_supported(supported: Mapping[str, str] = SUPPORTED) -> None:
-    """Raise `SetupError` for a library outside its range. One that is not installed is not used."""
+    """Raise `SetupError` for an installed library outside its range."""
     for package, versions in supported.items():
         with contextlib.suppress(PackageNotFoundError):
             found = version(package)

@@ -1,6 +1,6 @@
 """The messages of Socket.IO clients: parse, call a service, answer the acknowledgement.
 
-Sends nothing itself; what goes out besides the acknowledgement goes through `push.py`.
+Returns acknowledgements and sends nothing itself: `push.py` does.
 """
 
 import functools
@@ -28,13 +28,13 @@ Handler = Callable[..., dict[str, Any]]
 
 
 class Messages:
-    """The handlers of every message, registered on a Socket.IO server."""
+    """The handlers of all messages."""
 
     def __init__(self, server: Any, push: Push, sync: SyncService) -> None:
-        """Register on a `socketio.Server`."""
+        """Register the handlers on a `socketio.Server`."""
         self._push = push
         self._sync = sync
-        # Past Flask-SocketIO, which would open a request context and a session for each message.
+        # Not through Flask-SocketIO: it would open a request context and a session for each message.
         server.on("connect", self._connect)
         server.on("disconnect", self._disconnect)
         for name, handler in (
@@ -56,11 +56,11 @@ class Messages:
         department_id = parse_id(message.department_id)
         self._push.join(sid, department_id)
         if not message.sync_token:
-            answer = payloads.joined(department_id, self._sync.get_position(department_id))
+            answer = payloads.department_position(department_id, self._sync.get_position(department_id))
             self._push.joined(sid, answer)
             return answer
         missed = self._sync.delta_or_full(department_id, message.sync_token)
-        answer = payloads.joined(department_id, missed.position)
+        answer = payloads.department_position(department_id, missed.position)
         self._push.joined(sid, answer)
         self._push.sync_response(sid, missed)
         return answer
@@ -76,7 +76,7 @@ class Messages:
         department_id = parse_id(message.department_id)
         missed = self._sync.delta_or_full(department_id, message.sync_token)
         self._push.sync_response(sid, missed)
-        return {**payloads.joined(department_id, missed.position), "full": missed.full}
+        return {**payloads.department_position(department_id, missed.position), "full": missed.full}
 
     def _unknown(self, name: Any, sid: str, *payload: Any) -> dict[str, Any]:
         def refuse(*_: Any) -> dict[str, Any]:
@@ -86,7 +86,7 @@ class Messages:
         return self._answering(refuse)(sid, *payload)
 
     def _answering(self, handler: Handler) -> Callable[..., dict[str, Any]]:
-        """Wrap a handler so that it answers every message with the envelope of REST."""
+        """Wrap a handler so that its answer is in the envelope of REST, failures included."""
 
         @functools.wraps(handler)
         def answer(sid: str, *payload: Any) -> dict[str, Any]:
@@ -108,7 +108,7 @@ class Messages:
 
 
 def _only(payload: tuple[Any, ...]) -> Any:
-    """Return the one argument that each message takes."""
+    """Return the one argument of a message. Raises `ValidationFailed` for another number of arguments."""
     if len(payload) != 1:
         raise ValidationFailed(
             [{"field": "body", "rule": "model_type", "message": "JSON 객체 하나여야 합니다."}]

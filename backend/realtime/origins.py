@@ -7,7 +7,10 @@ AllowedOrigins = None | str | Callable[[str, dict[str, Any]], bool]
 
 
 def allowed_origins(listed: Collection[str]) -> AllowedOrigins:
-    """Translate CORS_ORIGINS for python-engineio: None is same origin only, an empty list would allow all."""
+    """Translate CORS_ORIGINS for python-engineio.
+
+    None allows the same origin only. An empty list would allow all, so it is never returned.
+    """
     if not listed:
         return None
     if "*" in listed:

@@ -1,4 +1,4 @@
-"""What the server sends besides entities: where a client stands, and what brings it there."""
+"""Payloads of broadcasts and answers that are no entities: positions, and the `sync_response`."""
 
 from typing import Any
 
@@ -8,8 +8,8 @@ from domain import Position
 from services.sync import Sync
 
 
-def joined(department_id: str, position: Position) -> dict[str, Any]:
-    """Say which state of a department a client holds from now on."""
+def department_position(department_id: str, position: Position) -> dict[str, Any]:
+    """Build `{department_id, revision, sync_token}`: the position that a client has reached."""
     return {
         "department_id": department_id,
         "revision": position.revision,
@@ -18,7 +18,7 @@ def joined(department_id: str, position: Position) -> dict[str, Any]:
 
 
 def sync_response(sync: Sync) -> dict[str, Any]:
-    """Build the `sync_response`: the changes since a client's token, or everything."""
+    """Build a `sync_response`: the changes after a client's token, or all events."""
     content: dict[str, Any] = {"changes": [change.public() for change in sync.changes]}
     if sync.events is not None:
         content = {"events": orjson.Fragment(sync.events)}

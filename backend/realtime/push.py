@@ -1,6 +1,6 @@
-"""Everything the server sends over Socket.IO: answers to one client, and the push of the logs to the rooms.
+"""Sends everything that goes out over Socket.IO: to one client, and the push of the logs to the rooms.
 
-The only module that emits.
+The only module that emits; `room.py` decides what is pushed to a room.
 """
 
 import functools
@@ -13,23 +13,19 @@ from domain import REGISTRY, Change, ChangeType, Position
 from errors import CalendarError, SetupError, StoreUnavailable
 from models import DynamoDBDatabase
 from realtime import payloads
-from realtime.room import CROWDED_S, HEARTBEAT_S, Room
+from realtime.room import CROWDED_S, HEARTBEAT_S, Room, Tasks
 from services.sync import Sync, SyncService
 
 log = logging.getLogger(__name__)
 
 POLL_S = 2.0
-"""How soon changes of other servers are noticed, at the latest."""
+"""How often the heads are read, to find the changes of other servers."""
 
 
-class Transport(Protocol):
-    """What is used of a `socketio.Server`."""
+class Transport(Tasks, Protocol):
+    """The methods of a `socketio.Server` that the push calls."""
 
     def emit(self, event: str, *args: Any, **kwargs: Any) -> None: ...
-
-    def sleep(self, seconds: float) -> None: ...
-
-    def start_background_task(self, target: Any, *args: Any, **kwargs: Any) -> Any: ...
 
     def close_room(self, room: str, namespace: str | None = None) -> None: ...
 
@@ -43,7 +39,7 @@ def room_name(department_id: str) -> str:
 
 
 class Push:
-    """The broadcasts of one process."""
+    """The rooms of one process, and what is sent to its clients."""
 
     def __init__(
         self,
@@ -58,7 +54,7 @@ class Push:
     ) -> None:
         """`is_crowded()` tells whether so much waits for some client that a burst should pause.
 
-        With `poll_s` None nothing polls by itself; `poll_once` does.
+        With `poll_s` None there is no background task that polls; the caller calls `poll_once`.
         """
         self._transport = transport
         self._db = db
@@ -80,7 +76,10 @@ class Push:
     # Clients come and go
 
     def connect(self, sid: str) -> None:
-        """Greet a client and tell it of departments from now on, or from when the store is back."""
+        """Greet a client and put it into the room of the registry.
+
+        While the store is out of reach, the push of the registry begins when a poll reaches it again.
+        """
         try:
             self._enter(sid, REGISTRY)
         except (StoreUnavailable, SetupError) as error:
@@ -90,8 +89,8 @@ class Push:
     def join(self, sid: str, department_id: str) -> None:
         """Put a client into a department's room. Raises `DepartmentNotFound`, `StoreUnavailable`.
 
-        The state that the client is told must be read after this: a change that is committed later is pushed
-        to it, an earlier one is in that state.
+        The caller must read the state for the client after this call: that state holds every earlier change,
+        and every later one is pushed.
         """
         self._transport.enter_room(sid, room_name(department_id), namespace="/")
         try:
@@ -101,10 +100,12 @@ class Push:
             raise
 
     def leave(self, sid: str, department_id: str) -> None:
+        """Take a client out of a department's room; nothing happens if it is not in it."""
         self._transport.leave_room(sid, room_name(department_id), namespace="/")
         self._exit(sid, department_id)
 
     def disconnect(self, sid: str) -> None:
+        """Forget a client that is gone."""
         with self._lock:
             entered = [partition for partition, room in self._rooms.items() if sid in room.members]
         for partition in entered:
@@ -121,7 +122,7 @@ class Push:
             self._polling = self._polling or starts_polling
         if starts_polling:
             self._transport.start_background_task(self._poll)
-        room.follow()
+        room.start()
 
     def _exit(self, sid: str, partition: str) -> None:
         with self._lock:
@@ -149,17 +150,17 @@ class Push:
     # To rooms
 
     def on_commit(self, partition: str, reached: Position, changes: Sequence[Change]) -> None:
-        """Push a commit of this process, if anybody here listens."""
+        """Push a commit of this process, if its room has members."""
         if room := self._rooms.get(partition):
             room.on_commit(reached, changes)
 
     def on_hint(self, partition: str, revision: int) -> None:
-        """Push what another server says it has committed, if anybody here listens."""
+        """Catch up after a hint that a server has committed a revision, if the room has members."""
         if room := self._rooms.get(partition):
             room.on_hint(revision)
 
     def catch_up(self, partition: str) -> None:
-        """Push what the log holds by now, if anybody here listens."""
+        """Push all that the log holds by now, if the room has members."""
         if room := self._rooms.get(partition):
             room.catch_up()
 
@@ -172,7 +173,7 @@ class Push:
             self._close(payload["id"])
 
     def _close(self, department_id: str) -> None:
-        """Empty the room of a department that is gone."""
+        """Take all members out of the room of a deleted department."""
         self._transport.close_room(room_name(department_id), namespace="/")
         with self._lock:
             self._rooms.pop(department_id, None)
@@ -180,14 +181,14 @@ class Push:
     # The poll
 
     def _poll(self) -> None:
-        """Notice what other servers and tools committed, for as long as anybody listens."""
+        """Find what other servers and tools committed, until no room has members."""
         assert self._poll_s is not None  # noqa: S101 - else it is not started
         self._transport.sleep(self._poll_s)
         while self.poll_once():
             self._transport.sleep(self._poll_s)
 
     def poll_once(self) -> bool:
-        """Push what other servers have committed by now, and the heartbeats; False when nobody listens."""
+        """Push what other servers have committed, and due heartbeats. Return False if there are no rooms."""
         with self._lock:
             if not self._rooms:
                 self._polling = False

@@ -1,7 +1,7 @@
-"""Hints between servers over Redis: `department revision`, published after each commit.
+"""Hints between servers over Redis: the text `department revision`, published after each commit.
 
-A lost hint only costs time, because the poll of `push.py` finds every change. So no commit waits for Redis,
-and a hint that cannot be sent is dropped. Knows nothing of what a change is.
+The poll of `push.py` finds every change, so a lost hint only costs time. No commit waits for Redis, and a
+hint that cannot be sent is dropped. Knows nothing of what a change is.
 """
 
 import contextlib
@@ -19,14 +19,14 @@ log = logging.getLogger(__name__)
 
 CHANNEL = "department-calendar:changes"
 QUEUE_LIMIT = 1_000
-"""Hints that may wait to be sent. More are dropped, and the poll finds their changes."""
+"""Hints that may wait to be sent; further ones are dropped."""
 TIMEOUT_S = 2.0
 PAUSE_S = 1.0
 HEALTH_CHECK_S = 5
 
 
 class Tasks(Protocol):
-    """What is used of Flask-SocketIO."""
+    """The methods of Flask-SocketIO for waiting and for background tasks."""
 
     def start_background_task(self, target: Any, *args: Any, **kwargs: Any) -> Any: ...
 
@@ -46,31 +46,36 @@ class Hints:
                 health_check_interval=HEALTH_CHECK_S,
             )
             pool = self._redis.connection_pool
-            pool.connection_class(**pool.connection_kwargs)  # fails now for a bad query, not at the first use
+            pool.connection_class(
+                **pool.connection_kwargs
+            )  # a bad query in the URL fails now, not at the first use
         except (TypeError, ValueError) as error:
             raise SetupError(f"REDIS_URL 값을 쓸 수 없습니다: {error}") from error
-        self._waiting: queue.Queue[str] = queue.Queue(QUEUE_LIMIT)
+        self._unsent: queue.Queue[str] = queue.Queue(QUEUE_LIMIT)
         self._failing: set[str] = set()
 
     def start(self, on_hint: Callable[[str, int], None]) -> None:
-        """Send hints, and call `on_hint(department_id, revision)` for each one received, own ones too."""
+        """Send hints, and call `on_hint(department_id, revision)` for each one received.
+
+        That includes the hints that this server has sent.
+        """
         self._tasks.start_background_task(self._send)
         self._tasks.start_background_task(self._listen, on_hint)
 
     def on_commit(self, department_id: str, reached: Position, _changes: Sequence[Change]) -> None:
         """Queue a hint that a department has reached a revision; drop it when the queue is full."""
         try:
-            self._waiting.put_nowait(f"{department_id} {reached.revision}")
+            self._unsent.put_nowait(f"{department_id} {reached.revision}")
         except queue.Full:
             log.debug("hint dropped: %s", department_id)
 
     def _send(self) -> None:
         while True:
-            hint = self._waiting.get()
+            hint = self._unsent.get()
             try:
                 self._redis.publish(CHANNEL, hint)
             except redis.RedisError as error:
-                self._note("send", error)
+                self._report("send", error)
                 self._wait_until_sendable()
 
     def _wait_until_sendable(self) -> None:
@@ -78,20 +83,20 @@ class Hints:
             self._tasks.sleep(PAUSE_S)
             with contextlib.suppress(redis.RedisError):
                 self._redis.ping()
-                self._note("send", None)
+                self._report("send", None)
 
     def _listen(self, on_hint: Callable[[str, int], None]) -> None:
         while True:
             try:
                 with self._redis.pubsub(ignore_subscribe_messages=True) as subscription:  # type: ignore[no-untyped-call]
                     subscription.subscribe(CHANNEL)
-                    self._note("listen", None)
+                    self._report("listen", None)
                     while True:
                         message = subscription.get_message(timeout=TIMEOUT_S / 2)
                         if message:
                             self._receive(message["data"], on_hint)
             except redis.RedisError as error:
-                self._note("listen", error)
+                self._report("listen", error)
                 self._tasks.sleep(PAUSE_S)
 
     @staticmethod
@@ -103,7 +108,7 @@ class Hints:
             except Exception:  # the next hint, or the poll, tries again
                 log.exception("부서 %s의 변경 힌트를 처리하지 못했습니다", department_id)
 
-    def _note(self, task: str, error: Exception | None) -> None:
+    def _report(self, task: str, error: Exception | None) -> None:
         """Log once that Redis is out of reach, and once that both tasks reach it again."""
         failed_before = bool(self._failing)
         if error:

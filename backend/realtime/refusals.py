@@ -1,6 +1,7 @@
-"""Refusals of Socket.IO requests in the envelope: malformed WebSocket handshakes, and Engine.IO's reasons.
+"""Builds the refusals of Socket.IO requests, in the envelope of every failure.
 
-Answers nothing itself: `engineio_guard.py` does. Knows HTTP headers, nothing of calendars.
+For malformed WebSocket handshakes and for what python-engineio refuses. Sends nothing: `engineio_guard.py`
+does. Knows HTTP headers, nothing of calendars.
 """
 
 import re
@@ -32,11 +33,11 @@ _REASONS = {
         "Socket.IO 프로토콜 5(Engine.IO 4)를 쓰는 클라이언트가 필요합니다.",
     ),
 }
-"""How reasons of python-engineio begin, with code and sentence. Any other is a `bad_request`."""
+"""Code and sentence by the beginning of python-engineio's reason. Any other reason is a `bad_request`."""
 
 
 def refusal(status: HTTPStatus, reason: str, *headers: tuple[str, str]) -> dict[str, Any]:
-    """Return a refusal in python-engineio's form of answers: `{status, headers, response}`."""
+    """Return a refusal as the dict that python-engineio answers with: `{status, headers, response}`."""
     body = orjson.dumps(_envelope(status, reason[:REASON_MAX]))
     return {
         "status": f"{status.value} {status.phrase}",
@@ -46,9 +47,9 @@ def refusal(status: HTTPStatus, reason: str, *headers: tuple[str, str]) -> dict[
 
 
 def handshake_refusal(environ: dict[str, Any]) -> dict[str, Any] | None:
-    """Return the refusal of a malformed WebSocket handshake, None for any other request.
+    """Return the refusal of a malformed WebSocket handshake; None for any other request.
 
-    The WebSocket libraries would end it with a traceback.
+    The WebSocket libraries would fail on such a handshake with a traceback.
     """
     if environ.get("HTTP_UPGRADE", "").strip().lower() != "websocket":
         return None
@@ -68,7 +69,7 @@ def handshake_refusal(environ: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _is_malformed(name: str, value: str) -> bool:
-    """Whether a header, by its name in WSGI, is one that a WebSocket library cannot read."""
+    """Tell whether a WebSocket library cannot read a header; `name` is that of WSGI (`HTTP_...`)."""
     if name.startswith(("HTTP_HOST", "HTTP_SEC_WEBSOCKET_")) and not value.isascii():
         return True
     return not (_NAME.fullmatch(name) and _VALUE.fullmatch(value))

@@ -1,7 +1,7 @@
-"""One room: the clients who follow a log, and the push of that log to them.
+"""One room: the clients that follow a log, and the push of that log to them.
 
-What is pushed comes from the log alone, in revision order, each change once, through whichever API or server
-it was made.
+What is pushed comes from the log alone: each change once, in revision order, whichever API or server made
+it.
 """
 
 import logging
@@ -20,18 +20,18 @@ from services.sync import SyncService
 log = logging.getLogger(__name__)
 
 HEARTBEAT_S = 30.0
-"""How often a room is told its revision, so that a lost last broadcast is noticed."""
+"""How often a room is sent its revision, so that clients notice when the last broadcast was lost."""
 BURST = 50
-"""Changes that are pushed without a pause: clients need one to read, or their queues overflow."""
+"""Changes that are pushed without a pause. Without pauses clients cannot read, and their queues overflow."""
 BURST_PAUSE_S = 0.01
 CROWDED_S = 1.0
-"""How long a burst waits, at the longest, for clients with many broadcasts before them."""
+"""How long a burst waits at most for clients whose queues are long."""
 FAR_BEHIND = 200
-"""From so many changes on, a poll leaves the catching up of a room to a task, and sees to the next room."""
+"""A room that lacks more changes than this catches up in a task of its own; the poll goes on meanwhile."""
 
 
 class Tasks(Protocol):
-    """What is used of a `socketio.Server` besides sending."""
+    """The methods of a `socketio.Server` for waiting and for background tasks."""
 
     def sleep(self, seconds: float) -> None: ...
 
@@ -39,9 +39,10 @@ class Tasks(Protocol):
 
 
 class Room:
-    """The room of one partition: of a department, or of the registry, in which every client is.
+    """The room of one partition: of a department, or of the registry, whose room every client is in.
 
-    Steps of the push run one at a time: a step that is asked for meanwhile is left to the task that runs.
+    Steps of the push run one at a time. A step that is requested while another runs is queued, and the task
+    that runs the other one runs it next.
     """
 
     def __init__(
@@ -70,68 +71,69 @@ class Room:
         self._heartbeat_s = heartbeat_s
         self._crowded_s = crowded_s
         self._lock = threading.Lock()
-        self._told: Position | None = None
-        """Up to where the room has been told of changes; None until the store has said where to begin."""
-        self._failures = 0
-        """How often the store could not say where to begin."""
+        self._pushed: Position | None = None
+        """Up to where changes have been pushed, at first the head; None until the head has been read."""
+        self._failed_starts = 0
+        """How often the head could not be read to begin with."""
         self._steps: deque[Callable[[], None]] = deque()
         self._catching_up = False
         self._last_heartbeat = time.monotonic()
 
-    def follow(self) -> None:
-        """Begin to tell the room of changes, from now on, unless it is told already.
+    def start(self) -> None:
+        """Begin to push the changes that follow the present head, unless the push has begun.
 
-        Raises `DepartmentNotFound`, `StoreUnavailable`. Callers that waited for one that asked the store in
-        vain do not ask it again.
+        Raises `DepartmentNotFound`, `StoreUnavailable`. A caller that waited for another caller's failed
+        read does not read again.
         """
-        failures = self._failures
-        if self._told is not None:
+        failed_before = self._failed_starts
+        if self._pushed is not None:
             return
         try:
             with self._lock:
-                if self._told is not None:
+                if self._pushed is not None:
                     return
-                if self._failures != failures:
+                if self._failed_starts != failed_before:
                     raise StoreUnavailable()
                 self._begin()
         finally:
             self._run_steps()
 
     def on_commit(self, reached: Position, changes: Sequence[Change]) -> None:
-        """Push a commit of this process at once, when it follows on what the room has been told."""
+        """Push a commit of this process, or catch up if changes are missing before it."""
 
         def push() -> None:
-            told = self._told
-            if told is None:
+            pushed = self._pushed
+            if pushed is None:
                 return
             # The registry's first commit gives it its epoch.
-            follows = told.epoch in (reached.epoch, "") and changes[0].revision <= told.revision + 1
+            follows = pushed.epoch in (reached.epoch, "") and changes[0].revision <= pushed.revision + 1
             if follows:
-                self._push(told, reached.epoch, changes)
+                self._push(pushed, reached.epoch, changes)
             else:
                 self._catch_up_soon()
 
         self._in_turn(push)
 
     def on_hint(self, revision: int) -> None:
-        """Catch up at once when another server says that it has committed a revision."""
+        """Catch up when a server has committed a revision that was not pushed here."""
 
-        def look() -> None:
-            if self._told and self._told.revision < revision:
+        def catch_up() -> None:
+            if self._pushed and self._pushed.revision < revision:
                 self._catch_up()
 
-        self._in_turn(look)
+        self._in_turn(catch_up)
 
     def on_poll(self, heads: Mapping[str, Position | None]) -> None:
         """Catch up if the log has moved on, and send a heartbeat if one is due.
 
-        `heads` are positions of a moment ago; nothing is known of a partition that is not among them.
+        `heads` are positions by partition, read a moment ago: None for one that is gone. A partition that
+        could not be read is missing.
         """
-        self._in_turn(lambda: self._look(heads))
-        self._in_turn(self._beat)
+        self._in_turn(lambda: self._catch_up_if_behind(heads))
+        self._in_turn(self._send_heartbeat)
 
     def catch_up(self) -> None:
-        """Push what the log holds by now."""
+        """Push all that the log holds by now."""
         self._in_turn(self._catch_up)
 
     # Steps: the caller of each holds the lock
@@ -140,74 +142,76 @@ class Room:
         try:
             position = self._db.read_head(self._partition)
         except StoreUnavailable:
-            self._failures += 1
+            self._failed_starts += 1
             raise
         if position is None:
             raise DepartmentNotFound()
-        self._told = position
+        self._pushed = position
 
-    def _look(self, heads: Mapping[str, Position | None]) -> None:
-        told = self._told
-        if told is None:
+    def _catch_up_if_behind(self, heads: Mapping[str, Position | None]) -> None:
+        """Catch up if the head of this partition is not where the push is."""
+        pushed = self._pushed
+        if pushed is None:
             if self._partition == REGISTRY:
                 self._begin()
             return
-        seen = heads.get(self._partition, told)
-        if seen and seen.revision > told.revision + FAR_BEHIND:
+        head = heads.get(self._partition, pushed)
+        if head and head.revision > pushed.revision + FAR_BEHIND:
             self._catch_up_soon()
-        elif seen is None or seen.epoch != told.epoch or seen.revision > told.revision:
+        elif head is None or head.epoch != pushed.epoch or head.revision > pushed.revision:
             self._catch_up()
 
     def _catch_up(self) -> None:
-        """Push what the log holds after what the room has been told; everything when it is too far behind."""
-        told = self._told
-        if told is None:
+        """Push the changes after the last pushed one; all events when the log does not reach back to it."""
+        pushed = self._pushed
+        if pushed is None:
             return
         head = self._db.read_head(self._partition)
         if head is None:
-            self._told = None
+            self._pushed = None
             return
-        if head == told:
+        if head == pushed:
             return
         changes: list[Change] = []
-        if told.epoch in (head.epoch, ""):
-            changes = self._db.changes_after(self._partition, told.revision)
-        if told.revision + len(changes) >= head.revision and changes:
-            self._push(told, head.epoch, changes)
+        if pushed.epoch in (head.epoch, ""):
+            changes = self._db.changes_after(self._partition, pushed.revision)
+        if pushed.revision + len(changes) >= head.revision and changes:
+            self._push(pushed, head.epoch, changes)
         elif self._partition == REGISTRY:
-            self._told = head
+            self._pushed = head
         else:
             sync = self._sync.full(self._partition)
             self._send("sync_response", payloads.sync_response(sync))
-            self._told = sync.position
+            self._pushed = sync.position
 
-    def _push(self, told: Position, epoch: str, changes: Sequence[Change]) -> None:
+    def _push(self, pushed: Position, epoch: str, changes: Sequence[Change]) -> None:
         for number, change in enumerate(changes, 1):
-            if change.revision > told.revision:
+            if change.revision > pushed.revision:
                 self._send(change.type.value, change.subject())
             if number % BURST == 0:
                 self._pause()
-        self._told = Position(epoch, max(told.revision, changes[-1].revision))
+        self._pushed = Position(epoch, max(pushed.revision, changes[-1].revision))
 
     def _pause(self) -> None:
-        until = time.monotonic() + self._crowded_s
+        deadline = time.monotonic() + self._crowded_s
         self._tasks.sleep(BURST_PAUSE_S)
-        while self._is_crowded() and time.monotonic() < until:
+        while self._is_crowded() and time.monotonic() < deadline:
             self._tasks.sleep(BURST_PAUSE_S)
 
-    def _beat(self) -> None:
+    def _send_heartbeat(self) -> None:
+        """Send a heartbeat if one is due."""
         now = time.monotonic()
-        if self._partition == REGISTRY or self._told is None:
+        if self._partition == REGISTRY or self._pushed is None:
             return
         if now - self._last_heartbeat >= self._heartbeat_s:
             self._last_heartbeat = now
-            beat = {"department_id": self._partition, "revision": self._told.revision}
-            self._send("department_heartbeat", beat)
+            payload = {"department_id": self._partition, "revision": self._pushed.revision}
+            self._send("department_heartbeat", payload)
 
     # Turns
 
     def _catch_up_soon(self) -> None:
-        """Catch up in a task of its own: the answer to a commit must not wait for the changes of others."""
+        """Catch up in a background task: the caller (a commit, the poll) must not wait for it."""
 
         def catch_up() -> None:
             self._catching_up = False
@@ -218,7 +222,7 @@ class Room:
             self._tasks.start_background_task(self._in_turn, catch_up)
 
     def _in_turn(self, step: Callable[[], None]) -> None:
-        """Take a step now, or leave it to the task that is in the middle of one."""
+        """Run a step now, or leave it to the task that is running one."""
         self._steps.append(step)
         self._run_steps()
 
@@ -227,7 +231,7 @@ class Room:
             try:
                 while self._steps:
                     self._run(self._steps.popleft())
-            except Exception:  # one room's trouble must not end the push of all
+            except Exception:  # a failure in one room must not end the push to the others
                 log.exception("부서 %s의 변경 알림 실패", self._partition)
             finally:
                 self._lock.release()

@@ -46,8 +46,8 @@ def joined_in_flight(self, key):
 def pushed_without_looking(self, reached, changes):
     """Push a commit of this process, though one of another server may be missing before it."""
     with self._lock:
-        if self._told:
-            self._push(self._told, reached.epoch, changes)
+        if self._pushed:
+            self._push(self._pushed, reached.epoch, changes)
 
 
 def any_state(revision):

@@ -162,7 +162,7 @@ def test_a_commit_during_a_join_reaches_the_client(transport, push, token):
             self._commit()
             return Position("e", 0)
 
-        def since(self, department_id, _token):
+        def delta_or_full(self, department_id, _token):
             self._commit()
             return Sync(department_id, Position("e", 0))
 
@@ -251,6 +251,6 @@ def test_the_server_is_crowded_when_the_queue_of_a_client_is_more_than_half_full
     queues = [SimpleNamespace(qsize=lambda: 0), SimpleNamespace(qsize=lambda: QUEUE_LIMIT // 2)]
     server = GuardedServer(async_mode="threading")
     server.eio.sockets = {n: SimpleNamespace(queue=queue) for n, queue in enumerate(queues)}
-    assert not server.crowded()
+    assert not server.is_crowded()
     queues[1].qsize = lambda: QUEUE_LIMIT // 2 + 1
-    assert server.crowded()
+    assert server.is_crowded()

@@ -1,4 +1,4 @@
-"""Entry for `flask run` and gunicorn; the parts are put together in `factory.py`."""
+"""Entry for `flask run` and gunicorn: builds the app by `factory.py` and starts it."""
 
 import sys
 
@@ -10,13 +10,15 @@ from factory import create_app
 from lifecycle import start
 
 GUNICORN_BOOT_ERROR = 3
-"""gunicorn gives up on a worker that exits with this instead of starting it again and again."""
+"""Exit status of a worker at which gunicorn stops instead of starting the worker again."""
 
 try:
     settings = Settings.from_env()
     app = create_app(settings)
     command = click.get_current_context(silent=True)
-    if command is None or command.info_name == "run":  # not `flask tables ...`, which works without tables
+    if (
+        command is None or command.info_name == "run"
+    ):  # not for `flask tables ...`: the tables may not exist yet
         start(app, settings)
 except SetupError as error:
     print(error, file=sys.stderr)  # noqa: T201 - for the operator's terminal

@@ -21,14 +21,14 @@ DEVELOPMENT_SECRET = "development-only"  # noqa: S105 - refused in production, s
 REGION = r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?"
 ORIGIN = r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]+)?/?"
 CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
-NEARLY = 0.85
-"""Likeness of two names, as difflib counts it, from which one is taken for a slip of the other."""
+MISSPELT_RATIO = 0.85
+"""Similarity by difflib (0 to 1) from which an unknown name counts as a misspelt setting."""
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What the operator chose; see the table in README.md. Field names are the variables in lower case."""
+    """What the operator chose; README.md explains each. Field names are the variables in lower case."""
 
     aws_region: str = "ap-northeast-2"
     departments_table: str = "departments"
@@ -45,14 +45,14 @@ class Settings:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Self:
-        """Read the process environment, completed by `backend/.env`; or the given mapping alone.
+        """Read the process environment, completed by `backend/.env`; or only `environ` if it is given.
 
         Raises `SetupError` with a Korean sentence for a value that cannot be used.
         """
         if environ is None:
             file = BACKEND_DIR / ".env"
             try:
-                if load_dotenv(file):  # into os.environ: boto3's own variables stand there too
+                if load_dotenv(file):  # into os.environ, where boto3 reads its own variables
                     _refuse_misspelt(dotenv_values(file))
             except UnicodeDecodeError as error:
                 raise SetupError(f"{file} 파일을 UTF-8로 저장하세요.") from error
@@ -65,10 +65,12 @@ class Settings:
 
         data_dir = text("EMBEDDED_DATA_DIR")
         settings = cls(
-            aws_region=_named("AWS_REGION", text("AWS_REGION", cls.aws_region), REGION),
-            departments_table=_table("DEPARTMENTS_TABLE", text("DEPARTMENTS_TABLE", cls.departments_table)),
-            events_table=_table("EVENTS_TABLE", text("EVENTS_TABLE", cls.events_table)),
-            changes_table=_table("CHANGES_TABLE", text("CHANGES_TABLE", cls.changes_table)),
+            aws_region=_matching("AWS_REGION", text("AWS_REGION", cls.aws_region), REGION),
+            departments_table=_table_name(
+                "DEPARTMENTS_TABLE", text("DEPARTMENTS_TABLE", cls.departments_table)
+            ),
+            events_table=_table_name("EVENTS_TABLE", text("EVENTS_TABLE", cls.events_table)),
+            changes_table=_table_name("CHANGES_TABLE", text("CHANGES_TABLE", cls.changes_table)),
             dynamodb_endpoint_url=_endpoint(text("DYNAMODB_ENDPOINT_URL")),
             embedded_data_dir=(BACKEND_DIR / data_dir).resolve() if data_dir else cls.embedded_data_dir,
             production=_choice("FLASK_ENV", text("FLASK_ENV", "development"), "development", "production")
@@ -76,7 +78,7 @@ class Settings:
             secret_key=text("SECRET_KEY", DEVELOPMENT_SECRET),
             cors_origins=tuple(_origin(o.strip()) for o in text("CORS_ORIGINS").split(",") if o.strip()),
             snapshot_cache_mb=_number("SNAPSHOT_CACHE_MB", text("SNAPSHOT_CACHE_MB"), cls.snapshot_cache_mb),
-            redis_url=_redis(text("REDIS_URL")),
+            redis_url=_redis_url(text("REDIS_URL")),
             log_level=_choice("LOG_LEVEL", text("LOG_LEVEL", "INFO").upper(), *LOG_LEVELS),
         )
         _choice("AUTH", text("AUTH", "off"), "off")
@@ -104,10 +106,10 @@ class Settings:
 
 
 def _refuse_misspelt(written: Iterable[str]) -> None:
-    """Refuse a name that is nearly one of ours: without DYNAMODB_ENDPOINT_URL, for one, the store is AWS."""
+    """Refuse a misspelt setting: a misspelt DYNAMODB_ENDPOINT_URL, for one, would mean AWS."""
     known = {field.name.upper() for field in fields(Settings)} | {"FLASK_ENV", "AUTH", *CREDENTIALS}
     for name in written:
-        if name not in known and (meant := get_close_matches(name, known, 1, NEARLY)):
+        if name not in known and (meant := get_close_matches(name, known, 1, MISSPELT_RATIO)):
             raise SetupError(
                 f"backend/.env의 {name}은(는) 없는 설정입니다. {meant[0]}을(를) 쓰려던 것인가요?"
             )
@@ -122,7 +124,7 @@ def _endpoint(value: str) -> str:
     return value
 
 
-def _redis(value: str) -> str:
+def _redis_url(value: str) -> str:
     if value and not value.startswith("unix://") and not _is_address(value, "redis", "rediss"):
         # The value is not shown: it may hold a password.
         raise SetupError("REDIS_URL 값을 쓸 수 없습니다. 예: redis://localhost:6379/0")
@@ -130,14 +132,14 @@ def _redis(value: str) -> str:
 
 
 def _origin(value: str) -> str:
-    """Return an origin as browsers send it."""
+    """Return an origin as browsers send it: lower case, without the default port. Raises `SetupError`."""
     if value == "*":
         return value
     if not _is_address(value, "http", "https") or not re.fullmatch(ORIGIN, value):
         raise SetupError(f"CORS_ORIGINS={value} 값을 쓸 수 없습니다. 예: https://calendar.example.com")
     parts = urlsplit(value.rstrip("/").lower())
-    usual = {"http": 80, "https": 443}[parts.scheme]
-    return f"{parts.scheme}://{parts.netloc}".removesuffix(f":{usual}")
+    default_port = {"http": 80, "https": 443}[parts.scheme]
+    return f"{parts.scheme}://{parts.netloc}".removesuffix(f":{default_port}")
 
 
 def _is_address(value: str, *schemes: str) -> bool:
@@ -148,11 +150,11 @@ def _is_address(value: str, *schemes: str) -> bool:
         return False
 
 
-def _table(name: str, value: str) -> str:
-    return _named(name, value, r"[A-Za-z0-9_.-]{3,255}")
+def _table_name(name: str, value: str) -> str:
+    return _matching(name, value, r"[A-Za-z0-9_.-]{3,255}")
 
 
-def _named(name: str, value: str, pattern: str) -> str:
+def _matching(name: str, value: str, pattern: str) -> str:
     if not re.fullmatch(pattern, value):
         raise SetupError(f"{name}={value} 값을 쓸 수 없습니다. AWS의 이름 규칙: {pattern}")
     return value

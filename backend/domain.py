@@ -1,4 +1,4 @@
-"""The entities and the rules that need no input or output: names, order, tokens, changes.
+"""The entities, changes and positions, and pure rules: comparison of names, order of events, tokens.
 
 The shapes clients send are in `schemas.py`; how entities are stored is in `store/items.py`.
 """
@@ -46,7 +46,7 @@ class Department:
     created_at: str = ""
     updated_at: str = ""
     revision: int = 0
-    """Revision of the registry's log that wrote this state; internal, clients do not see it."""
+    """Revision in the registry's log of the change that wrote this state; clients do not get it."""
 
     def public(self) -> dict[str, Any]:
         return {
@@ -98,18 +98,18 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventFilter:
-    """Part of a department's list: inclusive ISO dates, text in title or description, and one page of it."""
+    """A part of a department's list: inclusive ISO dates, text in title or description, and a page."""
 
     first: str | None = None
     last: str | None = None
     text: str = ""
     limit: int | None = None
     after: EventOrder | None = None
-    """The sort key of the event before the page."""
+    """The sort key of the last event of the page before."""
 
 
 class ChangeType(StrEnum):
-    """Kinds of change; a change and the broadcast that tells of it carry the same name."""
+    """Kinds of change; the broadcast of a change has the same name."""
 
     EVENT_CREATED = "event_created"
     EVENT_UPDATED = "event_updated"
@@ -128,7 +128,7 @@ def _digest(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class StoredReceipt(Generic[Entity]):
-    """What a stored receipt tells: what was asked for, what was created then, and by which write."""
+    """A receipt as stored: the hash of the request, what it created, and the id of the write."""
 
     request_hash: str
     entity: Entity
@@ -137,34 +137,37 @@ class StoredReceipt(Generic[Entity]):
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What makes a repeated creation recognisable: the client's key in its scope, and what it asked for."""
+    """The record of a creation that is stored with it: a hashed key in a scope, and a hash of the request.
+
+    A later creation with the same scope and key is a repetition if its request hash is the same.
+    """
 
     scope: str
     key: str
     request_hash: str
     replaces: StoredReceipt[Any] | None = None
-    """The receipt that this one replaces; if that was of the same request, its answer is kept."""
+    """The stored receipt that this one replaces; if its request was the same, its answer is kept."""
 
     @classmethod
     def of(cls, scope: str, key: str, fields: Mapping[str, Any]) -> Self:
-        """Make a receipt for a creation with these fields, under a key of any length."""
+        """Make the receipt of a creation with these fields; `key` may have any length."""
         request = json.dumps(fields, sort_keys=True, ensure_ascii=False)
         return cls(scope, _digest(key), _digest(request))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Write:
-    """A change that somebody wants: `entity` after it, and the revision of the state it was made from.
+    """A wanted change: `entity` as it will be, and `before`, the state that it was made from.
 
-    `id` is unique to the attempt and is stored in the log, so that a writer whose answer was lost
-    recognises its own row instead of reporting a conflict with itself.
+    `id` is unique and stored in the log, so that a server whose answer from the store was lost finds its own
+    row there instead of a conflict with itself.
     """
 
     type: ChangeType
     entity: Event | Department
     before: Event | Department | None = None
     releases_name: bool = True
-    """Whether a renamed or deleted department owns its name's row; one older than such rows may not."""
+    """Whether this write removes the row of the old name; false when the department does not own that row."""
     receipts: tuple[Receipt, ...] = ()
     by: str = ""
     at: str = field(default_factory=lambda: timestamp(utc_now()))
@@ -173,7 +176,7 @@ class Write:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """A row of the log: what stood there after it. For a deletion, `entity` is what was deleted."""
+    """A row of the log: `entity` as it is after the change, or what a deletion deleted."""
 
     revision: int
     type: ChangeType
@@ -182,8 +185,8 @@ class Change:
     by: str = ""
     write_id: str = ""
 
-    def subject(self) -> dict[str, Any]:
-        """The payload clients get: the entity, or after a deletion only what names it."""
+    def payload(self) -> dict[str, Any]:
+        """Return what clients get: the entity, or after a deletion what identifies it (ids, revision)."""
         if self.type is ChangeType.DEPARTMENT_DELETED:
             return {"id": self.entity.id}
         if self.type is ChangeType.EVENT_DELETED and isinstance(self.entity, Event):
@@ -198,7 +201,7 @@ class Change:
         return {
             "revision": self.revision,
             "type": self.type.value,
-            "event": self.subject(),
+            "event": self.payload(),
             "at": self.at,
             "by": self.by,
         }
@@ -206,7 +209,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Created(Generic[Entity]):
-    """The answer to a creation: what was created, and whether it was so by an earlier request."""
+    """The answer to a creation. `repeated`: an earlier request with the same key created the entity."""
 
     entity: Entity
     repeated: bool = False
@@ -214,7 +217,7 @@ class Created(Generic[Entity]):
 
 @dataclass(frozen=True, slots=True)
 class PendingPurge:
-    """A deleted department whose events are still to be removed, and the revision of its deletion."""
+    """A deleted department that is still to be purged, and the revision of its deletion in the registry."""
 
     revision: int
     department_id: str
@@ -222,9 +225,9 @@ class PendingPurge:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """A point in the log of a partition: a revision, and the epoch in which it counts.
+    """A point in the log of a partition: an epoch and a revision in it.
 
-    The epoch changes when history is rebuilt; positions of different epochs cannot be compared.
+    The epoch changes when the log is rebuilt; positions of different epochs cannot be compared.
     """
 
     epoch: str
@@ -240,13 +243,13 @@ class Position:
 
     @property
     def sync_token(self) -> str:
-        """The position as clients hold it, opaque to them."""
-        return _opaque(str(self))
+        """The position as text for clients, which do not parse it."""
+        return _encode_token(str(self))
 
     @classmethod
     def from_sync_token(cls, token: str) -> Self | None:
-        """Read a token; None when it is none of ours, which a client mends as it mends an expired one."""
-        match = re.fullmatch(r"([0-9a-f]*)\.([0-9]{1,15})", _transparent(token), re.ASCII)
+        """Parse a token; None when it is malformed. Callers treat that as an expired token."""
+        match = re.fullmatch(r"([0-9a-f]*)\.([0-9]{1,15})", _decode_token(token), re.ASCII)
         return cls(match[1], int(match[2])) if match else None
 
     def __str__(self) -> str:
@@ -254,14 +257,14 @@ class Position:
 
 
 def page_token(event: Event) -> str:
-    """Say where the page after an event begins, opaque to clients; it holds while others write."""
-    return _opaque(json.dumps(event.order(), ensure_ascii=False))
+    """Return the token of the page after an event. It stays valid while events are created or deleted."""
+    return _encode_token(json.dumps(event.order(), ensure_ascii=False))
 
 
 def parse_page_token(text: str) -> EventOrder | None:
-    """Read the sort key that a page begins after; None when it is no token of ours."""
+    """Return the sort key after which a page begins; None when the token is malformed."""
     try:
-        order = json.loads(_transparent(text))
+        order = json.loads(_decode_token(text))
     except (ValueError, RecursionError):
         return None
     if not isinstance(order, list) or [type(part) for part in order] != [str, int, str, str, str]:
@@ -269,12 +272,12 @@ def parse_page_token(text: str) -> EventOrder | None:
     return order[0], order[1], order[2], order[3], order[4]
 
 
-def _opaque(text: str) -> str:
+def _encode_token(text: str) -> str:
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def _transparent(token: str) -> str:
-    """Undo `_opaque`; empty for what it cannot have made."""
+def _decode_token(token: str) -> str:
+    """Undo `_encode_token`; return empty text for a malformed token."""
     try:
         return base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True).decode()
     except (binascii.Error, ValueError):
@@ -282,7 +285,7 @@ def _transparent(token: str) -> str:
 
 
 def fold_text(text: str) -> str:
-    """Normalise text for comparison: NFC, case and inner white space folded."""
+    """Normalise text for comparison: NFC, case folded, white space collapsed."""
     return " ".join(unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold()).split())
 
 
@@ -296,10 +299,10 @@ _CLOCK = re.compile(
 
 
 def time_order(text: str) -> tuple[int, str]:
-    """Order free-text times: empty (all day) first, then by the clock time it begins with, then the rest.
+    """Return the sort key of a free-text time: empty (all day) first, then clock times, then other text.
 
-    Reads `오후 2:00`, `오후 2시 30분`, `14:00`, `2 PM` and what follows such a beginning; returns the
-    minute of the day (-1 for empty, 1440 for text that names no clock time) and the text itself.
+    Reads texts that begin like `오후 2:00`, `오후 2시 30분`, `14:00` or `2 PM`. The key is the minute of the
+    day (-1 for empty, 1440 for text that begins with no clock time) and the text itself.
     """
     if not text:
         return (-1, "")

@@ -54,7 +54,7 @@ HTTP_FAILURES = {
 
 
 def http_failure(status: int, details: Any = None) -> dict[str, Any]:
-    """Return the envelope of a failure that HTTP names, and no exception of ours."""
+    """Return the envelope of a failure that has an HTTP status and no class here."""
     code, message = HTTP_FAILURES.get(status, (f"http_{status}", "요청을 처리할 수 없습니다."))
     return failure_envelope(code, message, details)
 
@@ -78,7 +78,7 @@ class InvalidId(CalendarError):
 
 
 class UnknownMessage(CalendarError):
-    """A Socket.IO client sent a message that the server does not have."""
+    """A Socket.IO client sent a message of an unknown name."""
 
     code = "unknown_message"
     status = 404
@@ -104,7 +104,7 @@ class DepartmentNameTaken(CalendarError):
 
 
 class EventIdTaken(CalendarError):
-    """A client chose an id for a new event that another event has."""
+    """The id that a client chose for a new event belongs to another event."""
 
     code = "event_id_taken"
     status = 409
@@ -112,7 +112,7 @@ class EventIdTaken(CalendarError):
 
 
 class EventChanged(CalendarError):
-    """The event is not at the revision that the client's `If-Match` names; `details` holds it as it is."""
+    """The event is not at a revision that `If-Match` names; `details` is `{event}`, as it is now."""
 
     code = "event_changed"
     status = 412
@@ -126,7 +126,7 @@ class IdempotencyKeyReused(CalendarError):
 
 
 class SyncTokenExpired(CalendarError):
-    """The log no longer reaches back to the token: the client fetches the list again."""
+    """The log does not reach back to the token, or the epoch has changed. The client reads the list again."""
 
     code = "sync_token_expired"
     status = 410
@@ -147,7 +147,10 @@ class SetupError(Exception):
 
 
 def end_with_a_sentence(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """Show what ends a program: of what an operator can mend the sentence alone, of the rest everything."""
+    """Print only the sentence of an error that an operator can mend, and the traceback of any other.
+
+    To be used as `sys.excepthook`.
+    """
     if issubclass(kind, (SetupError, StoreUnavailable)):
         print(error, file=sys.stderr)  # noqa: T201 - for the operator's terminal
     else:
@@ -167,7 +170,7 @@ class TableMissing(SetupError):
 
 
 class NotDynamoDB(SetupError):
-    """Whoever answers speaks another protocol."""
+    """The server at the endpoint does not speak DynamoDB's protocol."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(
@@ -178,7 +181,7 @@ class NotDynamoDB(SetupError):
 
 
 class CredentialsRejected(SetupError):
-    """AWS knows no credentials, or refuses those it was given."""
+    """There are no AWS credentials, or AWS refuses them."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(

@@ -1,4 +1,4 @@
-"""Puts the parts together: `create_app` returns a fresh app per call."""
+"""Builds the app from its parts: `create_app` returns a new one per call."""
 
 from apiflask import APIFlask
 from flask import Flask, Request
@@ -32,14 +32,14 @@ VERSION = "1.0.0"
 
 
 class NoSessions(SessionInterface):
-    """Reads no cookie and sets none: Flask's own sets up its signing anew for each request."""
+    """Reads and sets no session cookie. Flask's default would prepare its signing for each request."""
 
     def open_session(self, app: Flask, request: Request) -> None:
         return None
 
 
 def create_app(settings: Settings, db: DynamoDBDatabase | None = None) -> APIFlask:
-    """Build an app on the store that the settings name, or on the given one. Serves nothing yet."""
+    """Build an app on the store that the settings name, or on `db`. `lifecycle.start` makes it serve."""
     app = _create_flask(settings)
     socketio = _create_socketio(app, settings)
     core = build_core(
@@ -90,8 +90,8 @@ def _create_socketio(app: Flask, settings: Settings) -> GuardedSocketIO:
     return GuardedSocketIO(
         app,
         async_mode=async_mode(),
-        async_handlers=False,  # a client's messages keep their order
-        always_connect=True,  # else the greeting overtakes the answer to the client's CONNECT
+        async_handlers=False,  # handlers in threads would reorder a client's messages
+        always_connect=True,  # else `connected` is sent before the answer to the client's CONNECT
         manage_session=False,
         cors_allowed_origins=allowed_origins(settings.cors_origins),
         max_http_buffer_size=BODY_MAX,

@@ -1,4 +1,4 @@
-"""Worker settings; gunicorn reads this file by itself when started in this folder."""
+"""Settings of gunicorn, which reads this file when it is started in this folder."""
 
 import signal
 import sys
@@ -12,21 +12,21 @@ import gunicorn.glogging
 import gunicorn.util
 import orjson
 
-sys.path.insert(0, str(Path(__file__).parent))  # gunicorn enters this folder only later
+sys.path.insert(0, str(Path(__file__).parent))  # gunicorn adds this folder only later
 
 from errors import http_failure
 from logs import Formatter
 
-# Its default, `sync`, serves one connection at a time: a single WebSocket would stop everybody.
+# The default, `sync`, serves one connection at a time: a single WebSocket would block all other clients.
 worker_class = "eventlet"
-# Each WebSocket counts as a connection; at the limit not even health checks would be answered.
+# Each WebSocket counts as a connection; at the limit the worker answers not even health checks.
 worker_connections = 10_000
-# An open WebSocket would otherwise hold up SIGTERM for the whole of it.
+# Seconds. After SIGTERM an open WebSocket could keep the worker alive for as long as this.
 graceful_timeout = 5
 control_socket_disable = True
 accesslog = None
 
-warnings.filterwarnings("ignore", message=r"\s*Eventlet is deprecated")  # as this server pins it
+warnings.filterwarnings("ignore", message=r"\s*Eventlet is deprecated")  # its version is pinned
 
 
 KOREAN = {
@@ -37,11 +37,11 @@ KOREAN = {
     "Shutting down: %s": "서버를 끝냅니다: %s",
     "Reason: %s": "이유: %s",
 }
-"""What gunicorn logs when something is wrong, for operators."""
+"""Translations of what gunicorn logs when something is wrong."""
 
 
 class Logger(gunicorn.glogging.Logger):  # type: ignore[misc] # no types
-    """gunicorn's own log in the form of the server's, see `logs.py`."""
+    """gunicorn's log in the form of `logs.py`."""
 
     def setup(self, cfg: Any) -> None:
         super().setup(cfg)
@@ -49,7 +49,7 @@ class Logger(gunicorn.glogging.Logger):  # type: ignore[misc] # no types
             handler.setFormatter(Formatter())
 
     def info(self, msg: str, *args: Any, **kwargs: Any) -> None:
-        """Keep its English account of each step for `--log-level debug`; operators read `say` below."""
+        """Log gunicorn's English steps with `--log-level debug` only; `say` is for what operators read."""
         self.debug(msg, *args, **kwargs)
 
     def warning(self, msg: str, *args: Any, **kwargs: Any) -> None:
@@ -70,7 +70,7 @@ logger_class = Logger
 
 
 def on_starting(server: Any) -> None:
-    """End the start with a sentence when clients could not work with the settings."""
+    """Refuse, with a sentence, settings with which clients could not work."""
     if server.cfg.workers > 1:
         sys.exit(
             "✗ 한 gunicorn에는 워커(worker)를 하나만 둡니다(-w 1): Socket.IO 세션은 한 프로세스 안에 있어, "
@@ -111,7 +111,7 @@ def on_exit(server: Any) -> None:
 
 
 def write_failure(client: Any, status: int, _reason: str, text: str) -> None:
-    """Answer what gunicorn refuses itself in the shape of every other failure."""
+    """Answer requests that gunicorn refuses itself in the envelope of every other failure."""
     body = orjson.dumps(http_failure(status, {"reason": text} if text else None))
     head = (
         f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nConnection: close\r\n"

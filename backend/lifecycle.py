@@ -1,4 +1,4 @@
-"""The life of one app: what is checked before it serves, whether it should get requests, how it ends."""
+"""Start, readiness and shutdown of one app."""
 
 import gc
 import logging
@@ -18,8 +18,8 @@ from services.core import Core
 log = logging.getLogger(__name__)
 
 GC_THRESHOLD = (5_000, 20, 20)
-"""Allocations before Python looks for cycles. Its own 700 is spent on a handful of requests: the slowest of
-a hundred creations takes a quarter longer with it.
+"""With Python's default, 700, a collection runs every few requests: the slowest of a hundred creations takes
+a quarter longer.
 """
 
 
@@ -31,33 +31,33 @@ class CalendarServer:
         self.socketio = socketio
         self.push = push
         self.hints = hints
-        self._leaving = False
+        self._shutting_down = False
 
     def require_ready(self) -> None:
         """Raise `StoreUnavailable` when the server should get no requests."""
-        if self._leaving:
+        if self._shutting_down:
             raise StoreUnavailable("서버가 종료되는 중입니다.")
         self.core.db.read_head(REGISTRY)
 
     def shut_down(self) -> None:
-        """Turn not-ready and let go of every client, so that the process can end."""
-        self._leaving = True
+        """Turn not ready and disconnect every client, so that the process can end."""
+        self._shutting_down = True
         self.socketio.start_background_task(self.socketio.server.eio.disconnect)
 
 
 def start(app: Flask, settings: Settings) -> None:
-    """Check the store before serving, and finish in the background what an earlier crash left.
+    """Check the store, and start the background tasks; one repairs what an earlier crash left.
 
-    Raises `SetupError` when the operator has to act; a store that is only out of reach is waited for,
-    not ready in the meantime.
+    Raises `SetupError` when the operator has to act. A store that is out of reach is no error: the server is
+    not ready until it reaches the store.
     """
     logs.install(settings.log_level)
-    rest.development_server.refuse_in_envelopes()
+    rest.development_server.install_failure_envelope()
     gc.set_threshold(*GC_THRESHOLD)
     calendar: CalendarServer = app.extensions["calendar"]
     db = calendar.core.db
     if not settings.embedded:
-        log.info("저장소: %s", db.store)  # `create_tables` says it of the embedded one
+        log.info("저장소: %s", db.store)  # for the embedded one `create_tables` logs it
     if calendar.hints:
         calendar.hints.start(calendar.push.on_hint)
     try:

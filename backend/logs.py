@@ -1,4 +1,4 @@
-"""The one form of what a server and gunicorn log: a time, a level and a Korean sentence, on one line."""
+"""The form of all log lines, of the server and of gunicorn: a time, a level and a Korean sentence."""
 
 import logging
 import re
@@ -10,11 +10,11 @@ _OWN_TIME = re.compile(r" - - \[[^]]*\]")
 _GREETING = re.compile(r"(?:WARNING: This is a development server[^\n]*\n)? \* Running on ")
 _ADDRESS = re.compile(r"Running on (?!all addresses)(\S+)")
 _CONTROL = re.compile("\n(?!  → )|[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029]")
-"""What would end a line or control a terminal. Sentences of ours go on in lines with an arrow."""
+"""Characters that end a line or control a terminal. Our sentences may continue in lines with an arrow."""
 
 
 class Formatter(logging.Formatter):
-    """Formats a record, with control characters that a client put into it written out."""
+    """Formats a record, with its control characters escaped: clients can cause them."""
 
     def __init__(self) -> None:
         super().__init__(FORMAT)
@@ -25,23 +25,23 @@ class Formatter(logging.Formatter):
 
 
 def printable(text: str) -> str:
-    """Return text with its control characters written out."""
+    """Return text with its control characters escaped, as in `\\x1b`."""
     return _CONTROL.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
 def install(level: str) -> None:
-    """Log in this form from now on, Werkzeug's development server included."""
+    """Log in this form from now on; so does Werkzeug's development server."""
     import flask.cli  # here, because gunicorn's master imports this module and must not load Flask
 
     handler = logging.StreamHandler()
     handler.setFormatter(Formatter())
     logging.basicConfig(level=level, handlers=[handler])
     logging.getLogger("werkzeug").addFilter(_translate)
-    flask.cli.show_server_banner = lambda *_: None  # prints to the terminal, in another form and language
+    flask.cli.show_server_banner = lambda *_: None  # it prints in English and in another form
 
 
 def _translate(record: logging.LogRecord) -> bool:
-    """Remove Werkzeug's own time and colours from a line, and put its greeting into Korean."""
+    """Remove Werkzeug's time and colours, and translate its greeting. Return False to drop a record."""
     text = _OWN_TIME.sub("", _COLOUR.sub("", record.getMessage()))
     if _GREETING.match(text):
         addresses = ", ".join(_ADDRESS.findall(text))

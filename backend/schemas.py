@@ -1,6 +1,6 @@
-"""The shapes that clients send: their fields, limits and the Korean sentence for each broken rule.
+"""The shapes of input: fields, limits, and the Korean sentence for each broken rule.
 
-Every check of input is here, for REST, Socket.IO and the migration alike.
+REST, Socket.IO and the migration validate by these.
 """
 
 import re
@@ -35,30 +35,32 @@ CHANGES_MAX = 1_000
 PAGE_MAX = 2_500
 KEY_MAX = 255
 BODY_MAX = 1024 * 1024
-MARKS_MAX = 30
-MARKED_MAX = 1_000
-"""Longer texts may hold no more combining marks in a row: sorting a run takes the square of its length."""
+COMBINING_RUN_MAX = 30
+COMBINING_CHECK_FROM = 1_000
+"""Longer texts may hold at most `COMBINING_RUN_MAX` combining marks in a row: the time in which NFC sorts a
+run grows with the square of its length.
+"""
 DETAILS_MAX = 100
 
-ECHOED = frozenset({"id", "department_id", "created_at", "last_modified", "updated_at", "revision"})
-"""Fields of answers that a client may send back; the server knows better and ignores them."""
+READ_ONLY = frozenset({"id", "department_id", "created_at", "last_modified", "updated_at", "revision"})
+"""Fields that only the server sets. Clients may send them back; they are ignored."""
 
 UUID_PATTERN = r"^[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$"
 _UUID = re.compile(UUID_PATTERN)
 _CONTROL = r"\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f"
-"""Control characters that are no white space."""
-_UNFIT = re.compile(rf"[{_CONTROL}\ud800-\udfff]")
+"""Control characters other than white space."""
+_FORBIDDEN = re.compile(rf"[{_CONTROL}\ud800-\udfff]")
 """Control characters, and halves of surrogate pairs."""
 
-# What the OpenAPI document says of texts, in what all dialects of regular expressions share. The server
-# itself reads texts by the functions below.
+# Patterns for the OpenAPI document, in the syntax that all dialects of regular expressions share. The server
+# itself validates by the functions below.
 _BLANK = r"\u0000-\u0020\u007f-\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 """Control characters and white space."""
 _SEPARATORS = (
     r"/?#@:\[\]\u2047-\u2049\u2100\u2101\u2105\u2106\u2a74"
     r"\ufe13\ufe16\ufe55\ufe56\ufe5f\ufe6b\uff03\uff0f\uff1a\uff1f\uff20"
 )
-"""What ends a part of an address, and what `urlsplit` refuses because NFKC makes it such."""
+"""Characters that end a part of an address, or that NFKC turns into one: `urlsplit` refuses these."""
 _PART = f"[^{_BLANK}{_SEPARATORS}]"
 TEXT_PATTERN = f"^[^{_CONTROL}]*$"
 FILLED_PATTERN = f"^[^{_CONTROL}]*[^{_BLANK}][^{_CONTROL}]*$"
@@ -82,8 +84,8 @@ _MESSAGES = {
 }
 
 
-def leave_out_what_is_empty(schema: dict[str, Any]) -> None:
-    """Name no default and no null: a generated client would send them, and blank the field of an entity."""
+def omit_empty_defaults(schema: dict[str, Any]) -> None:
+    """Remove empty defaults and null from a schema: generated clients would send them and so empty fields."""
     for field in schema.get("properties", {}).values():
         if field.get("default") in ("", None):
             field.pop("default", None)
@@ -91,12 +93,10 @@ def leave_out_what_is_empty(schema: dict[str, Any]) -> None:
         field.update(*variants)
 
 
-class Shape(BaseModel):
-    """Base of all input: strict types, unknown fields named as errors, our own error for broken rules."""
+class Input(BaseModel):
+    """Base of all input: strict types, no unknown fields, `ValidationFailed` for broken rules."""
 
-    model_config = ConfigDict(
-        strict=True, extra="forbid", frozen=True, json_schema_extra=leave_out_what_is_empty
-    )
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, json_schema_extra=omit_empty_defaults)
     ignored: ClassVar[frozenset[str]] = frozenset()
 
     @model_validator(mode="before")
@@ -115,8 +115,8 @@ class Shape(BaseModel):
             details = [_detail(e) for e in error.errors(include_url=False)[:DETAILS_MAX]]
             raise ValidationFailed(details) from error
 
-    def given(self) -> dict[str, Any]:
-        """Return the fields that the client sent."""
+    def sent_fields(self) -> dict[str, Any]:
+        """Return only the fields that the client sent."""
         return self.model_dump(exclude_unset=True)
 
 
@@ -129,21 +129,21 @@ def _detail(error: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _clean(value: Any) -> Any:
-    """Normalise text to NFC and trim it, before it is measured; refuse what no text field may hold."""
+    """Trim text and normalise it to NFC, before its length is checked. Refuse forbidden characters."""
     if not isinstance(value, str):
         return value
-    if _UNFIT.search(value):
+    if _FORBIDDEN.search(value):
         raise PydanticCustomError("invalid_character", "쓸 수 없는 제어 문자가 있습니다.")
     value = value.strip()
-    if len(value) > MARKED_MAX and _has_long_run_of_marks(value):
+    if len(value) > COMBINING_CHECK_FROM and _has_long_run_of_marks(value):
         raise PydanticCustomError("invalid_character", "결합 문자가 너무 많이 이어져 있습니다.")
     return unicodedata.normalize("NFC", value)
 
 
 def _has_long_run_of_marks(text: str) -> bool:
-    """Tell whether text exceeds what Unicode's Stream-Safe Text Format allows (UAX #15)."""
+    """Tell whether text has more marks in a row than Unicode's Stream-Safe Text Format allows (UAX #15)."""
     marks = bytes(unicodedata.combining(char) > 0 for char in text)
-    return bytes([True] * (MARKS_MAX + 1)) in marks
+    return bytes([True] * (COMBINING_RUN_MAX + 1)) in marks
 
 
 def _clean_line(value: Any) -> Any:
@@ -174,7 +174,7 @@ def _web_address(value: str) -> str:
 
 
 def _described(pattern: str, example: str) -> Any:
-    """Tell the document of a text; without the example Swagger UI makes one up from the pattern."""
+    """Describe a text in the OpenAPI document. Without an example Swagger UI invents one from the pattern."""
     return Field(json_schema_extra={"pattern": pattern, "examples": [example]})
 
 
@@ -218,26 +218,26 @@ IsoDate = Annotated[
 ChosenId = Annotated[str, StringConstraints(pattern=UUID_PATTERN, to_lower=True)]
 
 
-class DepartmentNew(Shape):
+class DepartmentNew(Input):
     """A department to create."""
 
-    ignored = ECHOED
+    ignored = READ_ONLY
     name: Name
     description: Description = ""
 
 
-class DepartmentChange(Shape):
+class DepartmentChange(Input):
     """The fields of a department to change; what is left out stays."""
 
-    ignored = ECHOED
+    ignored = READ_ONLY
     name: Name = ""
     description: Description = ""
 
 
-class EventNew(Shape):
+class EventNew(Input):
     """A calendar entry to create."""
 
-    ignored = ECHOED - {"id"}
+    ignored = READ_ONLY - {"id"}
     id: ChosenId | None = Field(default=None, exclude_if=lambda value: value is None)
     event_date: IsoDate
     title: Title
@@ -246,10 +246,10 @@ class EventNew(Shape):
     url: Url = ""
 
 
-class EventChange(Shape):
+class EventChange(Input):
     """The fields of a calendar entry to change; what is left out stays."""
 
-    ignored = ECHOED
+    ignored = READ_ONLY
     event_date: IsoDate = ""
     title: Title = ""
     description: Description = ""
@@ -257,14 +257,14 @@ class EventChange(Shape):
     url: Url = ""
 
 
-class Query(Shape):
-    """Base of query strings: text that is read as its type, and parameters of others let pass."""
+class Query(Input):
+    """Base of query strings: text is converted to the type of its field, unknown parameters are ignored."""
 
     model_config = ConfigDict(strict=False, extra="ignore", populate_by_name=True)
 
 
 class ListQuery(Query):
-    """Which part of a list is wanted: inclusive dates, text to find, and one page of it."""
+    """The query of a list: inclusive dates, text to find, and a page."""
 
     q: Annotated[
         str,
@@ -277,46 +277,46 @@ class ListQuery(Query):
     first: IsoDate | None = Field(default=None, alias="from")
     last: IsoDate | None = Field(default=None, alias="to")
 
-    def wanted(self) -> EventFilter:
-        """Return what is asked for in the terms of the domain."""
+    def event_filter(self) -> EventFilter:
+        """Return the query as a filter of the domain."""
         after = parse_page_token(self.page_token)
         return EventFilter(first=self.first, last=self.last, text=self.q, limit=self.limit, after=after)
 
     @model_validator(mode="after")
-    def _in_order(self) -> Self:
+    def _check_range(self) -> Self:
         if self.first and self.last and self.first > self.last:
             raise PydanticCustomError("range_reversed", "from은 to보다 늦을 수 없습니다.")
         return self
 
     @field_validator("page_token")
     @classmethod
-    def _ours(cls, token: str) -> str:
+    def _check_page_token(cls, token: str) -> str:
         if token and parse_page_token(token) is None:
             raise PydanticCustomError("invalid_page_token", "서버가 준 page_token이 아닙니다.")
         return token
 
 
 class ChangesQuery(Query):
-    """Where a delta begins, and how long it may be."""
+    """The query of a delta: the sync token before it, and the most changes to return."""
 
     since: Annotated[str, StringConstraints(min_length=1)]
     limit: Annotated[int, Field(ge=1, le=CHANGES_MAX)] = CHANGES_MAX
 
 
 class HistoryQuery(Query):
-    """Whose history is wanted."""
+    """The query of an event's history."""
 
     event_id: Annotated[str, Field(json_schema_extra={"pattern": UUID_PATTERN})]
 
 
-class LeaveMessage(Shape):
+class LeaveMessage(Input):
     """A Socket.IO message about one department."""
 
     department_id: str
 
 
 class SyncMessage(LeaveMessage):
-    """A Socket.IO message about one department, with the sync token its sender has reached."""
+    """A Socket.IO message about one department, with the sync token that the client holds."""
 
     sync_token: str = ""
 

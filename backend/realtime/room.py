@@ -187,7 +187,7 @@ class Room:
     def _push(self, pushed: Position, epoch: str, changes: Sequence[Change]) -> None:
         for number, change in enumerate(changes, 1):
             if change.revision > pushed.revision:
-                self._send(change.type.value, change.subject())
+                self._send(change.type.value, change.payload())
             if number % BURST == 0:
                 self._pause()
         self._pushed = Position(epoch, max(pushed.revision, changes[-1].revision))

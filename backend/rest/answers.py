@@ -1,14 +1,14 @@
-"""The shapes that REST answers have, for the OpenAPI document.
+"""The shapes of REST answers in the OpenAPI document.
 
-Answers are built from the entities; these models describe them, and the tests hold the two together. They
-forbid no further fields and list no values: clients generated today have to read what later servers answer.
+These models only describe: routes build answers from the entities, and tests compare the two. The models
+allow further fields and list no values, so that clients generated today can read what later servers answer.
 """
 
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from schemas import leave_out_what_is_empty
+from schemas import omit_empty_defaults
 
 
 class Answer(BaseModel):
@@ -39,7 +39,7 @@ class EventShape(BaseModel):
 class ChangedEventShape(BaseModel):
     """이벤트 전체. 삭제된 뒤에는 id, department_id, revision만 있습니다."""
 
-    model_config = ConfigDict(json_schema_extra=leave_out_what_is_empty)
+    model_config = ConfigDict(json_schema_extra=omit_empty_defaults)
     id: str
     department_id: str
     event_date: str = ""

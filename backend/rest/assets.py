@@ -1,4 +1,4 @@
-"""Files that lie elsewhere than their address says: socket.io-client as pages import it, the icon."""
+"""Files whose path on disk differs from their address: socket.io-client for pages, and the icon."""
 
 from apiflask import APIBlueprint
 from flask import Response, send_from_directory

@@ -10,18 +10,18 @@ from schemas import KEY_MAX
 IF_MATCH_MAX = 4_096
 _ETAG = r'(?:W/)?"[!\x23-\x7e\x80-\xff]*+"'
 _ETAGS = re.compile(rf"[ \t,]*+{_ETAG}(?:[ \t]*+,[ \t,]*+{_ETAG})*+[ \t,]*+")
-"""The list of RFC 9110, 8.8.3 and 5.6.1; possessive, for a time that only grows with the length."""
+"""A list of ETags (RFC 9110, 8.8.3 and 5.6.1). Possessive quantifiers keep the time linear in the length."""
 KEY_PATTERN = r"^[!-~\u00c0-\u00ff][ -~\u0080-\u00ff]*$"
-"""ASCII or UTF-8, whose bytes come as characters of latin-1."""
+"""ASCII or UTF-8; WSGI passes each byte of a header as a character of latin-1."""
 _KEY = re.compile(KEY_PATTERN)
 _STRONG_REVISION = re.compile(r'(?<!W/)"([0-9]{1,15})"', re.ASCII)
 
 
 def expected_revisions() -> frozenset[str] | None:
-    """Return the revisions that `If-Match` names, as text; None when any will do.
+    """Return the revisions that `If-Match` names, as text; None when the client accepts any.
 
-    What cannot be the ETag of an event, a weak one included, matches none. Raises `ValidationFailed` for a
-    header that is no list of ETags.
+    Leaves out ETags that no event can have, such as weak ones. Raises `ValidationFailed` for a header that is
+    no list of ETags.
     """
     header = request.headers.get("If-Match")
     if header is None or header.strip() == "*":
@@ -33,7 +33,10 @@ def expected_revisions() -> frozenset[str] | None:
 
 
 def idempotency_key() -> str | None:
-    """Return `Idempotency-Key`. Raises `ValidationFailed` when it is empty, too long or no line of text."""
+    """Return the `Idempotency-Key`, if any.
+
+    Raises `ValidationFailed` when it is empty, too long or holds control characters.
+    """
     key = request.headers.get("Idempotency-Key")
     if key is not None and (len(key) > KEY_MAX or not _KEY.fullmatch(key)):
         message = f"제어 문자 없이 1자 이상 {KEY_MAX}자 이하여야 합니다."
@@ -42,16 +45,16 @@ def idempotency_key() -> str | None:
 
 
 def is_held(etag: str) -> bool:
-    """Tell whether the client holds this very state already, by its `If-None-Match`."""
-    return request.if_none_match.contains_weak(etag)  # a proxy that compresses weakens it
+    """Tell whether the client holds the state with this ETag, by its `If-None-Match`."""
+    return request.if_none_match.contains_weak(etag)  # a proxy that compresses makes the ETag weak
 
 
 def not_modified(etag: str) -> Response:
-    return tagged(Response(status=304), etag)
+    return with_etag(Response(status=304), etag)
 
 
-def tagged(response: Response, etag: str) -> Response:
-    """Give an answer its ETag, and let clients keep it as long as they ask whether it still holds."""
+def with_etag(response: Response, etag: str) -> Response:
+    """Set the ETag of an answer; clients may cache the answer, and must revalidate it for each use."""
     response.set_etag(etag)
     response.headers["Cache-Control"] = "no-cache"
     return response

@@ -1,4 +1,4 @@
-"""`/api/departments`: a route parses, calls one service method and answers."""
+"""`/api/departments`."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from flask import Response, jsonify
 
 from errors import DepartmentNameTaken, DepartmentNotFound, InvalidId, StoreUnavailable
 from rest.answers import DepartmentAnswer, DepartmentsAnswer, MessageAnswer
-from rest.conditions import idempotency_key, is_held, not_modified, tagged
+from rest.conditions import idempotency_key, is_held, not_modified, with_etag
 from rest.openapi import ETAG, REPLAYED, documented
 from schemas import DepartmentChange, DepartmentNew, parse_id
 from services.departments import DepartmentService
@@ -29,7 +29,7 @@ def blueprint(departments: DepartmentService) -> APIBlueprint:
         answer = jsonify(success=True, departments=[d.public() for d in departments.list_departments()])
         answer.add_etag()
         etag = answer.get_etag()[0] or ""
-        return not_modified(etag) if is_held(etag) else tagged(answer, etag)
+        return not_modified(etag) if is_held(etag) else with_etag(answer, etag)
 
     @bp.post("")
     @documented(
@@ -64,7 +64,7 @@ def blueprint(departments: DepartmentService) -> APIBlueprint:
     )
     @bp.input(DepartmentChange, arg_name="body")
     def update_department(department_id: str, body: DepartmentChange) -> dict[str, Any]:
-        updated = departments.update_department(parse_id(department_id), body.given())
+        updated = departments.update_department(parse_id(department_id), body.sent_fields())
         return {"success": True, "department": updated.public()}
 
     @bp.delete("/<department_id>")

@@ -1,6 +1,6 @@
-"""Werkzeug's development server: has it refuse what is not HTTP in the shape of every other failure.
+"""Makes Werkzeug's development server answer malformed HTTP in the envelope of every other failure.
 
-`gunicorn.conf.py` does the same for gunicorn.
+Such requests never reach the app. `gunicorn.conf.py` does the same for gunicorn.
 """
 
 from typing import Any
@@ -11,7 +11,7 @@ from werkzeug.serving import WSGIRequestHandler
 from errors import http_failure
 
 
-def refuse_in_envelopes() -> None:
+def install_failure_envelope() -> None:
     """Patch the request handler: `flask run` starts the server without asking the app for one."""
 
     def send_error(self: Any, code: int, message: str | None = None, explain: str | None = None) -> None:

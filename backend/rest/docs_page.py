@@ -1,4 +1,4 @@
-"""`/docs`: the OpenAPI document as a page, from local files alone."""
+"""`/docs/`: the OpenAPI document as a page, from local files only."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-"""Swagger UI shows its icons as data."""
+"""Swagger UI embeds its icons as `data:` addresses."""
 OWN_FILES = frozenset(path.name for path in PAGE_DIR.iterdir())
 
 

@@ -1,4 +1,4 @@
-"""`/api/events`: a route parses, calls one service method and answers."""
+"""`/api/events`, with the changes and the history of a department's events."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ from rest.answers import (
     HistoryAnswer,
     MessageAnswer,
 )
-from rest.conditions import expected_revisions, idempotency_key, is_held, not_modified, tagged
+from rest.conditions import expected_revisions, idempotency_key, is_held, not_modified, with_etag
 from rest.openapi import ETAG, REPLAYED, documented
 from schemas import ChangesQuery, EventChange, EventNew, HistoryQuery, ListQuery, parse_id
 from services.events import EventList, EventService
@@ -46,7 +46,7 @@ def blueprint(events: EventService, sync: SyncService) -> APIBlueprint:
     @bp.input(ListQuery, location="query", arg_name="query")
     def list_events(department_id: str, query: ListQuery) -> Response:
         found = events.list_events(
-            parse_id(department_id), query.wanted(), lambda position: is_held(str(position))
+            parse_id(department_id), query.event_filter(), lambda position: is_held(str(position))
         )
         if found.json is None:
             return not_modified(str(found.position))
@@ -67,7 +67,7 @@ def blueprint(events: EventService, sync: SyncService) -> APIBlueprint:
     @bp.input(EventNew, arg_name="body")
     def create_event(department_id: str, body: EventNew) -> Response:
         created = events.create_event(parse_id(department_id), body.model_dump(), idempotency_key())
-        return _created(created)
+        return _created_answer(created)
 
     @bp.get("/<department_id>/changes")
     @documented(
@@ -115,7 +115,7 @@ def blueprint(events: EventService, sync: SyncService) -> APIBlueprint:
     def get_event(department_id: str, event_id: str) -> Response:
         event = events.get_event(parse_id(department_id), parse_id(event_id))
         etag = str(event.revision)
-        return not_modified(etag) if is_held(etag) else _one(event)
+        return not_modified(etag) if is_held(etag) else _event_answer(event)
 
     @bp.post("/<department_id>/<event_id>/restore")
     @documented(
@@ -131,7 +131,7 @@ def blueprint(events: EventService, sync: SyncService) -> APIBlueprint:
         sends=ETAG,
     )
     def restore_event(department_id: str, event_id: str) -> Response:
-        return _one(events.restore_event(parse_id(department_id), parse_id(event_id)))
+        return _event_answer(events.restore_event(parse_id(department_id), parse_id(event_id)))
 
     @bp.put("/<event_id>")
     @documented(
@@ -145,7 +145,9 @@ def blueprint(events: EventService, sync: SyncService) -> APIBlueprint:
     )
     @bp.input(EventChange, arg_name="body")
     def update_event(event_id: str, body: EventChange) -> Response:
-        return _one(events.update_event(parse_id(event_id), body.given(), expected_revisions()))
+        return _event_answer(
+            events.update_event(parse_id(event_id), body.sent_fields(), expected_revisions())
+        )
 
     @bp.delete("/<event_id>")
     @documented(
@@ -159,7 +161,7 @@ def blueprint(events: EventService, sync: SyncService) -> APIBlueprint:
 
 
 def _list_answer(found: EventList, events: bytes) -> Response:
-    """Put an answer together around a list whose JSON is kept."""
+    """Build the answer around a list that is JSON already."""
     position = found.position
     body = b'{"success":true,"events":%b,"revision":%d,"sync_token":"%b","next_page_token":"%b"}' % (
         events,
@@ -167,15 +169,15 @@ def _list_answer(found: EventList, events: bytes) -> Response:
         position.sync_token.encode(),
         found.next_page_token.encode(),
     )
-    return tagged(Response(body, mimetype="application/json"), str(position))
+    return with_etag(Response(body, mimetype="application/json"), str(position))
 
 
-def _one(event: Event) -> Response:
-    return tagged(jsonify(success=True, event=event.public()), str(event.revision))
+def _event_answer(event: Event) -> Response:
+    return with_etag(jsonify(success=True, event=event.public()), str(event.revision))
 
 
-def _created(created: Created[Event]) -> Response:
-    response = _one(created.entity)
+def _created_answer(created: Created[Event]) -> Response:
+    response = _event_answer(created.entity)
     response.status_code = 201
     if created.repeated:
         response.headers["Idempotent-Replayed"] = "true"

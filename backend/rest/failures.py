@@ -1,4 +1,4 @@
-"""Turns every failure of REST into the envelope, whatever raised it."""
+"""Answers every failure of REST in the envelope, whatever raised it."""
 
 import logging
 from typing import Any
@@ -14,10 +14,10 @@ log = logging.getLogger(__name__)
 
 Reply = tuple[dict[str, Any], int, dict[str, str]]
 
-OF_THE_BODY = frozenset(
+BODY_HEADERS = frozenset(
     ("accept-ranges", "content-disposition", "content-length", "content-type", "etag", "last-modified")
 )
-"""Headers about a body that the envelope replaces."""
+"""Headers that describe the body, which the envelope replaces."""
 
 
 def install(app: APIFlask) -> None:
@@ -43,11 +43,11 @@ def install(app: APIFlask) -> None:
         return http_failure(500), 500, {}
 
     @app.after_request
-    def unraised(response: Response) -> Response:
-        """Replace a failure that Flask answers without raising: a file whose `If-Match` fails."""
+    def replace_body(response: Response) -> Response:
+        """Replace a failure that Flask returns without raising it, such as a 412 for a file."""
         if response.status_code < 400 or response.mimetype == "application/json":
             return response
-        response.close()  # the file
-        kept = [(name, value) for name, value in response.headers if name.lower() not in OF_THE_BODY]
+        response.close()  # closes the file
+        kept = [(name, value) for name, value in response.headers if name.lower() not in BODY_HEADERS]
         body = orjson.dumps(http_failure(response.status_code))
         return Response(body, response.status_code, kept, mimetype="application/json")

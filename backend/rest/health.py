@@ -1,4 +1,4 @@
-"""`/healthz` and `/readyz`: for load balancers and supervisors."""
+"""`/healthz` (the process runs) and `/readyz` (it should get requests), for load balancers and the like."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +11,7 @@ from rest.openapi import documented
 
 
 def blueprint(require_ready: Callable[[], None]) -> APIBlueprint:
-    """`require_ready` raises when the server should get no requests."""
+    """`require_ready()` raises `StoreUnavailable` when the server should get no requests."""
     bp = APIBlueprint("health", __name__, tag={"name": "health", "description": "상태"})
 
     @bp.get("/healthz")

@@ -1,7 +1,7 @@
-"""`/`, for a person who opens the server in a browser, and `/guides`, the documents that it links.
+"""`/`, for people who open the server in a browser, and `/guides`, the documents that the page links.
 
-The page runs no script and says nothing of the machine in production. Whether the server should get requests
-is what `/readyz` answers: this page is there even when the store is not.
+The page runs no script, and in production it shows nothing about the machine. It answers 200 even while the
+store is out of reach; whether the server should get requests is for `/readyz`.
 """
 
 import logging
@@ -71,7 +71,7 @@ def _page(departments: DepartmentService, settings: Settings, version: str) -> R
         settings=settings,
         departments=found,
         failure=failure,
-        # In production it is for the operator alone, in the log.
+        # In production only the operator sees it, in the log.
         remedy=str(failure) if isinstance(failure, SetupError) and not settings.production else "",
         create_url=shlex.quote(f"{_origin()}/api/departments"),
     )
@@ -82,7 +82,7 @@ def _page(departments: DepartmentService, settings: Settings, version: str) -> R
 
 
 def _origin() -> str:
-    """Return the server's address as the browser knows it: a proxy may have ended TLS."""
+    """Return the server's address as the browser sees it: https when a proxy ends TLS."""
     forwarded = request.headers.get("X-Forwarded-Proto", "").split(",")[0].strip()
     scheme = forwarded if forwarded in ("http", "https") else request.scheme
     return f"{scheme}://{request.host or 'localhost:5000'}"

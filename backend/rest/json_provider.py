@@ -8,7 +8,7 @@ from flask.json.provider import JSONProvider
 
 
 class OrjsonProvider(JSONProvider):
-    """Flask's JSON by orjson, which refuses invalid numbers, encodings and surrogates on the way in."""
+    """JSON of Flask by orjson, which refuses invalid numbers, encodings and surrogates in requests."""
 
     def dumps(self, obj: Any, **_options: Any) -> str:
         return orjson.dumps(obj).decode()
@@ -16,7 +16,7 @@ class OrjsonProvider(JSONProvider):
     def loads(self, s: str | bytes, **_options: Any) -> Any:
         value = orjson.loads(s)
         if value is None:
-            raise ValueError("null")  # APIFlask would take it for an empty object
+            raise ValueError("null")  # APIFlask would take null for an empty object
         return value
 
     def response(self, *args: Any, **kwargs: Any) -> Response:

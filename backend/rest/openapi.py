@@ -1,4 +1,4 @@
-"""The OpenAPI document: what each route takes and answers, said beside the route and put together here."""
+"""The OpenAPI document: each route describes itself by `@documented`, and `install` completes the rest."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -30,7 +30,7 @@ PUT은 보낸 항목만 바꿉니다. 응답에서 되돌려 보낸 `id`, `depar
 `last_modified`, `revision`은 무시하고, 그 밖의 모르는 항목은 400입니다. 글은 앞뒤 공백을 떼고 NFC로 정규화한
 뒤에 길이를 잽니다.
 """.strip()
-REF = "#/components/schemas/{model}"
+SCHEMA_REF = "#/components/schemas/{model}"
 ANSWERS: tuple[type[BaseModel], ...] = (
     answers.ChangesAnswer,
     answers.DepartmentAnswer,
@@ -104,10 +104,11 @@ def documented(
     takes: tuple[str, ...] = (),
     sends: Mapping[str, Any] | None = None,
 ) -> Callable[[View], View]:
-    """Describe a route in the OpenAPI document. Stands above its `input`, whose failures are known.
+    """Describe a route in the OpenAPI document. Stands above the route's `@bp.input`.
 
-    `takes` are the request headers that it minds, whose failures are known, too; `sends` are the headers of
-    its answer. A failure that is no class of ours is named by its status.
+    `failures` are classes, or statuses of failures without a class. The failures of the input, of the headers
+    and 500 are added. `takes` names the request headers that the route reads; `sends` are the OpenAPI headers
+    of its answer.
     """
 
     def describe(view: View) -> View:
@@ -120,7 +121,7 @@ def documented(
         headers = {"headers": sends} if sends else {}
         spec["operation_id"] = view.__name__
         spec["summary"] = summary
-        spec["responses"] = {status: {**_content("성공", answer), **headers}} | _described_failures(possible)
+        spec["responses"] = {status: {**_content("성공", answer), **headers}} | _failure_responses(possible)
         if "If-None-Match" in takes:
             spec["responses"][304] = {"description": "바뀌지 않음", **headers}
         spec["extensions"] = {"x-takes": takes}
@@ -130,32 +131,34 @@ def documented(
 
 
 def install(app: APIFlask) -> None:
-    """Have an app describe itself in `/openapi.json`."""
+    """Complete the document that an app serves at `/openapi.json`."""
     app.description = DESCRIPTION
-    app.spec_processor(complete_document)
+    app.spec_processor(_complete_document)
 
 
-def complete_document(document: Any) -> Any:
-    """Add to APIFlask's document what it has no way to be told of."""
-    _, definitions = models_json_schema([(model, "serialization") for model in ANSWERS], ref_template=REF)
+def _complete_document(document: Any) -> Any:
+    """Add to APIFlask's document what APIFlask has no setting for."""
+    _, definitions = models_json_schema(
+        [(model, "serialization") for model in ANSWERS], ref_template=SCHEMA_REF
+    )
     document["components"]["schemas"].update(definitions["$defs"])
     for schema in document["components"]["schemas"].values():
-        schema.pop("description", None)  # our docstrings, in English
+        schema.pop("description", None)  # it is a docstring for developers, in English
     for item in document["paths"].values():
         for operation in item.values():
-            operation["parameters"] = [_identified(parameter) for parameter in operation["parameters"]]
+            operation["parameters"] = [_describe_id(parameter) for parameter in operation["parameters"]]
             operation["parameters"] += [_REQUEST_HEADERS[name] for name in operation.pop("x-takes")]
             if "requestBody" in operation:
                 operation["requestBody"]["required"] = True
             for response in operation["responses"].values():
                 if not response["content"]:
                     del response["content"]
-    document["paths"] = _merged(document["paths"])
+    document["paths"] = _merge_paths(document["paths"])
     return document
 
 
-def _merged(paths: Mapping[str, Any]) -> dict[str, Any]:
-    """Make one path of those that differ only in the names of their parameters, as OpenAPI demands."""
+def _merge_paths(paths: Mapping[str, Any]) -> dict[str, Any]:
+    """Merge paths that differ only in the names of their parameters, as OpenAPI demands."""
     same: dict[str, list[str]] = {}
     for path in paths:
         same.setdefault(re.sub(r"{\w+}", "{}", path), []).append(path)
@@ -169,16 +172,16 @@ def _merged(paths: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _identified(parameter: dict[str, Any]) -> dict[str, Any]:
-    """Say of an id in a path whose it is, and what ids look like."""
+def _describe_id(parameter: dict[str, Any]) -> dict[str, Any]:
+    """Add to a path parameter what it identifies, and the pattern of ids."""
     if parameter["in"] != "path":
         return parameter
     schema = {"type": "string", "pattern": UUID_PATTERN}
     return {**parameter, "description": _IDS[parameter["name"]], "schema": schema}
 
 
-def _described_failures(failures: Iterable[type[CalendarError] | int]) -> dict[int, dict[str, Any]]:
-    """Describe the failures of a route by their status, with the codes that each may carry."""
+def _failure_responses(failures: Iterable[type[CalendarError] | int]) -> dict[int, dict[str, Any]]:
+    """Return the OpenAPI responses for failures, by status; each lists its error codes."""
     codes: dict[int, dict[str, str]] = {}
     for failure in failures:
         if isinstance(failure, int):
@@ -196,5 +199,5 @@ def _described_failures(failures: Iterable[type[CalendarError] | int]) -> dict[i
 
 
 def _content(description: str, model: type[BaseModel]) -> dict[str, Any]:
-    schema = {"$ref": REF.format(model=model.__name__)}
+    schema = {"$ref": SCHEMA_REF.format(model=model.__name__)}
     return {"description": description, "content": {"application/json": {"schema": schema}}}

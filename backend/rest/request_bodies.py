@@ -1,4 +1,4 @@
-"""What every request body must be: JSON, and no larger than the limit, however it is sent."""
+"""Refuses request bodies that are not JSON or larger than the limit, with or without a `Content-Length`."""
 
 from flask import Flask, request
 from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
@@ -7,7 +7,7 @@ from schemas import BODY_MAX
 
 
 def install(app: Flask) -> None:
-    """Refuse other bodies before any route sees them."""
+    """Refuse such bodies before a route runs."""
     app.config["MAX_CONTENT_LENGTH"] = BODY_MAX
     app.before_request(_refuse_other_media)
     app.before_request(_bound_chunked_body)
@@ -21,7 +21,7 @@ def _refuse_other_media() -> None:
 
 
 def _bound_chunked_body() -> None:
-    """Refuse a body without a length that is too large: Werkzeug would cut it off, and take what is left."""
+    """Refuse a chunked body that is too large: Werkzeug would cut it off and accept the beginning."""
     if request.content_length is None and request.headers.get("Transfer-Encoding"):
         request.max_content_length = BODY_MAX + 1
         if len(request.get_data()) > BODY_MAX:

@@ -1,4 +1,4 @@
-"""The headers that keep browsers safe: content policy, caching, and which origins may read answers."""
+"""The headers that protect browsers: content policy, caching, and which origins may read answers (CORS)."""
 
 import re
 from collections.abc import Sequence
@@ -11,16 +11,16 @@ EXPOSED_HEADERS = ("ETag", "Retry-After", "Idempotent-Replayed")
 
 
 def install(app: Flask, cors_origins: Sequence[str]) -> None:
-    """Set them on every answer; without origins other sites' pages may read nothing."""
+    """Set these headers on every answer. Without `cors_origins` no other origin may read answers."""
     if cors_origins:
-        # Compiled: of a string, Flask-CORS guesses whether it is a pattern.
+        # Compiled, because Flask-CORS guesses whether a string is a pattern.
         origins = [o if o == "*" else re.compile(re.escape(o) + r"\Z") for o in cors_origins]
         CORS(app, origins=origins, resources=r"/(api|static)/.*", expose_headers=EXPOSED_HEADERS)
     app.after_request(_secure)
 
 
 def _secure(response: Response) -> Response:
-    """Set what every answer carries; a page has brought a policy of its own."""
+    """Set the headers; the pages have set a policy of their own before."""
     response.headers.setdefault("Content-Security-Policy", API_CSP)
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Referrer-Policy"] = "no-referrer"

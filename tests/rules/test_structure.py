@@ -30,11 +30,11 @@ IMPORTS = {
     "store.local_engine": {"errors"},
     "store.dynamo_client": {"config", "domain", "errors", "store.local_engine"},
     "store.tables": {"errors", "store.dynamo_client", "store.items"},
+    "store.actions": {"domain", "store.items", "store.tables"},
     "store.bulk_events": {"domain", "store.dynamo_client", "store.items", "store.tables"},
     "store.entities": {"domain", "store.dynamo_client", "store.items", "store.tables"},
     "store.epochs": {"errors", "store.dynamo_client", "store.items", "store.tables"},
     "store.log": {"domain", "store.dynamo_client", "store.items", "store.tables"},
-    "store.actions": {"domain", "store.items", "store.tables"},
     "store.adoption": {
         "domain",
         "store.actions",
@@ -81,9 +81,9 @@ IMPORTS = {
     "services.sync": {"domain", "errors", "models", "schemas", "services.snapshots"},
     "services.core": {
         "models",
-        "services.group_commit",
         "services.departments",
         "services.events",
+        "services.group_commit",
         "services.purge",
         "services.repair",
         "services.snapshots",
@@ -147,11 +147,12 @@ IMPORTS = {
     "rest.home": {"config", "domain", "errors", "services.departments"},
     # migration/
     "migration.json_list": set(),
+    "migration.text_repair": set(),
+    "migration.console": {"logs"},
     "migration.left_out": {"errors", "migration.json_list"},
+    "migration.source_dates": {"domain"},
     "migration.source_encoding": {"errors"},
     "migration.source_files": {"migration.source_encoding"},
-    "migration.source_dates": {"domain"},
-    "migration.text_repair": set(),
     "migration.source_rows": {
         "domain",
         "errors",
@@ -161,7 +162,6 @@ IMPORTS = {
         "schemas",
     },
     "migration.staging": {"domain", "migration.left_out", "migration.source_rows"},
-    "migration.console": {"logs"},
     "migration.bulk_load": {"domain", "errors", "migration.source_rows", "migration.staging", "models"},
     "migration.export": {
         "domain",

@@ -109,7 +109,7 @@ def _refuse_misspelt(written: Iterable[str]) -> None:
     """Refuse a misspelt setting: a misspelt DYNAMODB_ENDPOINT_URL, for one, would mean AWS."""
     known = {field.name.upper() for field in fields(Settings)} | {"FLASK_ENV", "AUTH", *CREDENTIALS}
     for name in written:
-        if name not in known and (meant := get_close_matches(name, known, 1, MISSPELT_RATIO)):
+        if name not in known and (meant := get_close_matches(name.upper(), known, 1, MISSPELT_RATIO)):
             raise SetupError(
                 f"backend/.env의 {name}은(는) 없는 설정입니다. {meant[0]}을(를) 쓰려던 것인가요?"
             )

@@ -87,7 +87,7 @@ def count_capacity(settings: Settings, department: str) -> None:
     """Print what one operation of each kind asks of DynamoDB, ours on a warm department of 200 events."""
     client = Counting(settings)
     db = DynamoDBDatabase(settings, client)
-    core = build_core(db, spawn=run_at_once)
+    core = build_core(db, spawn=run_at_once, snapshot_bytes=100_000_000)
     events, sync = core.events, core.sync
     token = sync.get_position(department).sync_token
 

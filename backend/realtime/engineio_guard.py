@@ -129,6 +129,9 @@ class GuardedEngine(engineio.Server):  # type: ignore[misc] # no types
     def _bad_request(self, message: str | None = None) -> dict[str, Any]:
         return refusal(HTTPStatus.BAD_REQUEST, message or "Bad Request")
 
+    def _unauthorized(self, message: str | None = None) -> dict[str, Any]:
+        return refusal(HTTPStatus.UNAUTHORIZED, message or "Unauthorized")
+
     def _method_not_found(self) -> dict[str, Any]:
         return refusal(HTTPStatus.METHOD_NOT_ALLOWED, "Method Not Found", ("Allow", METHODS))
 

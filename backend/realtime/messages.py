@@ -76,7 +76,8 @@ class Messages:
         department_id = parse_id(message.department_id)
         missed = self._sync.delta_or_full(department_id, message.sync_token)
         self._push.sync_response(sid, missed)
-        return {**payloads.department_position(department_id, missed.position), "full": missed.full}
+        position = payloads.department_position(department_id, missed.position)
+        return {"department_id": department_id, "full": missed.full, **position}
 
     def _unknown(self, name: Any, sid: str, *payload: Any) -> dict[str, Any]:
         def refuse(*_: Any) -> dict[str, Any]:

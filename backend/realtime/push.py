@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from domain import REGISTRY, Change, ChangeType, Position
+from domain import REGISTRY, Change, Position
 from errors import CalendarError, SetupError, StoreUnavailable
 from models import DynamoDBDatabase
 from realtime import payloads
@@ -63,6 +63,7 @@ class Push:
             db=db,
             sync=sync,
             tasks=transport,
+            close_room=self._close,
             is_crowded=is_crowded,
             heartbeat_s=heartbeat_s,
             crowded_s=crowded_s,
@@ -159,18 +160,9 @@ class Push:
         if room := self._rooms.get(partition):
             room.on_hint(revision)
 
-    def catch_up(self, partition: str) -> None:
-        """Push all that the log holds by now, if the room has members."""
-        if room := self._rooms.get(partition):
-            room.catch_up()
-
     def _broadcast(self, partition: str, name: str, payload: Any) -> None:
-        if partition != REGISTRY:
-            self._transport.emit(name, payload, to=room_name(partition))
-            return
-        self._transport.emit(name, payload, to=None)  # every client
-        if name == ChangeType.DEPARTMENT_DELETED:
-            self._close(payload["id"])
+        room = None if partition == REGISTRY else room_name(partition)  # None: every client
+        self._transport.emit(name, payload, to=room)
 
     def _close(self, department_id: str) -> None:
         """Take all members out of the room of a deleted department."""

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from domain import REGISTRY, Change, Position
+from domain import REGISTRY, Change, ChangeType, Position
 from errors import CalendarError, DepartmentNotFound, StoreUnavailable
 from models import DynamoDBDatabase
 from realtime import payloads
@@ -52,12 +52,13 @@ class Room:
         sync: SyncService,
         tasks: Tasks,
         send: Callable[[str, Any], None],
+        close_room: Callable[[str], None],
         is_crowded: Callable[[], bool],
         *,
         heartbeat_s: float = HEARTBEAT_S,
         crowded_s: float = CROWDED_S,
     ) -> None:
-        """`send(name, payload)` broadcasts to the room.
+        """`send(name, payload)` broadcasts to the room; `close_room(department_id)` empties another one.
 
         `is_crowded()` tells whether so much waits for some client that a burst should pause.
         """
@@ -67,6 +68,7 @@ class Room:
         self._sync = sync
         self._tasks = tasks
         self._send = send
+        self._close_room = close_room
         self._is_crowded = is_crowded
         self._heartbeat_s = heartbeat_s
         self._crowded_s = crowded_s
@@ -112,7 +114,7 @@ class Room:
             else:
                 self._catch_up_soon()
 
-        self._in_turn(push)
+        self._enqueue(push)
 
     def on_hint(self, revision: int) -> None:
         """Catch up when a server has committed a revision that was not pushed here."""
@@ -121,7 +123,7 @@ class Room:
             if self._pushed and self._pushed.revision < revision:
                 self._catch_up()
 
-        self._in_turn(catch_up)
+        self._enqueue(catch_up)
 
     def on_poll(self, heads: Mapping[str, Position | None]) -> None:
         """Catch up if the log has moved on, and send a heartbeat if one is due.
@@ -129,12 +131,8 @@ class Room:
         `heads` are positions by partition, read a moment ago: None for one that is gone. A partition that
         could not be read is missing.
         """
-        self._in_turn(lambda: self._catch_up_if_behind(heads))
-        self._in_turn(self._send_heartbeat)
-
-    def catch_up(self) -> None:
-        """Push all that the log holds by now."""
-        self._in_turn(self._catch_up)
+        self._enqueue(lambda: self._catch_up_if_behind(heads))
+        self._enqueue(self._send_heartbeat)
 
     # Steps: the caller of each holds the lock
 
@@ -188,6 +186,8 @@ class Room:
         for number, change in enumerate(changes, 1):
             if change.revision > pushed.revision:
                 self._send(change.type.value, change.payload())
+            if change.type is ChangeType.DEPARTMENT_DELETED:
+                self._close_room(change.entity.id)
             if number % BURST == 0:
                 self._pause()
         self._pushed = Position(epoch, max(pushed.revision, changes[-1].revision))
@@ -219,9 +219,9 @@ class Room:
 
         if not self._catching_up:
             self._catching_up = True
-            self._tasks.start_background_task(self._in_turn, catch_up)
+            self._tasks.start_background_task(self._enqueue, catch_up)
 
-    def _in_turn(self, step: Callable[[], None]) -> None:
+    def _enqueue(self, step: Callable[[], None]) -> None:
         """Run a step now, or leave it to the task that is running one."""
         self._steps.append(step)
         self._run_steps()

@@ -10,7 +10,7 @@ from errors import StoreUnavailable
 
 Result = TypeVar("Result")
 
-JOINING_TURNS = 16
+JOINING_YIELDS = 16
 """How often at most a read lets other callers run before it starts, so that they can join it."""
 
 
@@ -120,7 +120,7 @@ class CoalescedReads(Generic[Result]):
 
         A storm of 300 clients takes 17 store requests instead of 72, and a fifth less time.
         """
-        for _ in range(JOINING_TURNS):
+        for _ in range(JOINING_YIELDS):
             callers = read.callers
             self._let_others_run()
             if read.callers == callers:

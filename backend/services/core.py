@@ -11,8 +11,6 @@ from services.repair import Repair
 from services.snapshots import Snapshots
 from services.sync import SyncService
 
-SNAPSHOT_BYTES = 256 * 1024 * 1024
-
 
 @dataclass(frozen=True, slots=True)
 class Core:
@@ -27,7 +25,7 @@ class Core:
     repair: Repair
 
 
-def build_core(db: DynamoDBDatabase, *, spawn: Spawn, snapshot_bytes: int = SNAPSHOT_BYTES) -> Core:
+def build_core(db: DynamoDBDatabase, *, spawn: Spawn, snapshot_bytes: int) -> Core:
     """Build the services. `spawn(function, *arguments)` runs a function in the background."""
     group_commit = GroupCommit(db)
     snapshots = Snapshots(db, snapshot_bytes)

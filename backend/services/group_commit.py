@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from domain import Change, Position, Write
 from errors import CalendarError, DepartmentNotFound, StoreUnavailable
 from models import DynamoDBDatabase, HeadMoved, Refusal, WritesRefused
-from services.turns import Turns
+from services.keyed_locks import KeyedLocks
 
 log = logging.getLogger(__name__)
 
@@ -82,15 +82,15 @@ class GroupCommit:
         self._patience_s = patience_s
         self._lock = threading.Lock()
         self._queues: dict[str, _Queue] = {}
-        self._turns = Turns()
-        self.listeners: list[CommitListener] = []
+        self._edits = KeyedLocks()
+        self._listeners: list[CommitListener] = []
 
     def on_commit(self, listener: CommitListener) -> None:
         """Call `listener(partition, reached, changes)` after each transaction.
 
         `reached` is the position of the last of the changes. A listener must not write.
         """
-        self.listeners.append(listener)
+        self._listeners.append(listener)
 
     def commit(self, partition: str, write: Write, deadline: float | None = None) -> Change:
         """Commit one write and return its change.
@@ -129,7 +129,7 @@ class GroupCommit:
         Raises what `commit` and `prepare` raise.
         """
         deadline = time.monotonic() + self._patience_s
-        with self._turns.turn(entity_id, deadline):
+        with self._edits.hold(entity_id, deadline):
             while True:
                 partition, write = prepare()
                 try:
@@ -139,6 +139,11 @@ class GroupCommit:
                         raise
                     _pause_unless_late(deadline, error)
 
+    @property
+    def listeners(self) -> tuple[CommitListener, ...]:
+        """The listeners in the order in which they are called."""
+        return tuple(self._listeners)
+
     def count_waiting(self, partition: str) -> int:
         """Return how many writes wait for the next transaction of a partition."""
         with self._lock:
@@ -146,9 +151,9 @@ class GroupCommit:
             return len(queue.waiting) if queue else 0
 
     @property
-    def is_idle(self) -> bool:
+    def nobody_edits(self) -> bool:
         """Whether no edit runs or waits for its turn."""
-        return self._turns.is_idle
+        return self._edits.are_unused
 
     @staticmethod
     def _wait(queue: _Queue, mine: _PendingWrite) -> None:
@@ -246,7 +251,7 @@ class GroupCommit:
             self._notify(partition, begin.at(changes[-1].revision), changes)
 
     def _notify(self, partition: str, reached: Position, changes: Sequence[Change]) -> None:
-        for listener in self.listeners:
+        for listener in self._listeners:
             try:
                 listener(partition, reached, changes)
             except Exception:  # the changes are committed: their writers must not get this error

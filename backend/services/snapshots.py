@@ -113,7 +113,9 @@ class Snapshots:
         """`recent_changes` and `recent_bytes` limit the last changes that are kept with each snapshot."""
         self._db = db
         self.budget_bytes = budget_bytes
-        self._no_changes = RecentChanges(max_changes=recent_changes, max_bytes=recent_bytes)
+        self._no_changes = RecentChanges(
+            max_changes=recent_changes, max_bytes=min(recent_bytes, budget_bytes // BUDGET_SHARES)
+        )
         self._lock = threading.Lock()
         self._kept: LRUCache[str, Snapshot] = LRUCache(budget_bytes, getsizeof=lambda s: s.footprint)
         self._oversized: set[str] = set()
@@ -197,7 +199,7 @@ class Snapshots:
             kept = self._kept.get(department_id)
             if kept and kept.position.has_reached(snapshot.position):
                 return kept
-            if snapshot.size > self.budget_bytes // BUDGET_SHARES or snapshot.footprint > self.budget_bytes:
+            if snapshot.size > self.budget_bytes // BUDGET_SHARES:
                 self._oversized.add(department_id)
                 self._kept.pop(department_id, None)
             else:

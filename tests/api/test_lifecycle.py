@@ -137,7 +137,7 @@ def test_a_deletion_cut_off_by_a_crash_is_finished_by_the_next_start(tmp_path, s
         # The mark alone, as if the process had died right after it.
         script = (
             "import sys; from models import DynamoDBDatabase; from services.core import build_core;"
-            "core = build_core(DynamoDBDatabase(), spawn=lambda *_: None);"
+            "core = build_core(DynamoDBDatabase(), spawn=lambda *_: None, snapshot_bytes=1_000_000);"
             "core.departments.delete_department(sys.argv[1])"
         )
         assert run([sys.executable, "-c", script, department], **settings).returncode == 0

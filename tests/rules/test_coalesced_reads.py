@@ -7,7 +7,7 @@ import pytest
 
 from errors import DepartmentNotFound, StoreUnavailable
 from running import wait_for
-from services.coalesced_reads import JOINING_TURNS, CoalescedReads
+from services.coalesced_reads import JOINING_YIELDS, CoalescedReads
 
 
 class SlowStore:
@@ -89,7 +89,7 @@ def test_the_next_read_waits_for_more_callers_for_a_limited_number_of_turns(stor
             store.gate.release()
         assert len({id(caller.result(5)) for caller in callers[1:]}) == 1
     assert store.started == 2
-    assert len(callers) == 2 + JOINING_TURNS
+    assert len(callers) == 2 + JOINING_YIELDS
 
 
 @pytest.mark.parametrize("error", [StoreUnavailable(), DepartmentNotFound()])

@@ -178,6 +178,7 @@ def test_the_file_completes_the_environment_and_never_overrides_it(env_file, mon
     ("written", "meant"),
     [
         ("DYNAMODB_ENDPOINT=embedded", "DYNAMODB_ENDPOINT_URL"),
+        ("dynamodb_endpoint_url=embedded", "DYNAMODB_ENDPOINT_URL"),
         ("AWS_SECRET_ACCES_KEY=x", "AWS_SECRET_ACCESS_KEY"),
         ("EVENT_TABLE=x", "EVENTS_TABLE"),
     ],
@@ -233,8 +234,8 @@ def test_the_settings_limit_the_memory_of_snapshots():
 def test_every_commit_is_told_to_the_snapshots_then_the_push_then_other_servers():
     app = create_app(Settings(redis_url="redis://127.0.0.1:1/0"), DynamoDBDatabase(Settings(), object()))
     calendar = app.extensions["calendar"]
-    assert calendar.core.group_commit.listeners == [
+    assert calendar.core.group_commit.listeners == (
         calendar.core.snapshots.on_commit,
         calendar.push.on_commit,
         calendar.hints.on_commit,
-    ]
+    )

@@ -194,6 +194,7 @@ def test_changes_that_cannot_be_read_are_left_to_the_poll(transport, store, push
         ({DEPARTMENT: Position("e", 0)}, []),
         ({DEPARTMENT: Position("e", 2)}, ["event_created", "event_created"]),
         ({DEPARTMENT: Position("old", 0)}, ["event_created", "event_created"]),
+        ({DEPARTMENT: None}, ["event_created", "event_created"]),
     ],
 )
 def test_the_poll_pushes_logs_that_have_moved_and_goes_on_after_failures(transport, store, push, seen, told):
@@ -204,6 +205,26 @@ def test_the_poll_pushes_logs_that_have_moved_and_goes_on_after_failures(transpo
     assert all(push.poll_once() for _ in range(4))
     assert [name for name, _ in transport.sent] == told
     assert store.polled == [[DEPARTMENT]] * 4
+
+
+def test_the_poll_runs_as_long_as_a_room_has_members_and_begins_again_with_the_next(store):
+    class LeavingTransport(FakeTransport):
+        """Its only client leaves in each third pause of the poll."""
+
+        pauses = 0
+
+        def sleep(self, seconds):
+            assert seconds == 5.0
+            self.pauses += 1
+            if self.pauses % 3 == 0:
+                push.leave("sid", DEPARTMENT)
+
+    transport = LeavingTransport()
+    push = Push(transport, store, None, poll_s=5.0)
+    push.join("sid", DEPARTMENT)
+    assert (transport.pauses, len(store.polled)) == (3, 2)
+    push.join("sid", DEPARTMENT)
+    assert (transport.pauses, len(store.polled)) == (6, 4)
 
 
 @pytest.mark.parametrize("way", ["hint", "commit"])

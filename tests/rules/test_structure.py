@@ -71,8 +71,8 @@ IMPORTS = {
     },
     # services/
     "services.coalesced_reads": {"errors"},
-    "services.turns": {"errors"},
-    "services.group_commit": {"domain", "errors", "models", "services.turns"},
+    "services.keyed_locks": {"errors"},
+    "services.group_commit": {"domain", "errors", "models", "services.keyed_locks"},
     "services.purge": {"domain", "errors", "models"},
     "services.snapshots": {"domain", "errors", "models", "services.coalesced_reads"},
     "services.departments": {"domain", "errors", "models", "services.group_commit", "services.purge"},

@@ -289,7 +289,7 @@ def test_editors_of_one_event_in_one_process_never_lose_to_each_other(settings, 
     with ThreadPoolExecutor(12) as pool:
         changes = list(pool.map(rename, "가나다라마바사아자차카타"))
     assert sorted(change.revision for change in changes) == list(range(2, 14))
-    assert (store.commits, group_commit.is_idle) == (12, True)
+    assert (store.commits, group_commit.nobody_edits) == (12, True)
 
 
 def test_editors_behind_one_that_hangs_wait_no_longer_than_their_patience(settings, db):
@@ -307,7 +307,7 @@ def test_editors_behind_one_that_hangs_wait_no_longer_than_their_patience(settin
             assert isinstance(editor.exception(10), StoreUnavailable)
         store.gate.release()
         assert first.result(10).revision == 2
-    assert (store.commits, group_commit.is_idle) == (1, True)
+    assert (store.commits, group_commit.nobody_edits) == (1, True)
 
 
 def test_an_item_that_is_too_large_fails_its_own_writer_alone(settings, db):

@@ -351,7 +351,7 @@ def test_kept_changes_are_limited_and_deltas_also_return_older_changes(calendar,
 def test_a_department_that_fits_again_is_kept_again(calendar):
     department = calendar.departments.create_department("개발팀").entity.id
     events = [calendar.add(department, f"{n}") for n in range(10)]
-    small = Calendar(calendar.db, snapshot_bytes=30_000)
+    small = Calendar(calendar.db, snapshot_bytes=20_000)
     small.reading(department)
     assert small.reading(department).snapshot is None
     for event in events[2:]:

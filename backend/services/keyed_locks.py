@@ -1,4 +1,4 @@
-"""Turns: the edits of one entity in this process run one after another instead of racing each other."""
+"""A lock for each key: writers of one entity in this process wait for each other instead of racing."""
 
 import threading
 import time
@@ -10,28 +10,28 @@ from errors import StoreUnavailable
 
 
 @dataclass(slots=True)
-class _Turn:
+class _KeyedLock:
     lock: threading.Lock = field(default_factory=threading.Lock)
-    takers: int = 0
+    users: int = 0
     """How many callers hold the lock or wait for it; the last of them removes it."""
 
 
-class Turns:
-    """A lock for each key in use."""
+class KeyedLocks:
+    """The locks of the keys that are in use at the moment."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._turns: dict[str, _Turn] = {}
+        self._locks: dict[str, _KeyedLock] = {}
 
     @contextmanager
-    def turn(self, key: str, deadline: float) -> Iterator[None]:
-        """Hold the lock of a key; `deadline` is by `time.monotonic`.
+    def hold(self, key: str, deadline: float) -> Iterator[None]:
+        """Hold the lock of a key within the block.
 
-        Raises `StoreUnavailable` when the lock is not free by then.
+        Raises `StoreUnavailable` when it is not free by the deadline, a time of `time.monotonic`.
         """
         with self._lock:
-            mine = self._turns.setdefault(key, _Turn())
-            mine.takers += 1
+            mine = self._locks.setdefault(key, _KeyedLock())
+            mine.users += 1
         try:
             if not mine.lock.acquire(timeout=max(0.0, deadline - time.monotonic())):
                 raise StoreUnavailable()
@@ -41,11 +41,11 @@ class Turns:
                 mine.lock.release()
         finally:
             with self._lock:
-                mine.takers -= 1
-                if not mine.takers:
-                    del self._turns[key]
+                mine.users -= 1
+                if not mine.users:
+                    del self._locks[key]
 
     @property
-    def is_idle(self) -> bool:
+    def are_unused(self) -> bool:
         """Whether no caller holds a lock or waits for one."""
-        return not self._turns
+        return not self._locks

@@ -13,7 +13,8 @@ from domain import REGISTRY, Change, Position
 from errors import CalendarError, SetupError, StoreUnavailable
 from models import DynamoDBDatabase
 from realtime import payloads
-from realtime.room import CROWDED_S, HEARTBEAT_S, Room, Tasks
+from realtime.concurrency import Tasks
+from realtime.room import CROWDED_S, HEARTBEAT_S, Room
 from services.sync import Sync, SyncService
 
 log = logging.getLogger(__name__)

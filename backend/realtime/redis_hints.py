@@ -8,12 +8,12 @@ import contextlib
 import logging
 import queue
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
 
 import redis
 
 from domain import Change, Position
 from errors import SetupError
+from realtime.concurrency import Tasks
 
 log = logging.getLogger(__name__)
 
@@ -23,14 +23,6 @@ QUEUE_LIMIT = 1_000
 TIMEOUT_S = 2.0
 PAUSE_S = 1.0
 HEALTH_CHECK_S = 5
-
-
-class Tasks(Protocol):
-    """The methods of Flask-SocketIO for waiting and for background tasks."""
-
-    def start_background_task(self, target: Any, *args: Any, **kwargs: Any) -> Any: ...
-
-    def sleep(self, seconds: float) -> None: ...
 
 
 class Hints:

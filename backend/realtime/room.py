@@ -9,12 +9,13 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from domain import REGISTRY, Change, ChangeType, Position
 from errors import CalendarError, DepartmentNotFound, StoreUnavailable
 from models import DynamoDBDatabase
 from realtime import payloads
+from realtime.concurrency import Tasks
 from services.sync import SyncService
 
 log = logging.getLogger(__name__)
@@ -28,14 +29,6 @@ CROWDED_S = 1.0
 """How long a burst waits at most for clients whose queues are long."""
 FAR_BEHIND = 200
 """A room that lacks more changes than this catches up in a task of its own; the poll goes on meanwhile."""
-
-
-class Tasks(Protocol):
-    """The methods of a `socketio.Server` for waiting and for background tasks."""
-
-    def sleep(self, seconds: float) -> None: ...
-
-    def start_background_task(self, target: Any, *args: Any, **kwargs: Any) -> Any: ...
 
 
 class Room:

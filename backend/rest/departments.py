@@ -6,7 +6,7 @@ from apiflask import APIBlueprint
 from flask import Response, jsonify
 
 from errors import DepartmentNameTaken, DepartmentNotFound, InvalidId, StoreUnavailable
-from rest.answers import DepartmentAnswer, DepartmentsAnswer, MessageAnswer
+from rest.answer_shapes import DepartmentAnswer, DepartmentsAnswer, MessageAnswer
 from rest.conditions import idempotency_key, is_held, not_modified, with_etag
 from rest.openapi import ETAG, REPLAYED, documented
 from schemas import DepartmentChange, DepartmentNew, parse_id

@@ -14,7 +14,7 @@ from errors import (
     StoreUnavailable,
     SyncTokenExpired,
 )
-from rest.answers import (
+from rest.answer_shapes import (
     ChangesAnswer,
     EventAnswer,
     EventsAnswer,

@@ -6,7 +6,7 @@ from typing import Any
 from apiflask import APIBlueprint
 
 from errors import StoreUnavailable
-from rest.answers import StatusAnswer
+from rest.answer_shapes import StatusAnswer
 from rest.openapi import documented
 
 

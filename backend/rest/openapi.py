@@ -16,7 +16,7 @@ from errors import (
     StoreUnavailable,
     ValidationFailed,
 )
-from rest import answers
+from rest import answer_shapes
 from rest.conditions import KEY_PATTERN
 from schemas import KEY_MAX, UUID_PATTERN
 
@@ -32,15 +32,15 @@ PUT은 보낸 항목만 바꿉니다. 응답에서 되돌려 보낸 `id`, `depar
 """.strip()
 SCHEMA_REF = "#/components/schemas/{model}"
 ANSWERS: tuple[type[BaseModel], ...] = (
-    answers.ChangesAnswer,
-    answers.DepartmentAnswer,
-    answers.DepartmentsAnswer,
-    answers.EventAnswer,
-    answers.EventsAnswer,
-    answers.Failure,
-    answers.HistoryAnswer,
-    answers.MessageAnswer,
-    answers.StatusAnswer,
+    answer_shapes.ChangesAnswer,
+    answer_shapes.DepartmentAnswer,
+    answer_shapes.DepartmentsAnswer,
+    answer_shapes.EventAnswer,
+    answer_shapes.EventsAnswer,
+    answer_shapes.Failure,
+    answer_shapes.HistoryAnswer,
+    answer_shapes.MessageAnswer,
+    answer_shapes.StatusAnswer,
 )
 
 _IDS = {"department_id": "부서의 식별자", "event_id": "이벤트의 식별자"}
@@ -192,7 +192,7 @@ def _failure_responses(failures: Iterable[type[CalendarError] | int]) -> dict[in
     described = {}
     for status, messages in sorted(codes.items()):
         lines = [f"- `{code}`: {messages[code]}" for code in sorted(messages)]
-        described[status] = _content("\n".join(lines), answers.Failure)
+        described[status] = _content("\n".join(lines), answer_shapes.Failure)
     if StoreUnavailable.status in described:
         described[StoreUnavailable.status]["headers"] = RETRY_AFTER
     return described

@@ -10,7 +10,7 @@ import openapi_spec_validator
 import pytest
 import requests
 
-from rest import answers
+from rest import answer_shapes as shapes
 from running import BIN, ROOT
 
 OPERATIONS = {
@@ -167,25 +167,25 @@ def test_answers_hold_what_is_described_and_nothing_else(api):
         model.model_validate(found, strict=True, extra="forbid")
         return found
 
-    department = answer(answers.DepartmentAnswer, "POST", "/api/departments", {"name": api.url}, status=201)
+    department = answer(shapes.DepartmentAnswer, "POST", "/api/departments", {"name": api.url}, status=201)
     where = department["department"]["id"]
-    answer(answers.DepartmentAnswer, "GET", f"/api/departments/{where}")
-    answer(answers.DepartmentAnswer, "PUT", f"/api/departments/{where}", {"description": "설명"})
-    answer(answers.DepartmentsAnswer, "GET", "/api/departments")
-    token = answer(answers.EventsAnswer, "GET", f"/api/events/{where}")["sync_token"]
+    answer(shapes.DepartmentAnswer, "GET", f"/api/departments/{where}")
+    answer(shapes.DepartmentAnswer, "PUT", f"/api/departments/{where}", {"description": "설명"})
+    answer(shapes.DepartmentsAnswer, "GET", "/api/departments")
+    token = answer(shapes.EventsAnswer, "GET", f"/api/events/{where}")["sync_token"]
     event = {"event_date": "2024-01-20", "title": "회의"}
-    which = answer(answers.EventAnswer, "POST", f"/api/events/{where}", event, status=201)["event"]["id"]
-    answer(answers.EventAnswer, "GET", f"/api/events/{where}/{which}")
-    answer(answers.EventAnswer, "PUT", f"/api/events/{which}", {"title": "새"})
-    answer(answers.EventsAnswer, "GET", f"/api/events/{where}?limit=1")
-    answer(answers.MessageAnswer, "DELETE", f"/api/events/{which}")
-    answer(answers.ChangesAnswer, "GET", f"/api/events/{where}/changes?since={token}")
-    answer(answers.HistoryAnswer, "GET", f"/api/events/{where}/history?event_id={which}")
-    answer(answers.EventAnswer, "POST", f"/api/events/{where}/{which}/restore")
-    answer(answers.MessageAnswer, "DELETE", f"/api/departments/{where}")
-    answer(answers.Failure, "GET", f"/api/departments/{where}", status=404)
-    answer(answers.StatusAnswer, "GET", "/healthz")
-    answer(answers.StatusAnswer, "GET", "/readyz")
+    which = answer(shapes.EventAnswer, "POST", f"/api/events/{where}", event, status=201)["event"]["id"]
+    answer(shapes.EventAnswer, "GET", f"/api/events/{where}/{which}")
+    answer(shapes.EventAnswer, "PUT", f"/api/events/{which}", {"title": "새"})
+    answer(shapes.EventsAnswer, "GET", f"/api/events/{where}?limit=1")
+    answer(shapes.MessageAnswer, "DELETE", f"/api/events/{which}")
+    answer(shapes.ChangesAnswer, "GET", f"/api/events/{where}/changes?since={token}")
+    answer(shapes.HistoryAnswer, "GET", f"/api/events/{where}/history?event_id={which}")
+    answer(shapes.EventAnswer, "POST", f"/api/events/{where}/{which}/restore")
+    answer(shapes.MessageAnswer, "DELETE", f"/api/departments/{where}")
+    answer(shapes.Failure, "GET", f"/api/departments/{where}", status=404)
+    answer(shapes.StatusAnswer, "GET", "/healthz")
+    answer(shapes.StatusAnswer, "GET", "/readyz")
 
 
 def test_every_reference_of_the_document_leads_somewhere(document):

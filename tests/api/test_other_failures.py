@@ -12,7 +12,7 @@ import pytest
 import requests
 import socketio
 
-from rest.answers import Failure
+from rest.answer_shapes import Failure
 
 HANDSHAKE = {
     "Connection": "Upgrade",

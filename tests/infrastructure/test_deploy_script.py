@@ -273,7 +273,7 @@ def test_the_region_is_the_one_that_is_named(deploy: Deploy, account: Account) -
         ({"PARAMETERS": "Colour=blue"}, "템플릿에 'Colour' 매개변수가 없습니다"),
     ],
 )
-def test_bad_input_is_one_sentence_and_changes_nothing(
+def test_malformed_input_is_one_sentence_and_changes_nothing(
     deploy: Deploy, account: Account, settings: dict[str, str], sentence: str
 ) -> None:
     name = settings.get("STACK_NAME", "never-made")

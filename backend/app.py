@@ -16,9 +16,8 @@ try:
     settings = Settings.from_env()
     app = create_app(settings)
     command = click.get_current_context(silent=True)
-    if (
-        command is None or command.info_name == "run"
-    ):  # not for `flask tables ...`: the tables may not exist yet
+    # Not for `flask tables ...`: the tables may not exist yet.
+    if command is None or command.info_name == "run":
         start(app, settings)
 except SetupError as error:
     print(error, file=sys.stderr)  # noqa: T201 - for the operator's terminal

@@ -22,8 +22,8 @@ from domain import Department, Event, Position, new_id
 from migrate_to_dynamodb import main
 from migration.bulk_load import INDEX_WAIT
 from models import DynamoDBDatabase
+from running import BACKEND
 
-BACKEND = Path(__file__).resolve().parent.parent / "backend"
 SAMPLES = Path(__file__).parent / "migration" / "samples"
 COMMAND = BACKEND / "migrate_to_dynamodb.py"
 CREDENTIALS = KEYS | {"AWS_EC2_METADATA_DISABLED": "true"}

@@ -25,11 +25,7 @@ def row_line(entity: Department | Event, kind: Kind, *, dry_run: bool) -> str:
 
 def loaded_lines(what: str, counts: Mapping[Kind, int], *, dry_run: bool) -> Iterator[str]:
     """Yield the summary of one file; `what` is the Korean word for its rows."""
-    created, updated, equal = (
-        counts[Kind.CREATED],
-        counts[Kind.UPDATED],
-        counts[Kind.EQUAL],
-    )
+    created, updated, equal = counts[Kind.CREATED], counts[Kind.UPDATED], counts[Kind.EQUAL]
     done = "마이그레이션 예정" if dry_run else "데이터 마이그레이션 완료"
     yield f"✅ {what} {done}: {created + updated + equal}개"
     yield f"   (추가 {created}, 수정 {updated}, 변경 없음 {equal})"

@@ -19,8 +19,10 @@ def department_position(department_id: str, position: Position) -> dict[str, Any
 
 def sync_response(sync: Sync) -> dict[str, Any]:
     """Build a `sync_response`: the changes after a client's token, or all events."""
-    content: dict[str, Any] = {"changes": [change.public() for change in sync.changes]}
-    if sync.events is not None:
+    content: dict[str, Any]
+    if sync.events is None:
+        content = {"changes": [change.public() for change in sync.changes]}
+    else:
         content = {"events": orjson.Fragment(sync.events)}
     return {
         "department_id": sync.department_id,

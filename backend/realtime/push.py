@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from domain import REGISTRY, Change, Position
-from errors import CalendarError, SetupError, StoreUnavailable
+from errors import SetupError, StoreUnavailable
 from models import DynamoDBDatabase
 from realtime import payloads
 from realtime.concurrency import Tasks
-from realtime.room import CROWDED_S, HEARTBEAT_S, Room
+from realtime.room import CROWDED_S, HEARTBEAT_S, Room, left_to_next_poll
 from services.sync import Sync, SyncService
 
 log = logging.getLogger(__name__)
@@ -189,10 +189,9 @@ class Push:
             watched = dict(self._rooms)
         heads: Mapping[str, Position | None] = {}
         try:
-            heads = self._db.recent_heads(list(watched))
-        except CalendarError as error:  # the next poll tries again
-            log.warning("모든 부서: 저장소에 닿지 않아 변경 알림을 미룹니다: %s", error)
-        except Exception:  # the same
+            with left_to_next_poll("모든 부서"):
+                heads = self._db.recent_heads(list(watched))
+        except Exception:  # the next poll may succeed
             log.exception("다른 서버의 변경을 찾지 못했습니다")
         for room in watched.values():
             room.on_poll(heads)

@@ -8,7 +8,8 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from domain import REGISTRY, Change, ChangeType, Position
@@ -29,6 +30,15 @@ CROWDED_S = 1.0
 """How long a burst waits at most for clients whose queues are long."""
 FAR_BEHIND = 200
 """A room that lacks more changes than this catches up in a task of its own; the poll goes on meanwhile."""
+
+
+@contextmanager
+def left_to_next_poll(partition: str) -> Iterator[None]:
+    """Log that the store cannot be reached, and go on: the next poll tries again."""
+    try:
+        yield
+    except CalendarError as error:
+        log.warning("%s: 저장소에 닿지 않아 변경 알림을 미룹니다: %s", partition, error)
 
 
 class Room:
@@ -201,7 +211,7 @@ class Room:
             payload = {"department_id": self._partition, "revision": self._pushed.revision}
             self._send("department_heartbeat", payload)
 
-    # Turns
+    # Running steps
 
     def _catch_up_soon(self) -> None:
         """Catch up in a background task: the caller (a commit, the poll) must not wait for it."""
@@ -223,14 +233,9 @@ class Room:
         while self._steps and self._lock.acquire(blocking=False):
             try:
                 while self._steps:
-                    self._run(self._steps.popleft())
+                    with left_to_next_poll(self._partition):
+                        self._steps.popleft()()
             except Exception:  # a failure in one room must not end the push to the others
                 log.exception("부서 %s의 변경 알림 실패", self._partition)
             finally:
                 self._lock.release()
-
-    def _run(self, step: Callable[[], None]) -> None:
-        try:
-            step()
-        except CalendarError as error:  # the next poll tries again
-            log.warning("%s: 저장소에 닿지 않아 변경 알림을 미룹니다: %s", self._partition, error)

@@ -6,7 +6,7 @@ server acknowledged before the read began, although the index lags from which th
 
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cached_property
 
@@ -57,10 +57,10 @@ class Snapshot:
 
     department_id: str
     position: Position
-    events: Mapping[str, Event] = field(default_factory=dict)
-    size: int = 0
+    events: Mapping[str, Event]
+    size: int
     """Rough memory of the events, in bytes."""
-    recent: RecentChanges = RecentChanges()
+    recent: RecentChanges
 
     @property
     def footprint(self) -> int:

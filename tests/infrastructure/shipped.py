@@ -6,9 +6,7 @@ import sys
 import zipfile
 from pathlib import Path
 
-from infrastructure.tools import (
-    INFRASTRUCTURE,
-)
+from infrastructure.tools import INFRASTRUCTURE
 
 UNIT = INFRASTRUCTURE / "ec2" / "department-calendar@.service"
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-BACKEND = Path(__file__).resolve().parents[2] / "backend"
+from running import BACKEND
+
 FILES = sorted(p for p in BACKEND.rglob("*.py") if "__pycache__" not in p.parts)
 FOLDERS = {"rest", "realtime", "services", "store", "migration"}
 

@@ -15,7 +15,7 @@ from domain import REGISTRY, ChangeType, Event, Write, new_id
 from in_process import Calendar
 from models import DynamoDBDatabase
 from running import ROOT
-from store.items import head_key
+from store.rows import head_key
 
 README, README_KO = ROOT / "README.md", ROOT / "README.ko.md"
 SETUP, SETUP_KO = ROOT / "DYNAMODB_SETUP.md", ROOT / "DYNAMODB_SETUP.ko.md"

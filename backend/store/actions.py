@@ -23,7 +23,7 @@ from domain import (
     Write,
     fold_text,
 )
-from store import items
+from store import items, rows
 from store.items import Item, number, string
 from store.tables import TableNames
 
@@ -63,8 +63,8 @@ class ActionBuilder:
         """Build the actions of a write that becomes `change`, without that of the head: see `move_head`."""
         row = self._put_if(
             self._names.changes,
-            items.change_key(partition, change.revision),
-            items.change_to_item(partition, change, now),
+            rows.change_key(partition, change.revision),
+            rows.change_to_item(partition, change, now),
             "attribute_not_exists(revision)",
         )
         entity = change.entity
@@ -91,7 +91,7 @@ class ActionBuilder:
         return {
             "Update": {
                 "TableName": self._names.changes,
-                "Key": items.head_key(partition),
+                "Key": rows.head_key(partition),
                 "UpdateExpression": update,
                 "ConditionExpression": condition,
                 "ExpressionAttributeNames": {"#head": "head"},
@@ -110,8 +110,8 @@ class ActionBuilder:
             condition, values = "write_id = :replaced", {":replaced": string(before.write_id)}
             if before.request_hash == receipt.request_hash:
                 entity = before.entity
-        item = items.receipt_to_item(receipt, entity, write_id, now)
-        key = items.receipt_key(receipt)
+        item = rows.receipt_to_item(receipt, entity, write_id, now)
+        key = rows.receipt_key(receipt)
         return self._put_if(self._names.changes, key, item, condition, values, Refusal.REPEATED)
 
     def _event_action(self, write: Write, event: Event) -> Action:
@@ -144,8 +144,8 @@ class ActionBuilder:
                 self._mark_deleted(department.id, write.at),
                 self._put_if(
                     self._names.changes,
-                    items.purge_key(purge),
-                    items.purge_to_item(purge),
+                    rows.purge_key(purge),
+                    rows.purge_to_item(purge),
                     "attribute_not_exists(revision)",
                 ),
             ]
@@ -158,8 +158,8 @@ class ActionBuilder:
         """Put the row that keeps a department's name unique."""
         return self._put_if(
             self._names.changes,
-            items.name_key(department.name),
-            items.name_to_item(department),
+            rows.name_key(department.name),
+            rows.name_to_item(department),
             "attribute_not_exists(revision)",
             refusal=Refusal.NAME_TAKEN,
         )
@@ -188,7 +188,7 @@ class ActionBuilder:
 
     def new_head(self, department_id: str, epoch: str) -> Action:
         """Put the head of a department that has none."""
-        key, item = items.head_key(department_id), items.new_head_to_item(department_id, epoch)
+        key, item = rows.head_key(department_id), rows.new_head_to_item(department_id, epoch)
         return self._put_if(self._names.changes, key, item, "attribute_not_exists(revision)")
 
     def _release_name(self, write: Write, department: Department) -> Action:
@@ -197,7 +197,7 @@ class ActionBuilder:
         `write.releases_name` says whether the row did when the department was read. If it did not, check that
         it still does not: an adoption may have written the row since.
         """
-        key = items.name_key(department.name)
+        key = rows.name_key(department.name)
         values, names = {":id": string(department.id)}, {"#owner": "owner"}
         if write.releases_name:
             return self._delete_if(self._names.changes, key, "#owner = :id", values, names)
@@ -211,7 +211,7 @@ class ActionBuilder:
         return Action({"ConditionCheck": check}, _identity(self._names.changes, key), 100)
 
     def _mark_deleted(self, department_id: str, at: str) -> Action:
-        key = items.head_key(department_id)
+        key = rows.head_key(department_id)
         request = {
             "Update": {
                 "TableName": self._names.changes,

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 
 from domain import Department
-from store import items
+from store import rows
 from store.actions import ActionBuilder
 from store.dynamo_client import DynamoClient, TransactionRefused
 from store.entities import Entities
@@ -25,8 +25,8 @@ class Adoption:
 
     def adopt(self, departments: Sequence[Department]) -> int:
         """Adopt those of these departments that have no head; return how many were adopted."""
-        keys = [items.head_key(department.id) for department in departments]
-        adopted = {items.partition_of(head) for head in self._client.batch_get(self._table, keys)}
+        keys = [rows.head_key(department.id) for department in departments]
+        adopted = {rows.partition_of(head) for head in self._client.batch_get(self._table, keys)}
         without_head = [department for department in departments if department.id not in adopted]
         return sum(map(self._adopt, without_head))
 

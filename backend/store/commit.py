@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from domain import Change, Position, Write, utc_now
-from store import items
+from store import rows
 from store.actions import Action, ActionBuilder, Refusal, change_of
 from store.dynamo_client import TRANSACTION_LIMIT, DynamoClient, RequestRejected, TransactionRefused
 from store.epochs import new_epoch
@@ -70,7 +70,7 @@ class Committer:
             raise WritesRefused({0: Refusal.REJECTED}) from error
         except TransactionRefused as error:
             if error.failed[0]:
-                raise HeadMoved(items.position_of(partition, error.found[0])) from error
+                raise HeadMoved(rows.position_of(partition, error.found[0])) from error
             refusals: dict[int, Refusal] = {}
             for owner, action, failed in zip(owners, actions, error.failed[1:], strict=True):
                 if failed:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from domain import Department, Event
-from store import items
+from store import items, rows
 from store.dynamo_client import DynamoClient
 from store.tables import TableNames
 
@@ -24,8 +24,8 @@ class Entities:
         return items.department_from_item(item) if item else None
 
     def owns_name(self, department: Department) -> bool:
-        row = self._client.find_item(self._names.changes, items.name_key(department.name))
-        return row is not None and items.name_owner(row) == department.id
+        row = self._client.find_item(self._names.changes, rows.name_key(department.name))
+        return row is not None and rows.name_owner(row) == department.id
 
     def find_event(self, event_id: str) -> Event | None:
         query = items.events_with_id(event_id)

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from errors import DepartmentNotFound
-from store import items
+from store import rows
 from store.dynamo_client import ConditionFailed, DynamoClient
 from store.items import Item, number, string
 from store.tables import TableNames
@@ -38,22 +38,22 @@ class Epochs:
         return True
 
     def unfinished_loads(self, department_ids: Sequence[str]) -> dict[str, frozenset[str]]:
-        keys = [items.head_key(department_id) for department_id in department_ids]
+        keys = [rows.head_key(department_id) for department_id in department_ids]
         heads = self._client.batch_get(self._table, keys)
-        return {items.partition_of(head): loads for head in heads if (loads := items.loads_on(head))}
+        return {rows.partition_of(head): loads for head in heads if (loads := rows.loads_on(head))}
 
     def begin_load(self, department_id: str, load: str) -> int:
         update = "SET #head = #head + :one, epoch = :epoch ADD #loading :loads"
         values: Item = {":one": number(1), ":loads": {"SS": [load]}}
         answer = self._update_head(
-            department_id, update, {"#loading": items.LOADING}, values, ReturnValues="UPDATED_NEW"
+            department_id, update, {"#loading": rows.LOADING}, values, ReturnValues="UPDATED_NEW"
         )
-        return items.head_revision(answer["Attributes"])
+        return rows.head_revision(answer["Attributes"])
 
     def finish_load(self, department_id: str, loads: Collection[str]) -> None:
         update = "SET epoch = :epoch DELETE #loading :loads"
         self._update_head(
-            department_id, update, {"#loading": items.LOADING}, {":loads": {"SS": sorted(loads)}}
+            department_id, update, {"#loading": rows.LOADING}, {":loads": {"SS": sorted(loads)}}
         )
 
     def _update_head(
@@ -69,7 +69,7 @@ class Epochs:
             return self._client.call_patiently(
                 "update_item",
                 TableName=self._table,
-                Key=items.head_key(partition),
+                Key=rows.head_key(partition),
                 UpdateExpression=update,
                 ConditionExpression="attribute_exists(#head) AND attribute_not_exists(deleted_at)",
                 ExpressionAttributeNames={"#head": "head", **(names or {})},

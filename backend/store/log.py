@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from domain import Change, Department, Entity, Event, Position, Receipt, StoredReceipt, timestamp, utc_now
-from store import items
+from store import items, rows
 from store.dynamo_client import DynamoClient
 from store.items import Item
 from store.tables import TableNames
@@ -22,18 +22,18 @@ class Log:
         self._table = names.changes
 
     def read_head(self, partition: str) -> Position | None:
-        return items.position_of(partition, self._client.find_item(self._table, items.head_key(partition)))
+        return rows.position_of(partition, self._client.find_item(self._table, rows.head_key(partition)))
 
     def recent_heads(self, partitions: Sequence[str]) -> dict[str, Position | None]:
-        keys = [items.head_key(partition) for partition in partitions]
+        keys = [rows.head_key(partition) for partition in partitions]
         found = self._client.batch_get_eventual(self._table, keys)
-        return {items.partition_of(item): items.position_from_head(item) for item in found}
+        return {rows.partition_of(item): rows.position_from_head(item) for item in found}
 
     def changes_after(self, partition: str, revision: int, limit: int | None = None) -> list[Change]:
         found: list[Change] = []
         page = {"Limit": limit} if limit else {}
-        for row in self.rows(items.log_after(partition, revision), **page):
-            change = items.change_from_item(row)
+        for row in self.rows(rows.log_after(partition, revision), **page):
+            change = rows.change_from_item(row)
             if change.revision != revision + len(found) + 1:
                 break
             found.append(change)
@@ -44,8 +44,8 @@ class Log:
     def recent_changes(self, partition: str, reached: int, window: timedelta) -> list[Change]:
         since = timestamp(utc_now() - window)
         newest_first: list[Change] = []
-        for row in self.rows(items.log_after(partition, 0), ScanIndexForward=False, Limit=PAGE):
-            change = items.change_from_item(row)
+        for row in self.rows(rows.log_after(partition, 0), ScanIndexForward=False, Limit=PAGE):
+            change = rows.change_from_item(row)
             if newest_first and change.revision != newest_first[-1].revision - 1:
                 if change.revision < reached:
                     # The rows of this hole have expired, so the index shows the writes before it by now. To
@@ -65,11 +65,11 @@ class Log:
         return newest_first[::-1]
 
     def remaining_changes(self, department_id: str) -> list[Change]:
-        return [items.change_from_item(row) for row in self.rows(items.log_after(department_id, 0))]
+        return [rows.change_from_item(row) for row in self.rows(rows.log_after(department_id, 0))]
 
     def changes_of_event(self, department_id: str, event_id: str) -> list[Change]:
-        rows = self.rows(items.log_of_event(department_id, event_id))
-        return [items.change_from_item(row) for row in rows]
+        found = self.rows(rows.log_of_event(department_id, event_id))
+        return [rows.change_from_item(row) for row in found]
 
     def find_created_event(self, receipt: Receipt) -> StoredReceipt[Event] | None:
         return self._created(receipt, items.event_from_item)
@@ -78,8 +78,8 @@ class Log:
         return self._created(receipt, items.department_from_item)
 
     def _created(self, receipt: Receipt, read: Callable[[Item], Entity]) -> StoredReceipt[Entity] | None:
-        item = self._client.find_item(self._table, items.receipt_key(receipt))
-        return items.receipt_from_item(item, read) if item else None
+        item = self._client.find_item(self._table, rows.receipt_key(receipt))
+        return rows.receipt_from_item(item, read) if item else None
 
     def rows(self, query: Mapping[str, Any], **more: Any) -> Iterator[Item]:
         """Read strongly the rows of a query; `query` is what the query functions of `items` return."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from domain import PendingPurge
-from store import items
+from store import rows
 from store.dynamo_client import DynamoClient
 from store.log import Log
 from store.tables import TableNames
@@ -18,11 +18,11 @@ class Removal:
         self._log = log
 
     def pending_purges(self) -> list[PendingPurge]:
-        return [items.purge_from_item(row) for row in self._log.rows(items.log_after(items.PURGES, 0))]
+        return [rows.purge_from_item(row) for row in self._log.rows(rows.log_after(rows.PURGES, 0))]
 
     def remove_log(self, department_id: str, revisions: Sequence[int]) -> None:
-        keys = [items.change_key(department_id, revision) for revision in revisions]
-        self._client.batch_delete(self._table, [*keys, items.head_key(department_id)])
+        keys = [rows.change_key(department_id, revision) for revision in revisions]
+        self._client.batch_delete(self._table, [*keys, rows.head_key(department_id)])
 
     def remove_pending_purge(self, purge: PendingPurge) -> None:
-        self._client.batch_delete(self._table, [items.purge_key(purge)])
+        self._client.batch_delete(self._table, [rows.purge_key(purge)])

@@ -7,7 +7,8 @@ from typing import Any
 
 from errors import SetupError, TableMissing
 from store.dynamo_client import DynamoClient, TableBusy
-from store.items import DATE_INDEX, NAME_INDEX, TTL_ATTRIBUTE
+from store.items import DATE_INDEX, NAME_INDEX
+from store.rows import TTL_ATTRIBUTE
 
 log = logging.getLogger(__name__)
 

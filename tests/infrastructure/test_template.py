@@ -18,7 +18,7 @@ from infrastructure.recording_client import RecordingClient
 from infrastructure.tools import SCRIPT, SECOND_TEMPLATE, TEMPLATE, as_list, engine, load_template, resources
 from models import DynamoDBDatabase
 from services.repair import Repaired
-from store import items
+from store import rows
 from store.tables import TableNames
 
 TEMPLATE_DATA = load_template()
@@ -82,7 +82,7 @@ def test_only_the_log_expires() -> None:
     assert ttl == {
         "DepartmentsTable": None,
         "EventsTable": None,
-        "ChangesTable": {"AttributeName": items.TTL_ATTRIBUTE, "Enabled": True},
+        "ChangesTable": {"AttributeName": rows.TTL_ATTRIBUTE, "Enabled": True},
     }
 
 

@@ -10,7 +10,7 @@ from domain import REGISTRY, Department, new_id
 from in_process import Calendar
 from models import DynamoDBDatabase
 from services.departments import DepartmentService
-from store import items
+from store import rows
 from store.dynamo_client import DynamoClient
 
 
@@ -60,11 +60,11 @@ def require_consistent(db: DynamoDBDatabase, client: DynamoClient, settings: Set
     db.adopt_departments()
     assert all(map(db.owns_name, db.list_departments()))
     departments = {department.id: department for department in db.list_departments()}
-    heads = {items.head_key(i)["department_id"]["S"] for i in [*departments, REGISTRY]}
-    names = {items.name_partition(d.name): d.id for d in departments.values()}
+    heads = {rows.head_key(i)["department_id"]["S"] for i in [*departments, REGISTRY]}
+    names = {rows.name_partition(d.name): d.id for d in departments.values()}
     for item in client.iterate("scan", TableName=settings.changes_table, ConsistentRead=True):
-        if items.revision_of(item) == 0:
-            partition, owner = items.partition_of(item), items.name_owner(item)
+        if rows.revision_of(item) == 0:
+            partition, owner = rows.partition_of(item), rows.name_owner(item)
             assert names.get(partition) == owner if owner else partition in heads, item
 
 

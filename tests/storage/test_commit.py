@@ -11,7 +11,7 @@ from errors import DepartmentNotFound, StoreUnavailable
 from models import DynamoDBDatabase, HeadMoved, Refusal, WritesRefused
 from running import wait_for
 from services.group_commit import GroupCommit, WriteRefused
-from store import items
+from store import rows
 
 
 def department_write(name: str = "") -> Write:
@@ -343,7 +343,7 @@ def test_listeners_are_told_of_changes_in_commit_order(db):
 def test_log_rows_expire_30_days_after_they_were_written(client, db, settings):
     department = new_department(db)
     GroupCommit(db).commit(department, creation(department))
-    answer = client.call("get_item", TableName=settings.changes_table, Key=items.change_key(department, 1))
+    answer = client.call("get_item", TableName=settings.changes_table, Key=rows.change_key(department, 1))
     kept = int(answer["Item"]["expires_at"]["N"])
     assert abs(kept - utc_now().timestamp() - 30 * 86400) < 60
 
@@ -352,6 +352,6 @@ def test_receipts_are_kept_for_30_days(client, db, settings):
     department = new_department(db)
     receipt = Receipt.of(department, "key 1", {"title": "회의"})
     GroupCommit(db).commit(department, replace(creation(department), receipts=(receipt,)))
-    answer = client.call("get_item", TableName=settings.changes_table, Key=items.receipt_key(receipt))
+    answer = client.call("get_item", TableName=settings.changes_table, Key=rows.receipt_key(receipt))
     kept = int(answer["Item"]["expires_at"]["N"])
     assert abs(kept - utc_now().timestamp() - 30 * 86400) < 60

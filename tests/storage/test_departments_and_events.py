@@ -20,7 +20,7 @@ from services import snapshots
 from services.repair import Repaired
 from services.snapshots import Snapshots
 from services.sync import SyncService
-from store import items
+from store import rows
 from store_proxy import StoreProxy
 
 
@@ -403,7 +403,7 @@ def test_a_token_has_expired_when_the_log_has_a_hole_after_it(client, calendar, 
     token = calendar.token(department.id)
     for _ in range(3):
         calendar.add(department.id)
-    key = items.change_key(department.id, gap)
+    key = rows.change_key(department.id, gap)
     client.call("delete_item", TableName=settings.changes_table, Key=key)
     with pytest.raises(SyncTokenExpired):
         Calendar(calendar.db).sync.changes_since(department.id, token, 10)
@@ -418,7 +418,7 @@ def test_no_order_in_which_rows_expire_brings_back_what_was_deleted(
     calendar.events.delete_event(gone.id)
     calendar.events.update_event(moved.id, {"event_date": "2030-01-01"})
     for expired in (4, 5):
-        key = items.change_key(department, expired)
+        key = rows.change_key(department, expired)
         client.call("delete_item", TableName=settings.changes_table, Key=key)
         reader = Calendar(calendar.db, snapshot_bytes=snapshot_bytes)
         assert reader.titles(department) == ["둔 것", "옮긴 것"]
@@ -432,7 +432,7 @@ def test_recent_changes_have_no_hole(client, calendar, settings):
     department = calendar.departments.create_department("개발팀").entity.id
     for _ in range(4):
         calendar.add(department)
-    key = items.change_key(department, 3)
+    key = rows.change_key(department, 3)
     client.call("delete_item", TableName=settings.changes_table, Key=key)
 
     def revisions(reached: int) -> list[int]:

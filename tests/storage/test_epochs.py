@@ -9,7 +9,7 @@ import pytest
 from domain import REGISTRY
 from errors import StoreUnavailable, SyncTokenExpired
 from in_process import Calendar, never_run
-from store import items
+from store import rows
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def calendar(db) -> Calendar:
 @pytest.fixture
 def raw_head(settings, client) -> Callable[[str], dict[str, Any] | None]:
     """Return a function that reads the item of a partition's head."""
-    return lambda partition: client.find_item(settings.changes_table, items.head_key(partition))
+    return lambda partition: client.find_item(settings.changes_table, rows.head_key(partition))
 
 
 def test_new_epochs_expire_every_token_and_change_nothing_else(calendar, db, raw_head):

@@ -10,8 +10,8 @@ import json
 import re
 import unicodedata
 import uuid
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Generic, NamedTuple, Self, TypeAlias, TypeVar
@@ -19,6 +19,7 @@ from typing import Any, Generic, NamedTuple, Self, TypeAlias, TypeVar
 Entity = TypeVar("Entity")
 
 EventOrder: TypeAlias = tuple[str, int, str, str, str]
+Attributes: TypeAlias = Mapping[str, Any] | None
 
 CHANGE_RETENTION = timedelta(days=30)
 REGISTRY = "departments"
@@ -47,6 +48,7 @@ class Department:
     updated_at: str = ""
     revision: int = 0
     """Revision in the registry's log of the change that wrote this state; clients do not get it."""
+    _unknown: Attributes = field(default=None, compare=False, repr=False)
 
     def public(self) -> dict[str, Any]:
         return {
@@ -56,6 +58,11 @@ class Department:
             "created_at": self.created_at,
             "updated_at": self.updated_at,
         }
+
+    @property
+    def unknown(self) -> Attributes:
+        """As of an event."""
+        return self._unknown
 
     def at_revision(self, revision: int) -> Self:
         return replace(self, revision=revision)
@@ -80,9 +87,18 @@ class Event:
     created_at: str = ""
     last_modified: str = ""
     revision: int = 0
+    _unknown: Attributes = field(default=None, compare=False, repr=False)
 
     def public(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__slots__}
+        return {name: getattr(self, name) for name in _EVENT_FIELDS}
+
+    @property
+    def unknown(self) -> Attributes:
+        """The stored attributes that this server does not know, as they are stored; None if there are none.
+
+        Newer servers and other tools wrote them. They survive edits, deletion with restoration, and the log.
+        """
+        return self._unknown
 
     def at_revision(self, revision: int) -> Self:
         return replace(self, revision=revision)
@@ -94,6 +110,9 @@ class Event:
     def order(self) -> "EventOrder":
         """Sort key of lists: by date, then time of day, then age."""
         return (self.event_date, *time_order(self.time), self.created_at, self.id)
+
+
+_EVENT_FIELDS = tuple(f.name for f in fields(Event) if f.compare)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,15 +187,29 @@ class Write:
     before: Event | Department | None = None
     releases_name: bool = True
     """Whether this write removes the row of the old name; false when the department does not own that row."""
+    takes_back: int = 0
+    """Revision of the deletion that a creation takes back."""
     receipts: tuple[Receipt, ...] = ()
     by: str = ""
     at: str = field(default_factory=lambda: timestamp(utc_now()))
     id: str = field(default_factory=new_id)
 
+    def at_revision(self, revision: int) -> "Change":
+        """Return the change that this write becomes at a revision."""
+        return Change(
+            revision=revision,
+            type=self.type,
+            entity=self.entity.at_revision(revision),
+            at=self.at,
+            by=self.by,
+            write_id=self.id,
+            previous=self.before.revision if self.before else self.takes_back,
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """A row of the log: `entity` as it is after the change, or what a deletion deleted."""
+    """An entry of a log: `entity` as it is after the change, or what a deletion deleted."""
 
     revision: int
     type: ChangeType
@@ -184,6 +217,8 @@ class Change:
     at: str
     by: str = ""
     write_id: str = ""
+    previous: int | None = 0
+    """Revision of the entity's change before this one, 0 if there is none; None: its server did not say."""
 
     def payload(self) -> dict[str, Any]:
         """Return what clients get: the entity, or after a deletion what identifies it (ids, revision)."""
@@ -205,6 +240,26 @@ class Change:
             "at": self.at,
             "by": self.by,
         }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnknownChange:
+    """An entry of a log of which this server knows no more than that it is there.
+
+    Its kind is that of a newer server, or it has no entity. It is passed over; its revision counts.
+    """
+
+    revision: int
+    at: str = ""
+    write_id: str = ""
+    previous: int | None = None
+
+
+LogEntry: TypeAlias = Change | UnknownChange
+
+
+def known_changes(entries: Iterable[LogEntry]) -> list[Change]:
+    return [entry for entry in entries if isinstance(entry, Change)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,6 +314,17 @@ class Position:
 def page_token(event: Event) -> str:
     """Return the token of the page after an event. It stays valid while events are created or deleted."""
     return _encode_token(json.dumps(event.order(), ensure_ascii=False))
+
+
+def number_token(number: int) -> str:
+    """Return a page token that is a revision, or another number that says where a page begins."""
+    return _encode_token(str(number))
+
+
+def parse_number_token(token: str) -> int | None:
+    """Return the number of a page token; None when the token is malformed."""
+    match = re.fullmatch(r"[1-9][0-9]{0,30}", _decode_token(token), re.ASCII)
+    return int(match[0]) if match else None
 
 
 def parse_page_token(text: str) -> EventOrder | None:

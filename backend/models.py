@@ -15,6 +15,7 @@ from domain import (
     Department,
     Event,
     EventKey,
+    LogEntry,
     PendingPurge,
     Position,
     Receipt,
@@ -130,14 +131,14 @@ class DynamoDBDatabase:
         """
         return self._log.recent_heads(partitions)
 
-    def changes_after(self, partition: str, revision: int, limit: int | None = None) -> list[Change]:
+    def changes_after(self, partition: str, revision: int, limit: int | None = None) -> list[LogEntry]:
         """Read strongly, in order, the changes that follow a revision without a hole, `limit` at most.
 
         Fewer than the head promises mean that rows after the revision have expired.
         """
         return self._log.changes_after(partition, revision, limit)
 
-    def recent_changes(self, partition: str, reached: int, window: timedelta) -> list[Change]:
+    def recent_changes(self, partition: str, reached: int, window: timedelta) -> list[LogEntry]:
         """Read strongly, in order, the changes of the last `window`, and older ones up to 100 in all.
 
         `reached` is a revision that was read from the head. The changes have no hole, begin at `reached + 1`
@@ -145,13 +146,24 @@ class DynamoDBDatabase:
         """
         return self._log.recent_changes(partition, reached, window)
 
-    def remaining_changes(self, department_id: str) -> list[Change]:
+    def remaining_changes(self, department_id: str) -> list[LogEntry]:
         """Read strongly, in order, all changes that a log still has, also those after a hole."""
         return self._log.remaining_changes(department_id)
 
-    def changes_of_event(self, department_id: str, event_id: str) -> list[Change]:
-        """Read strongly, in order, the changes of one event that have not expired."""
-        return self._log.changes_of_event(department_id, event_id)
+    def find_change(self, department_id: str, revision: int) -> LogEntry | None:
+        """Read strongly the change at a revision; None if it has expired, or a bulk load has the revision."""
+        return self._log.find_change(department_id, revision)
+
+    def find_deletion(self, key: EventKey) -> int | None:
+        """Read strongly the revision of an event's last deletion; None if there was none for 30 days."""
+        return self._log.find_deletion(key)
+
+    def legacy_changes(self, key: EventKey) -> list[Change]:
+        """Read strongly, in order, an event's changes by servers before 1.1, whose `previous` is None.
+
+        Reads all that such servers wrote to the department's log; one small request when that has expired.
+        """
+        return self._log.legacy_changes(key)
 
     def find_created_event(self, receipt: Receipt) -> StoredReceipt[Event] | None:
         """Find the event that was created under a receipt's key, as the creation was answered."""

@@ -5,7 +5,7 @@ REST, Socket.IO and the migration validate by these.
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Annotated, Any, ClassVar, Self
 from urllib.parse import urlsplit
@@ -23,7 +23,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from domain import EventFilter, parse_page_token
+from domain import EventFilter, parse_number_token, parse_page_token
 from errors import InvalidId, ValidationFailed
 
 NAME_MAX = 100
@@ -33,6 +33,8 @@ TIME_MAX = 50
 URL_MAX = 2_048
 CHANGES_MAX = 1_000
 PAGE_MAX = 2_500
+HISTORY_PAGE = 50
+HISTORY_MAX = 200
 KEY_MAX = 255
 BODY_MAX = 1024 * 1024
 COMBINING_RUN_MAX = 30
@@ -263,6 +265,12 @@ class Query(Input):
     model_config = ConfigDict(strict=False, extra="ignore", populate_by_name=True)
 
 
+def _known_page_token(token: str, parse: Callable[[str], object]) -> str:
+    if token and parse(token) is None:
+        raise PydanticCustomError("invalid_page_token", "서버가 준 page_token이 아닙니다.")
+    return token
+
+
 class ListQuery(Query):
     """The query of a list: inclusive dates, text to find, and a page."""
 
@@ -291,9 +299,7 @@ class ListQuery(Query):
     @field_validator("page_token")
     @classmethod
     def _check_page_token(cls, token: str) -> str:
-        if token and parse_page_token(token) is None:
-            raise PydanticCustomError("invalid_page_token", "서버가 준 page_token이 아닙니다.")
-        return token
+        return _known_page_token(token, parse_page_token)
 
 
 class ChangesQuery(Query):
@@ -307,6 +313,18 @@ class HistoryQuery(Query):
     """The query of an event's history."""
 
     event_id: Annotated[str, Field(json_schema_extra={"pattern": UUID_PATTERN})]
+    limit: Annotated[int, Field(ge=1, le=HISTORY_MAX)] = HISTORY_PAGE
+    page_token: str = ""
+
+    @property
+    def begin(self) -> int | None:
+        """The number with which the page begins; None for the first page."""
+        return parse_number_token(self.page_token)
+
+    @field_validator("page_token")
+    @classmethod
+    def _check_page_token(cls, token: str) -> str:
+        return _known_page_token(token, parse_number_token)
 
 
 class LeaveMessage(Input):

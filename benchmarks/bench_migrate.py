@@ -87,7 +87,7 @@ def put_one_by_one(data_dir: Path, count: int) -> float:
     rows = list(events(count))
     started = time.perf_counter()
     for event in rows:
-        client.put_item(TableName="loop-events", Item=items.event_to_item(event))
+        client.put_item(TableName="loop-events", Item=items.entity_to_item(event))
     return count / (time.perf_counter() - started)
 
 

@@ -36,7 +36,7 @@ def difference_line(wanted: Department | Event, stored: Department | Event | Non
     parts = [
         f"{field.name}: 파일 '{getattr(wanted, field.name)}' ≠ 표 '{getattr(stored, field.name)}'"
         for field in fields(wanted)
-        if stored and getattr(wanted, field.name) != getattr(stored, field.name)
+        if stored and field.compare and getattr(wanted, field.name) != getattr(stored, field.name)
     ]
     return f"  ✗ {name_of(wanted)}: {', '.join(parts) or '표에 없습니다.'}"
 

@@ -333,4 +333,4 @@ def _checked(shape: type[DepartmentNew] | type[EventNew], fields: Mapping[str, A
 def with_stored_timestamps(source: SourceDepartment | SourceEvent, stored: Department | Event) -> Any:
     """Return the source's entity at the stored revision, with stored timestamps where the file has none."""
     kept = {name: getattr(stored, name) or getattr(source.entity, name) for name in source.assumed}
-    return replace(source.entity, revision=stored.revision, **kept)
+    return replace(source.entity, revision=stored.revision, _unknown=stored.unknown, **kept)

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from domain import REGISTRY, Change, Position
+from domain import REGISTRY, LogEntry, Position
 from errors import SetupError, StoreUnavailable
 from models import DynamoDBDatabase
 from realtime import payloads
@@ -151,7 +151,7 @@ class Push:
 
     # To rooms
 
-    def on_commit(self, partition: str, reached: Position, changes: Sequence[Change]) -> None:
+    def on_commit(self, partition: str, reached: Position, changes: Sequence[LogEntry]) -> None:
         """Push a commit of this process, if its room has members."""
         if room := self._rooms.get(partition):
             room.on_commit(reached, changes)

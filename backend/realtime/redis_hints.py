@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 import redis
 
-from domain import Change, Position
+from domain import LogEntry, Position
 from errors import SetupError
 from realtime.concurrency import Tasks
 
@@ -54,7 +54,7 @@ class Hints:
         self._tasks.start_background_task(self._send)
         self._tasks.start_background_task(self._listen, on_hint)
 
-    def on_commit(self, department_id: str, reached: Position, _changes: Sequence[Change]) -> None:
+    def on_commit(self, department_id: str, reached: Position, _changes: Sequence[LogEntry]) -> None:
         """Queue a hint that a department has reached a revision; drop it when the queue is full."""
         try:
             self._unsent.put_nowait(f"{department_id} {reached.revision}")

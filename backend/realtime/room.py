@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from domain import REGISTRY, Change, ChangeType, Position
+from domain import REGISTRY, ChangeType, LogEntry, Position, known_changes
 from errors import CalendarError, DepartmentNotFound, StoreUnavailable
 from models import DynamoDBDatabase
 from realtime import payloads
@@ -103,7 +103,7 @@ class Room:
         finally:
             self._run_steps()
 
-    def on_commit(self, reached: Position, changes: Sequence[Change]) -> None:
+    def on_commit(self, reached: Position, changes: Sequence[LogEntry]) -> None:
         """Push a commit of this process, or catch up if changes are missing before it."""
 
         def push() -> None:
@@ -173,7 +173,7 @@ class Room:
             return
         if head == pushed:
             return
-        changes: list[Change] = []
+        changes: list[LogEntry] = []
         if pushed.epoch in (head.epoch, ""):
             changes = self._db.changes_after(self._partition, pushed.revision)
         if pushed.revision + len(changes) >= head.revision and changes:
@@ -185,8 +185,8 @@ class Room:
             self._send("sync_response", payloads.sync_response(sync))
             self._pushed = sync.position
 
-    def _push(self, pushed: Position, epoch: str, changes: Sequence[Change]) -> None:
-        for number, change in enumerate(changes, 1):
+    def _push(self, pushed: Position, epoch: str, changes: Sequence[LogEntry]) -> None:
+        for number, change in enumerate(known_changes(changes), 1):
             if change.revision > pushed.revision:
                 self._send(change.type.value, change.payload())
             if change.type is ChangeType.DEPARTMENT_DELETED:

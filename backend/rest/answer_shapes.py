@@ -98,6 +98,7 @@ class HistoryShape(ChangeShape):
 
 class HistoryAnswer(Answer):
     history: list[HistoryShape]
+    next_page_token: str
 
 
 class MessageAnswer(Answer):

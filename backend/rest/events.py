@@ -5,7 +5,7 @@ from typing import Any
 from apiflask import APIBlueprint
 from flask import Response, jsonify
 
-from domain import Created, Event
+from domain import Created, Event, number_token
 from errors import (
     DepartmentNotFound,
     EventIdTaken,
@@ -90,7 +90,7 @@ def blueprint(events: EventService, sync: SyncService) -> APIBlueprint:
 
     @bp.get("/<department_id>/history")
     @documented(
-        "이벤트의 변경 이력 (기록이 남아 있는 동안)",
+        "이벤트의 변경 이력, 최근 것부터 (기록이 남아 있는 30일 동안)",
         HistoryAnswer,
         InvalidId,
         DepartmentNotFound,
@@ -98,8 +98,14 @@ def blueprint(events: EventService, sync: SyncService) -> APIBlueprint:
     )
     @bp.input(HistoryQuery, location="query", arg_name="query")
     def get_event_history(department_id: str, query: HistoryQuery) -> dict[str, Any]:
-        entries = events.history(parse_id(department_id), parse_id(query.event_id))
-        return {"success": True, "history": [entry.public() for entry in entries]}
+        page = events.page_history(
+            parse_id(department_id), parse_id(query.event_id), query.limit, query.begin
+        )
+        return {
+            "success": True,
+            "history": [entry.public() for entry in page.entries],
+            "next_page_token": number_token(page.next_revision) if page.next_revision else "",
+        }
 
     @bp.get("/<department_id>/<event_id>")
     @documented(

@@ -14,6 +14,7 @@ from domain import (
     Created,
     Event,
     EventFilter,
+    EventKey,
     Position,
     Receipt,
     Write,
@@ -32,6 +33,7 @@ from errors import (
 )
 from models import DynamoDBDatabase
 from services.group_commit import GroupCommit, WriteRefused
+from services.history import EventHistory, HistoryPage
 from services.snapshots import Snapshots
 
 ExpectedRevisions: TypeAlias = Collection[str] | None
@@ -39,7 +41,6 @@ ExpectedRevisions: TypeAlias = Collection[str] | None
 
 ID_SCOPE = "events"
 """Scope of the receipts of ids that clients chose: one for all departments, as events are found by id."""
-EDITABLE = ("event_date", "title", "description", "time", "url")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +54,6 @@ class EventList:
     """Token of the next page; empty when there is none."""
 
 
-@dataclass(frozen=True, slots=True)
-class HistoryEntry:
-    """A change of one event, and the fields it changed: `{field: {"from": text, "to": text}}`."""
-
-    change: Change
-    changed: dict[str, dict[str, str]]
-
-    def public(self) -> dict[str, Any]:
-        return {**self.change.public(), "changed": self.changed}
-
-
 class EventService:
     """The events of all departments."""
 
@@ -71,6 +61,7 @@ class EventService:
         self._db = db
         self._group_commit = group_commit
         self._snapshots = snapshots
+        self._history = EventHistory(db)
 
     def list_events(
         self, department_id: str, wanted: EventFilter, is_held: Callable[[Position], bool]
@@ -122,11 +113,14 @@ class EventService:
                 return self._commit_creation(event, by_key, replacement)
         return self._earlier_creation(by_key, by_id)
 
-    def _commit_creation(self, event: Event, *receipts: Receipt | None) -> Created[Event]:
+    def _commit_creation(
+        self, event: Event, *receipts: Receipt | None, takes_back: int = 0
+    ) -> Created[Event]:
         write = Write(
             type=ChangeType.EVENT_CREATED,
             entity=event,
             receipts=tuple(receipt for receipt in receipts if receipt),
+            takes_back=takes_back,
             at=event.last_modified,
         )
         return Created(_event_of(self._group_commit.commit(event.department_id, write)))
@@ -198,28 +192,25 @@ class EventService:
         if self._db.find_event(event_id):
             self._require_department(department_id)
             raise EventIdTaken()
-        changes = self._db.changes_of_event(department_id, event_id)
-        if not changes or changes[-1].type is not ChangeType.EVENT_DELETED:
+        deletion = self._history.find_last_deletion(EventKey(event_id, department_id))
+        if deletion is None:
             self._require_department(department_id)
             raise EventNotFound()
-        event = replace(_event_of(changes[-1]), last_modified=timestamp(utc_now()))
+        event = replace(_event_of(deletion), last_modified=timestamp(utc_now()))
         try:
-            return self._commit_creation(event, by_id).entity
+            return self._commit_creation(event, by_id, takes_back=deletion.revision).entity
         except WriteRefused as error:
             raise EventIdTaken() from error
 
-    def history(self, department_id: str, event_id: str) -> list[HistoryEntry]:
-        """Return the changes that the log still holds of an event, oldest first.
+    def page_history(
+        self, department_id: str, event_id: str, limit: int, begin: int | None = None
+    ) -> HistoryPage:
+        """Return `limit` changes of an event at most, newest first, from the one at the revision `begin` on.
 
         Raises `DepartmentNotFound`.
         """
         self._require_department(department_id)
-        entries: list[HistoryEntry] = []
-        before: Event | None = None
-        for change in self._db.changes_of_event(department_id, event_id):
-            entries.append(HistoryEntry(change, _changed_fields(before, change)))
-            before = _event_of(change)
-        return entries
+        return self._history.page(EventKey(event_id, department_id), limit, begin)
 
     def _require_department(self, department_id: str) -> None:
         if not self._is_live(department_id):
@@ -273,15 +264,3 @@ def _select(events: Sequence[Event], wanted: EventFilter) -> tuple[Sequence[Even
         return found, ""
     found = found[: wanted.limit]
     return found, page_token(found[-1])
-
-
-def _changed_fields(before: Event | None, change: Change) -> dict[str, dict[str, str]]:
-    """Return the fields that an update changed; empty when the log no longer holds the change before it."""
-    after = change.entity
-    if change.type is not ChangeType.EVENT_UPDATED or before is None or not isinstance(after, Event):
-        return {}
-    return {
-        name: {"from": getattr(before, name), "to": getattr(after, name)}
-        for name in EDITABLE
-        if getattr(before, name) != getattr(after, name)
-    }

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from domain import Change, Position, Write
+from domain import Change, LogEntry, Position, Write, known_changes
 from errors import CalendarError, DepartmentNotFound, StoreUnavailable
 from models import DynamoDBDatabase, HeadMoved, Refusal, WritesRefused
 from services.keyed_locks import KeyedLocks
@@ -70,7 +70,7 @@ class _Queue:
     """The partition's position as the last transaction left it; None when the head has to be read first."""
 
 
-CommitListener = Callable[[str, Position, Sequence[Change]], None]
+CommitListener = Callable[[str, Position, Sequence[LogEntry]], None]
 
 
 class GroupCommit:
@@ -244,13 +244,13 @@ class GroupCommit:
         """
         by_id = {member.write.id: member for member in pending}
         changes = self._db.changes_after(partition, begin.revision)
-        for change in changes:
+        for change in known_changes(changes):
             if change.write_id in by_id:
                 by_id[change.write_id].change = change
         if changes:
             self._notify(partition, begin.at(changes[-1].revision), changes)
 
-    def _notify(self, partition: str, reached: Position, changes: Sequence[Change]) -> None:
+    def _notify(self, partition: str, reached: Position, changes: Sequence[LogEntry]) -> None:
         for listener in self._listeners:
             try:
                 listener(partition, reached, changes)

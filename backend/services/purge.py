@@ -7,7 +7,7 @@ read or written. `finish` completes the purges that a crash interrupted, at the 
 import logging
 from collections.abc import Callable
 
-from domain import EventKey, PendingPurge
+from domain import EventKey, PendingPurge, known_changes
 from errors import CalendarError
 from models import DynamoDBDatabase
 
@@ -48,7 +48,7 @@ class Purge:
         # The index lacks the newest events while it lags, the log lacks those older than its retention.
         event_ids = {event.id for event in self._db.indexed_events(department_id)}
         changes = self._db.remaining_changes(department_id)
-        event_ids |= {change.entity.id for change in changes}
+        event_ids |= {change.entity.id for change in known_changes(changes)}
         self._db.remove_events([EventKey(event_id, department_id) for event_id in sorted(event_ids)])
         self._db.remove_log(department_id, [change.revision for change in changes])
         self._db.remove_pending_purge(pending)

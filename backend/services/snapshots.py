@@ -13,7 +13,7 @@ from functools import cached_property
 import orjson
 from cachetools import LRUCache
 
-from domain import DELETIONS, Change, Event, Position
+from domain import DELETIONS, Change, Event, LogEntry, Position, known_changes
 from errors import DepartmentNotFound
 from models import DynamoDBDatabase
 from services.coalesced_reads import CoalescedReads
@@ -35,12 +35,12 @@ CHARACTER_BYTES = 5
 class RecentChanges:
     """The last changes up to a snapshot's revision, without a hole, and their rough memory in bytes."""
 
-    changes: Sequence[Change] = ()
+    changes: Sequence[LogEntry] = ()
     size: int = 0
     max_changes: int = RECENT_CHANGES
     max_bytes: int = RECENT_BYTES
 
-    def extended(self, more: Sequence[Change]) -> "RecentChanges":
+    def extended(self, more: Sequence[LogEntry]) -> "RecentChanges":
         """Add the changes that follow, and drop the oldest ones above the limits."""
         changes = [*self.changes, *more]
         size = self.size + sum(map(_change_size, more))
@@ -77,14 +77,14 @@ class Snapshot:
         """The ordered events as a JSON array, made once for all readers of this snapshot."""
         return orjson.dumps(self.ordered)
 
-    def after(self, changes: Sequence[Change]) -> "Snapshot":
+    def after(self, changes: Sequence[LogEntry]) -> "Snapshot":
         """Return a snapshot with these changes applied. They follow its revision without a hole."""
         events = dict(self.events)
         size = self.size + sum(_apply(events, change) for change in changes)
         position = self.position.at(self.position.revision + len(changes))
         return Snapshot(self.department_id, position, events, size, self.recent.extended(changes))
 
-    def changes_after(self, revision: int) -> Sequence[Change] | None:
+    def changes_after(self, revision: int) -> Sequence[LogEntry] | None:
         """Return the changes after a revision; None when they are not all kept."""
         changes = self.recent.changes
         missed = self.position.revision - revision
@@ -130,7 +130,7 @@ class Snapshots:
         with self._lock:
             return {department_id: snapshot.footprint for department_id, snapshot in self._kept.items()}
 
-    def on_commit(self, department_id: str, reached: Position, changes: Sequence[Change]) -> None:
+    def on_commit(self, department_id: str, reached: Position, changes: Sequence[LogEntry]) -> None:
         """Apply a commit of this process, if its first change follows the kept snapshot."""
         with self._lock:
             kept = self._kept.get(department_id)
@@ -180,7 +180,7 @@ class Snapshots:
         events = {event.id: event for event in self._db.indexed_events(department_id, first, last)}
         size = sum(_size(event) for event in events.values())
         recent = self._db.recent_changes(department_id, position.revision, INDEX_LAG_WINDOW)
-        for change in recent:
+        for change in known_changes(recent):
             indexed = events.get(change.entity.id)
             if indexed is None or indexed.revision <= change.revision:
                 size += _apply(events, change)
@@ -218,12 +218,15 @@ def _size(event: Event) -> int:
     return EVENT_BYTES + CHARACTER_BYTES * texts
 
 
-def _change_size(change: Change) -> int:
-    return _size(change.entity) if isinstance(change.entity, Event) else EVENT_BYTES
+def _change_size(change: LogEntry) -> int:
+    event = change.entity if isinstance(change, Change) else None
+    return _size(event) if isinstance(event, Event) else EVENT_BYTES
 
 
-def _apply(events: dict[str, Event], change: Change) -> int:
+def _apply(events: dict[str, Event], change: LogEntry) -> int:
     """Apply a change to events by id; return by how much their size grew."""
+    if not isinstance(change, Change):
+        return 0
     before = events.pop(change.entity.id, None)
     grown = -_size(before) if before else 0
     if change.type not in DELETIONS and isinstance(change.entity, Event):

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from domain import Change, Position
+from domain import Change, Position, known_changes
 from errors import SyncTokenExpired
 from models import DynamoDBDatabase
 from schemas import CHANGES_MAX
@@ -15,11 +15,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """Changes after a sync token, in order."""
+    """Changes after a sync token, in order, without those of kinds that this server does not know."""
 
     changes: Sequence[Change]
     position: Position
-    """Of the last of these changes; of the token when there are none."""
+    """Of the last change that was read; of the token when there are none."""
     has_more: bool
 
 
@@ -59,14 +59,14 @@ class SyncService:
         begin, reached = Position.from_sync_token(token), reading.position
         if begin is None or not reached.has_reached(begin):
             raise SyncTokenExpired()
-        known = reading.snapshot.changes_after(begin.revision) if reading.snapshot else None
-        if known is None and begin != reached:
-            known = self._db.changes_after(department_id, begin.revision, limit)
-            if begin.revision + len(known) < min(reached.revision, begin.revision + limit):
+        kept = reading.snapshot.changes_after(begin.revision) if reading.snapshot else None
+        if kept is None and begin != reached:
+            kept = self._db.changes_after(department_id, begin.revision, limit)
+            if begin.revision + len(kept) < min(reached.revision, begin.revision + limit):
                 raise SyncTokenExpired()
-        changes = list(known or ())[:limit]
+        changes = list(kept or ())[:limit]
         end = begin.at(begin.revision + len(changes))
-        return Delta(changes, end, has_more=end.revision < reached.revision)
+        return Delta(known_changes(changes), end, has_more=end.revision < reached.revision)
 
     def delta_or_full(self, department_id: str, token: str) -> Sync:
         """Return the changes after a sync token; all events when it is empty, expired or too far back."""

@@ -71,7 +71,7 @@ class ActionBuilder:
         # Receipts come first: a repeated creation fails several conditions, and the first gives the reason.
         receipts = [self._receipt_action(receipt, entity, write.id, now) for receipt in write.receipts]
         if isinstance(entity, Event):
-            return [*receipts, self._event_action(write, entity), row]
+            return [*receipts, *self._event_actions(write, entity, now), row]
         return [*receipts, *self._department_actions(write, entity), row]
 
     def move_head(self, partition: str, seen: Position, revision: int, new_epoch: str) -> Request:
@@ -114,20 +114,22 @@ class ActionBuilder:
         key = rows.receipt_key(receipt)
         return self._put_if(self._names.changes, key, item, condition, values, Refusal.REPEATED)
 
-    def _event_action(self, write: Write, event: Event) -> Action:
-        key = items.event_key(event.key)
+    def _event_actions(self, write: Write, event: Event, now: datetime) -> list[Action]:
+        key, item = items.event_key(event.key), items.entity_to_item(event)
         if write.before is None:
-            return self._put_if(
-                self._names.events, key, items.event_to_item(event), "attribute_not_exists(id)"
-            )
+            return [self._put_if(self._names.events, key, item, "attribute_not_exists(id)")]
         condition, values = items.unchanged_condition(write.before.revision)
-        if write.type in DELETIONS:
-            return self._delete_if(self._names.events, key, condition, values)
-        return self._put_if(self._names.events, key, items.event_to_item(event), condition, values)
+        if write.type not in DELETIONS:
+            return [self._put_if(self._names.events, key, item, condition, values)]
+        noted = rows.deletion_to_item(event.key, event.revision, now)
+        return [
+            self._delete_if(self._names.events, key, condition, values),
+            self._put(self._names.changes, rows.deletion_key(event.key), noted),
+        ]
 
     def _department_actions(self, write: Write, department: Department) -> list[Action]:
         key = items.department_key(department.id)
-        item = items.department_to_item(department)
+        item = items.entity_to_item(department)
         before = write.before
         if not isinstance(before, Department):
             return [
@@ -238,6 +240,11 @@ class ActionBuilder:
         return Action({"Put": put}, _identity(table, key), len(orjson.dumps(item)), refusal)
 
     @staticmethod
+    def _put(table: str, key: Item, item: Item) -> Action:
+        put = {"TableName": table, "Item": item}
+        return Action({"Put": put}, _identity(table, key), len(orjson.dumps(item)))
+
+    @staticmethod
     def _delete_if(
         table: str,
         key: Item,
@@ -254,18 +261,6 @@ class ActionBuilder:
         if names:
             delete["ExpressionAttributeNames"] = names
         return Action({"Delete": delete}, _identity(table, key), 100)
-
-
-def change_of(write: Write, revision: int) -> Change:
-    """Return the change that a write becomes at its revision."""
-    return Change(
-        revision=revision,
-        type=write.type,
-        entity=write.entity.at_revision(revision),
-        at=write.at,
-        by=write.by,
-        write_id=write.id,
-    )
 
 
 def _identity(table: str, key: Item) -> str:

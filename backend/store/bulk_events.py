@@ -25,7 +25,7 @@ class BulkEvents:
         return {event.id: event for event in found}
 
     def put(self, events: Sequence[Event]) -> None:
-        self._client.batch_put(self._table, [items.event_to_item(event) for event in events])
+        self._client.batch_put(self._table, [items.entity_to_item(event) for event in events])
 
     def replace(self, event: Event, seen_revision: int) -> bool:
         condition, values = items.unchanged_condition(seen_revision)
@@ -33,7 +33,7 @@ class BulkEvents:
             self._client.call_patiently(
                 "put_item",
                 TableName=self._table,
-                Item=items.event_to_item(event),
+                Item=items.entity_to_item(event),
                 ConditionExpression=condition,
                 ExpressionAttributeValues=values,
             )

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from domain import Change, Position, Write, utc_now
 from store import rows
-from store.actions import Action, ActionBuilder, Refusal, change_of
+from store.actions import Action, ActionBuilder, Refusal
 from store.dynamo_client import TRANSACTION_LIMIT, DynamoClient, RequestRejected, TransactionRefused
 from store.epochs import new_epoch
 from store.tables import TableNames
@@ -50,7 +50,7 @@ class Committer:
         touched: set[str] = set()
         size = 0
         for index, write in enumerate(writes):
-            change = change_of(write, seen.revision + index + 1)
+            change = write.at_revision(seen.revision + index + 1)
             more = self._builder.actions_of(partition, write, change, now)
             size += sum(action.size for action in more)
             keys = {action.key for action in more}

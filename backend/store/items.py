@@ -6,7 +6,7 @@ Items have the typed values (`{"S": ...}`) of boto3's low-level client. Sends no
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
-from domain import Department, Event, EventKey
+from domain import Attributes, Department, Event, EventKey
 
 Item: TypeAlias = Mapping[str, Mapping[str, Any]]
 """A DynamoDB record: attribute names and typed values."""
@@ -26,6 +26,8 @@ _EVENT_TEXTS = (
     "last_modified",
 )
 _DEPARTMENT_TEXTS = ("id", "name", "description", "created_at", "updated_at")
+_EVENT_ATTRIBUTES = frozenset({*_EVENT_TEXTS, "revision"})
+_DEPARTMENT_ATTRIBUTES = frozenset({*_DEPARTMENT_TEXTS, "revision"})
 
 
 def text(item: Item, name: str) -> str:
@@ -45,28 +47,36 @@ def number(value: int) -> dict[str, str]:
     return {"N": str(value)}
 
 
-def event_to_item(event: Event) -> dict[str, Any]:
-    return {**{n: string(getattr(event, n)) for n in _EVENT_TEXTS}, "revision": number(event.revision)}
-
-
 def event_from_item(item: Item) -> Event:
     """Read an event; what older servers did not write is `""`, a missing revision is 0."""
-    return Event(**{n: text(item, n) for n in _EVENT_TEXTS}, revision=number_of(item, "revision"))
-
-
-def department_to_item(department: Department) -> dict[str, Any]:
-    return {
-        **{n: string(getattr(department, n)) for n in _DEPARTMENT_TEXTS},
-        "revision": number(department.revision),
-    }
+    return Event(
+        **{n: text(item, n) for n in _EVENT_TEXTS},
+        revision=number_of(item, "revision"),
+        _unknown=_unknown_attributes(item, _EVENT_ATTRIBUTES),
+    )
 
 
 def department_from_item(item: Item) -> Department:
-    return Department(**{n: text(item, n) for n in _DEPARTMENT_TEXTS}, revision=number_of(item, "revision"))
+    """Read a department, as `event_from_item` reads an event."""
+    return Department(
+        **{n: text(item, n) for n in _DEPARTMENT_TEXTS},
+        revision=number_of(item, "revision"),
+        _unknown=_unknown_attributes(item, _DEPARTMENT_ATTRIBUTES),
+    )
+
+
+def _unknown_attributes(item: Item, known: frozenset[str]) -> Attributes:
+    unknown = item.keys() - known
+    return {name: item[name] for name in unknown} if unknown else None
 
 
 def entity_to_item(entity: Event | Department) -> dict[str, Any]:
-    return event_to_item(entity) if isinstance(entity, Event) else department_to_item(entity)
+    texts = _EVENT_TEXTS if isinstance(entity, Event) else _DEPARTMENT_TEXTS
+    return {
+        **(entity.unknown or {}),
+        **{name: string(getattr(entity, name)) for name in texts},
+        "revision": number(entity.revision),
+    }
 
 
 def event_key(key: EventKey) -> dict[str, Any]:

@@ -2,9 +2,23 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
+from itertools import takewhile
 from typing import Any
 
-from domain import Change, Department, Entity, Event, Position, Receipt, StoredReceipt, timestamp, utc_now
+from domain import (
+    Change,
+    Department,
+    Entity,
+    Event,
+    EventKey,
+    LogEntry,
+    Position,
+    Receipt,
+    StoredReceipt,
+    known_changes,
+    timestamp,
+    utc_now,
+)
 from store import items, rows
 from store.dynamo_client import DynamoClient
 from store.items import Item
@@ -29,23 +43,24 @@ class Log:
         found = self._client.batch_get_eventual(self._table, keys)
         return {rows.partition_of(item): rows.position_from_head(item) for item in found}
 
-    def changes_after(self, partition: str, revision: int, limit: int | None = None) -> list[Change]:
-        found: list[Change] = []
+    def changes_after(self, partition: str, revision: int, limit: int | None = None) -> list[LogEntry]:
+        found: list[LogEntry] = []
         page = {"Limit": limit} if limit else {}
         for row in self.rows(rows.log_after(partition, revision), **page):
-            change = rows.change_from_item(row)
-            if change.revision != revision + len(found) + 1:
-                break
-            found.append(change)
-            if len(found) == limit:
-                break
+            for change in rows.entries_from_row(row):
+                if change.revision <= revision:
+                    continue  # of a commit that the reader knows in part
+                if change.revision != revision + len(found) + 1:
+                    return found
+                found.append(change)
+                if len(found) == limit:
+                    return found
         return found
 
-    def recent_changes(self, partition: str, reached: int, window: timedelta) -> list[Change]:
+    def recent_changes(self, partition: str, reached: int, window: timedelta) -> list[LogEntry]:
         since = timestamp(utc_now() - window)
-        newest_first: list[Change] = []
-        for row in self.rows(rows.log_after(partition, 0), ScanIndexForward=False, Limit=PAGE):
-            change = rows.change_from_item(row)
+        newest_first: list[LogEntry] = []
+        for change in self._changes_backwards(partition):
             if newest_first and change.revision != newest_first[-1].revision - 1:
                 if change.revision < reached:
                     # The rows of this hole have expired, so the index shows the writes before it by now. To
@@ -64,12 +79,29 @@ class Log:
             return []
         return newest_first[::-1]
 
-    def remaining_changes(self, department_id: str) -> list[Change]:
-        return [rows.change_from_item(row) for row in self.rows(rows.log_after(department_id, 0))]
+    def _changes_backwards(self, partition: str) -> Iterator[LogEntry]:
+        for row in self.rows(rows.log_after(partition, 0), ScanIndexForward=False, Limit=PAGE):
+            yield from reversed(rows.entries_from_row(row))
 
-    def changes_of_event(self, department_id: str, event_id: str) -> list[Change]:
-        found = self.rows(rows.log_of_event(department_id, event_id))
-        return [rows.change_from_item(row) for row in found]
+    def remaining_changes(self, department_id: str) -> list[LogEntry]:
+        found = self.rows(rows.log_after(department_id, 0))
+        return [change for row in found for change in rows.entries_from_row(row)]
+
+    def find_change(self, department_id: str, revision: int) -> LogEntry | None:
+        for row in self.rows(rows.log_from(department_id, revision), Limit=1):
+            return next((e for e in rows.entries_from_row(row) if e.revision == revision), None)
+        return None
+
+    def find_deletion(self, key: EventKey) -> int | None:
+        item = self._client.find_item(self._table, rows.deletion_key(key))
+        return rows.deletion_revision(item) if item else None
+
+    def legacy_changes(self, key: EventKey) -> list[Change]:
+        first = next(self.rows(rows.log_after(key.department_id, 0), Limit=1), None)
+        if first is None or not rows.is_legacy(first):
+            return []
+        legacy = takewhile(rows.is_legacy, self.rows(rows.legacy_log_of_event(key)))
+        return known_changes(entry for row in legacy for entry in rows.entries_from_row(row))
 
     def find_created_event(self, receipt: Receipt) -> StoredReceipt[Event] | None:
         return self._created(receipt, items.event_from_item)

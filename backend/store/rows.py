@@ -5,6 +5,7 @@ Sends nothing.
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from hashlib import sha256
 from typing import Any
 
 from domain import (
@@ -15,10 +16,13 @@ from domain import (
     Department,
     Entity,
     Event,
+    EventKey,
+    LogEntry,
     PendingPurge,
     Position,
     Receipt,
     StoredReceipt,
+    UnknownChange,
     fold_text,
 )
 from store.items import (
@@ -40,6 +44,8 @@ LOADING = "loading"
 PURGES = "purges"
 """Partition of `changes` with one row for each deleted department whose events may still be there."""
 
+_KINDS = {kind.value: kind for kind in ChangeType}
+
 
 def change_to_item(partition: str, change: Change, now: datetime) -> dict[str, Any]:
     return {
@@ -50,20 +56,52 @@ def change_to_item(partition: str, change: Change, now: datetime) -> dict[str, A
         "at": string(change.at),
         "by": string(change.by),
         "write_id": string(change.write_id),
-        TTL_ATTRIBUTE: number(int((now + CHANGE_RETENTION).timestamp())),
+        "previous": number(change.previous or 0),
+        TTL_ATTRIBUTE: expiry(now),
     }
 
 
-def change_from_item(item: Item) -> Change:
-    kind = ChangeType(text(item, "type"))
-    entity: Item = item["entity"]["M"]
+def expiry(now: datetime) -> dict[str, str]:
+    """Return the value of `TTL_ATTRIBUTE` in a row that is written now."""
+    return number(int((now + CHANGE_RETENTION).timestamp()))
+
+
+def entries_from_row(row: Item) -> list[LogEntry]:
+    """Read the changes of a row of a log, in order; their last has the revision of the row.
+
+    A row is a commit: `first` is the revision of its first change, `changes` lists their attributes. Servers
+    up to 1.1 wrote a row for each change, with the attributes of the change in the row itself.
+    """
+    partition, last = partition_of(row), revision_of(row)
+    if "first" not in row:
+        return [_entry(partition, last, row)]
+    stored = row.get("changes", {}).get("L", [])
+    return [
+        _entry(partition, revision, stored[index].get("M", {}) if index < len(stored) else {})
+        for index, revision in enumerate(range(number_of(row, "first"), last + 1))
+    ]
+
+
+def _entry(partition: str, revision: int, attributes: Item) -> LogEntry:
+    kind = _KINDS.get(text(attributes, "type"))
+    entity = attributes.get("entity", {}).get("M")
+    previous = number_of(attributes, "previous") if "previous" in attributes else None
+    at, write_id = text(attributes, "at"), text(attributes, "write_id")
+    if kind is None or not entity:
+        return UnknownChange(revision=revision, at=at, write_id=write_id, previous=previous)
+    entity = {**entity, "revision": number(revision)}
+    if kind.value.startswith("event_"):
+        read: Event | Department = event_from_item({**entity, "department_id": string(partition)})
+    else:
+        read = department_from_item(entity)
     return Change(
-        revision=number_of(item, "revision"),
+        revision=revision,
         type=kind,
-        entity=event_from_item(entity) if kind.value.startswith("event_") else department_from_item(entity),
-        at=text(item, "at"),
-        by=text(item, "by"),
-        write_id=text(item, "write_id"),
+        entity=read,
+        at=at,
+        by=text(attributes, "by"),
+        write_id=write_id,
+        previous=previous,
     )
 
 
@@ -118,7 +156,7 @@ def receipt_to_item(
         "request_hash": string(receipt.request_hash),
         "entity": {"M": entity_to_item(entity)},
         "write_id": string(write_id),
-        TTL_ATTRIBUTE: number(int((now + CHANGE_RETENTION).timestamp())),
+        TTL_ATTRIBUTE: expiry(now),
     }
 
 
@@ -127,19 +165,58 @@ def receipt_from_item(item: Item, read: Callable[[Item], Entity]) -> StoredRecei
     return StoredReceipt(text(item, "request_hash"), read(item["entity"]["M"]), text(item, "write_id"))
 
 
-def log_of_event(department_id: str, event_id: str) -> dict[str, Any]:
-    """Query parameters for the rows of one event in a department's log, in order."""
-    query = log_after(department_id, 0)
-    query["ExpressionAttributeValues"] |= {":e": string(event_id)}
-    return query | {"FilterExpression": "entity.id = :e"}
-
-
 def log_after(partition: str, revision: int) -> dict[str, Any]:
     """Query parameters for the rows of a log after a revision, in order."""
     return {
         "KeyConditionExpression": "department_id = :p AND revision > :r",
         "ExpressionAttributeValues": {":p": string(partition), ":r": number(revision)},
     }
+
+
+def log_from(partition: str, revision: int) -> dict[str, Any]:
+    """Query parameters for the rows of a log from a revision on, in order."""
+    return log_after(partition, revision - 1)
+
+
+def legacy_log_of_event(key: EventKey) -> dict[str, Any]:
+    """Query parameters for an event's rows of servers before 1.1, which did not note its previous change.
+
+    The rows of later servers are found, too: see `is_legacy`.
+    """
+    query = log_after(key.department_id, 0)
+    query["ExpressionAttributeValues"] |= {":e": string(key.id)}
+    return query | {
+        "FilterExpression": "entity.id = :e OR attribute_exists(previous) OR attribute_exists(#first)",
+        "ExpressionAttributeNames": {"#first": "first"},  # a reserved word
+    }
+
+
+def is_legacy(row: Item) -> bool:
+    """Tell whether a server before 1.1 wrote a row of a log."""
+    return "previous" not in row and "first" not in row
+
+
+def deletion_key(key: EventKey) -> dict[str, Any]:
+    """Key of the row that says where in the log an event was deleted.
+
+    The deletions of a department share a partition. The sort key is a number, so it is a hash of the id.
+    """
+    digest = sha256(key.id.encode()).hexdigest()
+    return change_key(f"deleted#{key.department_id}", int(digest[:30], 16))
+
+
+def deletion_to_item(key: EventKey, revision: int, now: datetime) -> dict[str, Any]:
+    return {
+        **deletion_key(key),
+        "id": string(key.id),
+        "deletion": number(revision),
+        TTL_ATTRIBUTE: expiry(now),
+    }
+
+
+def deletion_revision(item: Item) -> int:
+    """Read the revision of an event's deletion."""
+    return number_of(item, "deletion")
 
 
 def loads_on(head: Item) -> frozenset[str]:

@@ -123,7 +123,7 @@ def test_the_history_of_an_event_says_what_changed(api):
     query = {"event_id": event["id"]}
     history = api("GET", f"/api/events/{department}/history", params=query)["history"]
     assert [(entry["revision"], entry["type"]) for entry in history] == [
-        (1, "event_created"), (3, "event_updated"), (4, "event_deleted"),
+        (4, "event_deleted"), (3, "event_updated"), (1, "event_created"),
     ]  # fmt: skip
     assert history[1]["changed"] == {
         "title": {"from": "하나", "to": "둘"},

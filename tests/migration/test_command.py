@@ -208,7 +208,7 @@ def test_a_department_that_an_older_tool_wrote_gets_its_head(workspace: Workspac
     workspace.store.created()
     department = Department(id=new_id(), name="옛 부서")
     workspace.store.client.put_item(
-        TableName=workspace.store.table("DEPARTMENTS"), Item=items.department_to_item(department)
+        TableName=workspace.store.table("DEPARTMENTS"), Item=items.entity_to_item(department)
     )
     workspace.write([], [{"department": "옛 부서", "date": "2024-01-20", "title": "회의"}])
     assert workspace.migrate().status == 0

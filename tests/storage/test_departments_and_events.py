@@ -467,8 +467,8 @@ def test_a_slow_restore_does_not_undo_what_others_did_meanwhile(calendar, settin
     calendar.events.delete_event(event.id)
 
     class ReadsSlowly(DynamoDBDatabase):
-        def changes_of_event(self, department_id, event_id):
-            found = super().changes_of_event(department_id, event_id)
+        def find_change(self, department_id, revision):
+            found = super().find_change(department_id, revision)
             calendar.events.restore_event(department, event.id)
             calendar.events.update_event(event.id, {"title": "둘"})
             calendar.events.delete_event(event.id)

@@ -1,0 +1,103 @@
+"""The history of an event: its changes, as far as the log still holds them, newest first.
+
+Each change names the revision of the change before it of the same event. So a history reads the rows of its own
+changes, whatever else happened in the department.
+"""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from domain import Change, ChangeType, Event, EventKey
+from models import DynamoDBDatabase
+
+EDITABLE = ("event_date", "title", "description", "time", "url")
+PAGE_S = 3.0
+"""When a page ends though it is not full, if the store is slow: each change costs a request."""
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """A change of one event, and the fields it changed: `{field: {"from": text, "to": text}}`."""
+
+    change: Change
+    changed: dict[str, dict[str, str]]
+
+    def public(self) -> dict[str, Any]:
+        return {**self.change.public(), "changed": self.changed}
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryPage:
+    """A part of a history, and the revision with which the next page begins; None if there is none."""
+
+    entries: list[HistoryEntry]
+    next_revision: int | None
+
+
+class EventHistory:
+    """The histories of all events."""
+
+    def __init__(self, db: DynamoDBDatabase) -> None:
+        self._db = db
+
+    def page(self, key: EventKey, limit: int, begin: int | None = None) -> HistoryPage:
+        """Return `limit` changes at most, newest first, from the one at the revision `begin` on."""
+        deadline = time.monotonic() + PAGE_S
+        changes: list[Change] = []
+        for change in self._changes(key, begin):
+            changes.append(change)  # one more than the page has: the state before its last change
+            if len(changes) > limit or (len(changes) > 1 and time.monotonic() > deadline):
+                next_revision = changes[-1].revision
+                return HistoryPage(_entries(changes)[:-1], next_revision)
+        return HistoryPage(_entries(changes), None)
+
+    def find_last_deletion(self, key: EventKey) -> Change | None:
+        """Return the last deletion of an event that does not exist; None if the log does not hold it."""
+        last = next(self._changes(key), None)
+        return last if last and last.type is ChangeType.EVENT_DELETED else None
+
+    def _changes(self, key: EventKey, begin: int | None = None) -> Iterator[Change]:
+        """Yield the changes of an event, newest first, from the one at the revision `begin` on."""
+        revision = begin or self._last_revision(key)
+        while revision:
+            entry = self._db.find_change(key.department_id, revision)
+            if isinstance(entry, Change):
+                if entry.entity.id != key.id:
+                    break
+                yield entry
+            if entry is None or entry.previous is None or entry.previous >= revision:
+                break
+            revision = entry.previous
+        if revision != 0:
+            for change in reversed(self._db.legacy_changes(key)):
+                if revision is None or change.revision < revision:
+                    yield change
+
+    def _last_revision(self, key: EventKey) -> int | None:
+        """Return the revision of an event's last change; None if neither it nor its deletion is stored."""
+        event = self._db.find_events([key]).get(key.id)
+        return event.revision if event else self._db.find_deletion(key)
+
+
+def _entries(newest_first: list[Change]) -> list[HistoryEntry]:
+    older = [*newest_first, None][1:]
+    return [
+        HistoryEntry(change, _changed_fields(before, change))
+        for change, before in zip(newest_first, older, strict=True)
+    ]
+
+
+def _changed_fields(before: Change | None, change: Change) -> dict[str, dict[str, str]]:
+    """Return the fields that an update changed; empty when the log no longer holds the change before it."""
+    if change.type is not ChangeType.EVENT_UPDATED or before is None:
+        return {}
+    old, new = before.entity, change.entity
+    assert isinstance(old, Event)  # noqa: S101 - narrows the types for mypy
+    assert isinstance(new, Event)  # noqa: S101
+    return {
+        name: {"from": getattr(old, name), "to": getattr(new, name)}
+        for name in EDITABLE
+        if getattr(old, name) != getattr(new, name)
+    }

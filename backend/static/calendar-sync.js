@@ -60,6 +60,12 @@
  * to the same rule. What arrived before a request was sent needs no holding: reads are strong, so the
  * answer contains it.
  *
+ * *A delta* (a `sync_response` that is not full) is complete between the token that was asked with and its
+ * `revision`, although revisions are missing in it: the server leaves out changes of kinds that it does not
+ * know. Here, too, a change of an unknown kind moves the revision and no event. Broadcasts of such changes
+ * are not noticed; the next broadcast or heartbeat shows a hole. A full answer that was pushed between the
+ * question and the delta has replaced what the delta follows, perhaps by a lower revision: ask again.
+ *
  * *The token* is the position of the last `sync_response`; broadcasts carry none. So it may stand behind what
  * is held, and a sync then repeats changes that the revision rule drops. It must never stand ahead: that is
  * why the token of `joined_department` is not used, which is sent before the changes that lead up to it, or
@@ -101,7 +107,8 @@ export const TIMING = Object.freeze({
   silenceMs: 75_000,
 });
 
-const BROADCASTS = ["event_created", "event_updated", "event_deleted"];
+/** The kinds of changes, which are the names of their broadcasts, too. */
+const KINDS = new Set(["event_created", "event_updated", "event_deleted"]);
 const RETRIED = new Set(["store_unavailable", "internal_error"]);
 const AT_ONCE = 4;
 const FINAL = new Set(["deleted", "refused", "closed"]);
@@ -145,6 +152,8 @@ export class Replica {
   /** Never ahead of `revision`; empty: only a full answer helps. */
   token = "";
   #held = null;
+  /** The token that was asked with; null while no answer is awaited. */
+  #askedWith = null;
 
   get loaded() {
     return this.revision >= 0;
@@ -153,12 +162,13 @@ export class Replica {
   /** Hold broadcasts from now on; earlier ones are in the answer that is about to be asked for. */
   beginSync() {
     this.#held = [];
+    this.#askedWith = this.token;
   }
 
   /** Put what was held to the rule. */
   endSync() {
     const held = this.#held ?? [];
-    this.#held = null;
+    this.#held = this.#askedWith = null;
     return this.#applyAll(held);
   }
 
@@ -173,21 +183,10 @@ export class Replica {
   }
 
   /** Take a `sync_response`, asked for or not. */
-  answer({ full, events, changes, revision, sync_token: token }) {
-    if (full) {
-      const wentBack = revision < this.revision; // ours may have been the newer: ask
-      this.events.clear();
-      for (const event of events) this.events.set(event.id, event);
-      this.revision = revision;
-      this.token = token;
-      return { changes: [], full: true, hole: wentBack };
-    }
-    const outcome = this.#applyAll(changes);
-    if (outcome.hole || this.revision < revision) {
-      this.forget();
-      return { ...outcome, hole: true };
-    }
-    this.token = token;
+  answer(response) {
+    const outcome = response.full ? this.#replaceAll(response) : this.#catchUp(response);
+    // Broadcasts of a log that was replaced must not be applied; the next answer contains all others.
+    if (outcome.hole && this.#held) this.#held = [];
     return outcome;
   }
 
@@ -201,19 +200,58 @@ export class Replica {
     return revision > this.revision;
   }
 
-  #applyAll(candidates) {
+  #replaceAll({ events, revision, sync_token: token }) {
+    const wentBack = revision < this.revision; // ours may have been the newer: ask
+    this.events.clear();
+    for (const event of events) this.events.set(event.id, event);
+    this.revision = revision;
+    this.token = token;
+    return { changes: [], full: true, hole: wentBack };
+  }
+
+  #catchUp({ changes, revision, sync_token: token }) {
+    const unusable = { changes: [], full: false, hole: true };
+    if (!this.token || this.#askedWith !== this.token) return unusable;
+    if (!isWellFormed(changes, revision)) {
+      this.forget();
+      return unusable;
+    }
+    const missed = changes.filter((change) => change.revision > this.revision);
+    const applied = missed.filter(({ type }) => KINDS.has(type)).map((change) => this.#apply(change));
+    this.revision = Math.max(this.revision, revision);
+    this.token = token;
+    return { changes: applied, full: false, hole: false };
+  }
+
+  #applyAll(broadcasts) {
     const changes = [];
-    for (const { type, revision, event } of candidates) {
-      if (revision <= this.revision) continue;
-      if (!this.loaded || revision !== this.revision + 1) return { changes, full: false, hole: true };
-      const previous = this.events.get(event.id) ?? null;
-      if (type === "event_deleted") this.events.delete(event.id);
-      else this.events.set(event.id, event);
-      this.revision = revision;
-      changes.push({ type, revision, event, previous });
+    for (const change of broadcasts) {
+      if (change.revision <= this.revision) continue;
+      if (!this.loaded || change.revision !== this.revision + 1) return { changes, full: false, hole: true };
+      changes.push(this.#apply(change));
     }
     return { changes, full: false, hole: false };
   }
+
+  #apply({ type, revision, event }) {
+    const previous = this.events.get(event.id) ?? null;
+    if (type === "event_deleted") this.events.delete(event.id);
+    else this.events.set(event.id, event);
+    this.revision = revision;
+    return { type, revision, event, previous };
+  }
+}
+
+/** Tell whether a delta's changes are in order up to its revision, and those of known kinds have an event. */
+function isWellFormed(changes, end) {
+  if (!Number.isInteger(end) || !Array.isArray(changes)) return false;
+  let last = 0;
+  return changes.every((change) => {
+    const { type, revision, event } = change ?? {};
+    const follows = Number.isInteger(revision) && last < revision && revision <= end;
+    last = revision;
+    return follows && (!KINDS.has(type) || Boolean(event?.id));
+  });
 }
 
 /** One department's conversation with the server. Made by `CalendarSync.department`; see the top. */
@@ -576,7 +614,7 @@ export class CalendarSync extends Emitter {
     socket.io?.on("reconnect_attempt", () => {
       this.#tryingSince = this._clock.now();
     });
-    for (const type of BROADCASTS) {
+    for (const type of KINDS) {
       socket.on(type, (event) => this.#of(event?.department_id)?._broadcast(type, event));
     }
     socket.on("sync_response", (response) => this.#of(response?.department_id)?._answer(response));

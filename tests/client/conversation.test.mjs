@@ -210,13 +210,51 @@ test("an expired token is given up", () => {
   assert.deepEqual([department.state, department.revision, errors], ["live", 7, []]);
 });
 
-test("a delta that does not fit leads to a full answer", () => {
+test("a malformed delta leads to a full answer", () => {
   goLive(5);
   socket.tell("event_created", created(7));
-  socket.answer(8, [change(8)]);
+  socket.answer(8, [change(8), change(7)]);
   assert.deepEqual([socket.last.payload, department.state], [{ department_id: ID }, "syncing"]);
   socket.answer(8);
   assert.deepEqual([department.state, department.revision, socket.sent.length], ["live", 8, 2]);
+});
+
+test("changes that the server does not know show as a hole, and one delta without them fills it", () => {
+  goLive(5);
+  socket.tell("event_created", created(8));
+  socket.answer(8, [change(6), change(8)]);
+  assert.deepEqual([department.state, department.revision, socket.sent.length], ["live", 8, 1]);
+  assert.deepEqual([...department.events.keys()], ["e6", "e8"]);
+});
+
+test("a heartbeat that counts nothing but unknown changes is asked about once", () => {
+  goLive(5);
+  const told = [];
+  department.on("change", (what) => told.push(what));
+  const pinned = { type: "event_pinned", revision: 9, event: { id: "e" } };
+  for (const [revision, changes] of [[7, []], [9, [pinned]]]) {
+    socket.sent.length = 0;
+    for (let n = 0; n < 3; n += 1) {
+      socket.tell("department_heartbeat", { department_id: ID, revision });
+      if (n === 0) socket.answer(revision, changes);
+      clock.pass(30_000);
+    }
+    assert.deepEqual([department.state, department.revision, socket.sent.length], ["live", revision, 1]);
+  }
+  assert.deepEqual([told, department.events.size], [[], 0]);
+});
+
+test("a department that was rebuilt between the question and its delta is asked after anew", () => {
+  goLive(5);
+  socket.tell("event_created", created(7));
+  const rebuilt = { department_id: ID, full: true, events: [created(3)], revision: 3, sync_token: "new" };
+  socket.tell("sync_response", rebuilt);
+  socket.answer(7, [6, 7].map(change));
+  assert.deepEqual([socket.last.payload, department.state], [{ department_id: ID, sync_token: "new" }, "syncing"]);
+  assert.deepEqual([...department.events.keys()], ["e3"]);
+  socket.answer(4, [change(4)]);
+  assert.deepEqual([department.state, department.revision, socket.sent.length], ["live", 4, 2]);
+  assert.deepEqual([...department.events.keys()], ["e3", "e4"]);
 });
 
 test("a server whose answers are never enough is asked ever more slowly", () => {
@@ -225,7 +263,7 @@ test("a server whose answers are never enough is asked ever more slowly", () => 
   const pauses = [];
   for (let n = 1; n <= 14; n += 1) {
     assert.equal(socket.sent.length, n);
-    socket.answer(20, [change(20)]);
+    socket.answer(20, [change(20), change(19)]);
     let pause = 0;
     for (; socket.sent.length === n && pause <= TIMING.retryMaxMs; pause += 100) clock.pass(100);
     pauses.push(pause);
@@ -238,7 +276,7 @@ test("a server whose answers are never enough is asked ever more slowly", () => 
   socket.answer(20);
   assert.deepEqual([department.state, department.revision], ["live", 20]);
   socket.tell("event_created", created(22));
-  socket.answer(22, [change(22)]);
+  socket.answer(22, [change(22), change(21)]);
   assert.equal(socket.sent.length, 17, "success begins the series anew");
 });
 

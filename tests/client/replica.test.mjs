@@ -17,6 +17,14 @@ function loaded(revision, ...events) {
   return replica;
 }
 
+/** Ask with the token and take the answer. */
+function ask(replica, response) {
+  replica.beginSync();
+  const outcome = replica.answer(response);
+  replica.endSync();
+  return outcome;
+}
+
 const held = (replica) => Object.fromEntries([...replica.events].map(([id, { revision }]) => [id, revision]));
 
 test("the next revision is applied: created, updated, deleted", () => {
@@ -60,7 +68,7 @@ test("a broadcast without a usable revision is a hole", () => {
 test("before the first load nothing can be applied", () => {
   const replica = new Replica();
   assert.equal(replica.broadcast("event_created", event("a", 0)).hole, true);
-  assert.equal(replica.answer(delta(1, change("event_created", event("a", 1)))).hole, true);
+  assert.equal(ask(replica, delta(1, change("event_created", event("a", 1)))).hole, true);
   assert.deepEqual([replica.loaded, replica.events.size, replica.token], [false, 0, ""]);
 });
 
@@ -97,7 +105,8 @@ test("a delta repeats what broadcasts brought, and that is harmless", () => {
   const replica = loaded(1, event("a", 1));
   replica.broadcast("event_updated", event("a", 2));
   replica.broadcast("event_deleted", gone("a", 3));
-  const outcome = replica.answer(
+  const outcome = ask(
+    replica,
     delta(
       4,
       change("event_updated", event("a", 2)),
@@ -113,15 +122,94 @@ test("broadcasts do not move the token; answers do", () => {
   const replica = loaded(1);
   replica.broadcast("event_created", event("a", 2));
   assert.equal(replica.token, "t1");
-  replica.answer(delta(2, change("event_created", event("a", 2))));
+  ask(replica, delta(2, change("event_created", event("a", 2))));
   assert.equal(replica.token, "t2");
 });
 
-test("a delta with a hole, or short of what it promises, makes the next answer a full one", () => {
-  for (const broken of [delta(3, change("event_created", event("a", 3))), delta(3)]) {
+test("a delta is complete though the server left revisions out of it", () => {
+  const replica = loaded(1, event("a", 1));
+  const changes = [change("event_updated", event("a", 3)), change("event_created", event("b", 6))];
+  const outcome = ask(replica, delta(8, ...changes));
+  assert.deepEqual([outcome.changes.map((c) => c.revision), outcome.hole], [[3, 6], false]);
+  assert.deepEqual([held(replica), replica.revision, replica.token], [{ a: 3, b: 6 }, 8, "t8"]);
+  assert.equal(replica.broadcast("event_deleted", gone("a", 9)).hole, false);
+});
+
+test("a delta without changes moves the revision and the token", () => {
+  const replica = loaded(1, event("a", 1));
+  assert.deepEqual(ask(replica, delta(4)), { changes: [], full: false, hole: false });
+  assert.deepEqual([held(replica), replica.revision, replica.token], [{ a: 1 }, 4, "t4"]);
+});
+
+test("a change of an unknown kind moves the revision and no event, and nobody is told of it", () => {
+  for (const subject of [event("a", 2), gone("a", 2), undefined]) {
+    const replica = loaded(1, event("a", 1));
+    const unknown = { type: "event_pinned", revision: 2, event: subject };
+    const outcome = ask(replica, delta(3, unknown, change("event_created", event("b", 3))));
+    assert.deepEqual([outcome.changes.map((c) => c.revision), outcome.hole], [[3], false]);
+    assert.deepEqual([held(replica), replica.revision], [{ a: 1, b: 3 }, 3]);
+    assert.deepEqual(ask(replica, delta(4, { ...unknown, revision: 4 })).changes, []);
+    assert.deepEqual([held(replica), replica.revision, replica.token], [{ a: 1, b: 3 }, 4, "t4"]);
+  }
+});
+
+test("a delta behind what broadcasts brought goes back in nothing", () => {
+  const replica = loaded(1);
+  for (const revision of [2, 3]) replica.broadcast("event_created", event(`e${revision}`, revision));
+  assert.equal(ask(replica, delta(2, change("event_created", event("e2", 2)))).hole, false);
+  assert.deepEqual([held(replica), replica.revision, replica.token], [{ e2: 2, e3: 3 }, 3, "t2"]);
+});
+
+test("a delta does not fit after a full answer that came in between, and the full answer's token is kept", () => {
+  for (const between of [2, 5, 9]) {
+    const replica = loaded(5, event("a", 5));
+    replica.beginSync();
+    replica.answer({ ...full(between, event("z", between)), sync_token: `new epoch ${between}` });
+    const outcome = replica.answer(delta(7, change("event_created", event("b", 6))));
+    assert.deepEqual(outcome, { changes: [], full: false, hole: true });
+    assert.deepEqual([held(replica), replica.revision], [{ z: between }, between]);
+    assert.equal(replica.token, `new epoch ${between}`);
+  }
+});
+
+test("a delta that nobody asked for is a hole", () => {
+  const replica = loaded(1);
+  const late = delta(2, change("event_created", event("a", 2)));
+  assert.deepEqual(replica.answer(late), { changes: [], full: false, hole: true });
+  ask(replica, delta(1));
+  assert.equal(replica.answer(late).hole, true);
+  assert.deepEqual([replica.events.size, replica.revision, replica.token], [0, 1, "t1"]);
+});
+
+test("broadcasts that were held before the history went back are not laid over it", () => {
+  const replica = loaded(5);
+  replica.beginSync();
+  replica.broadcast("event_created", event("old", 3));
+  assert.equal(replica.answer(full(2)).hole, true);
+  assert.deepEqual(replica.endSync().changes, []);
+  assert.deepEqual([replica.events.size, replica.revision], [0, 2]);
+});
+
+test("a malformed delta changes nothing and makes the next answer a full one", () => {
+  const created = (revision) => change("event_created", event("a", revision));
+  const malformed = [
+    delta(3, created(3), created(2)),
+    delta(3, created(2), created(2)),
+    delta(3, created(2), created(4)),
+    delta(3, created(2), change("event_deleted", { revision: 3 })),
+    delta(3, { type: "event_created", revision: 2 }),
+    delta(3, { type: "event_pinned", revision: "2" }),
+    delta(3, { type: "event_pinned" }),
+    delta(3, null),
+    { ...delta(3), changes: undefined },
+    { ...delta(3), changes: {} },
+    { ...delta(3), revision: undefined },
+    { ...delta(3), revision: "3" },
+  ];
+  for (const response of malformed) {
     const replica = loaded(1);
-    assert.equal(replica.answer(broken).hole, true);
-    assert.deepEqual([replica.token, replica.revision], ["", 1]);
+    assert.deepEqual(ask(replica, response), { changes: [], full: false, hole: true });
+    assert.deepEqual([replica.token, replica.revision, replica.events.size], ["", 1, 0]);
   }
 });
 

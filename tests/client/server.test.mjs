@@ -119,6 +119,30 @@ for (const lost of ["event_created", "event_updated", "event_deleted"]) {
   });
 }
 
+test("changes of kinds that the server or the client does not know are passed over", async (t) => {
+  const { id, first, wire, told, department } = await client(t);
+  told.length = 0;
+  const others = [];
+  wire.intercept = (name, payload) => {
+    if (name !== "sync_response") return name.startsWith("event_"); // lost, so that a delta brings them
+    others.push(...payload.changes.splice(1, 1)); // as of a kind that the server does not know
+    payload.changes[1].type = "event_pinned";
+    return false;
+  };
+  await server.update(first[0], "고친 것");
+  const created = await server.create(id);
+  await server.remove(created);
+  wire.inject("department_heartbeat", { department_id: id, revision: 4 });
+  await equal(department);
+  assert.deepEqual(others.map(({ revision }) => revision), [3]);
+  assert.deepEqual(revisions(told), [2]);
+  wire.intercept = null;
+  wire.forgetAll();
+  await server.create(id);
+  await equal(department);
+  assert.deepEqual([revisions(told), wire.sent], [[2, 5], []]);
+});
+
 test("a flood with many holes ends equal, each change told once and in order", async (t) => {
   const { id, wire, told, department } = await client(t, { events: 0 });
   told.length = 0;

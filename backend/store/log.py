@@ -100,8 +100,9 @@ class Log:
         first = next(self.rows(rows.log_after(key.department_id, 0), Limit=1), None)
         if first is None or not rows.is_legacy(first):
             return []
-        legacy = takewhile(rows.is_legacy, self.rows(rows.legacy_log_of_event(key)))
-        return known_changes(entry for row in legacy for entry in rows.entries_from_row(row))
+        found = self.rows(rows.legacy_log_of_event(key))
+        single = takewhile(lambda row: not rows.is_commit(row), found)
+        return known_changes(entry for row in single for entry in rows.entries_from_row(row))
 
     def find_created_event(self, receipt: Receipt) -> StoredReceipt[Event] | None:
         return self._created(receipt, items.event_from_item)

@@ -73,7 +73,7 @@ def entries_from_row(row: Item) -> list[LogEntry]:
     up to 1.1 wrote a row for each change, with the attributes of the change in the row itself.
     """
     partition, last = partition_of(row), revision_of(row)
-    if "first" not in row:
+    if not is_commit(row):
         return [_entry(partition, last, row)]
     stored = row.get("changes", {}).get("L", [])
     return [
@@ -179,21 +179,26 @@ def log_from(partition: str, revision: int) -> dict[str, Any]:
 
 
 def legacy_log_of_event(key: EventKey) -> dict[str, Any]:
-    """Query parameters for an event's rows of servers before 1.1, which did not note its previous change.
+    """Query parameters for an event's rows of servers up to 1.1, which wrote a row for each change.
 
-    The rows of later servers are found, too: see `is_legacy`.
+    The rows of later servers are found, too: see `is_commit`.
     """
     query = log_after(key.department_id, 0)
     query["ExpressionAttributeValues"] |= {":e": string(key.id)}
     return query | {
-        "FilterExpression": "entity.id = :e OR attribute_exists(previous) OR attribute_exists(#first)",
+        "FilterExpression": "entity.id = :e OR attribute_exists(#first)",
         "ExpressionAttributeNames": {"#first": "first"},  # a reserved word
     }
 
 
 def is_legacy(row: Item) -> bool:
     """Tell whether a server before 1.1 wrote a row of a log."""
-    return "previous" not in row and "first" not in row
+    return "previous" not in row and not is_commit(row)
+
+
+def is_commit(row: Item) -> bool:
+    """Tell whether a row of a log holds a whole commit, as servers after 1.1 write it."""
+    return "first" in row
 
 
 def deletion_key(key: EventKey) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The history of an event: its changes, as far as the log still holds them, newest first.
 
-Each change names the revision of the change before it of the same event. So a history reads the rows of its own
-changes, whatever else happened in the department.
+Each change names the revision of the change before it of the same event. So a history reads the rows of its
+own changes, whatever else happened in the department.
 """
 
 import time

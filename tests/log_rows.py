@@ -7,6 +7,7 @@ from typing import Any
 from config import Settings
 from domain import Change, Event
 from store.dynamo_client import DynamoClient
+from store.items import event_key
 
 Row = dict[str, Any]
 
@@ -94,8 +95,11 @@ class LogWriter:
         self._client.call("put_item", TableName=self._settings.events_table, Item=item)
 
     def delete_event(self, event: Event) -> None:
-        key = {name: {"S": getattr(event, name)} for name in ("id", "department_id")}
-        self._client.call("delete_item", TableName=self._settings.events_table, Key=key)
+        self._client.call("delete_item", TableName=self._settings.events_table, Key=event_key(event.key))
+
+    def find_event(self, event: Event) -> Row | None:
+        """Return the item of an event."""
+        return self._client.find_item(self._settings.events_table, event_key(event.key))
 
     def expire(self, partition: str, revision: int) -> None:
         """Delete the row of a revision, as the table's TTL does."""

@@ -5,6 +5,18 @@ import uuid
 import pytest
 
 from api_client import TIMESTAMP
+from domain import Event, number_token
+from log_rows import LogWriter, event_item, single_row
+from store.dynamo_client import DynamoClient
+
+UNKNOWN = {"location": {"S": "3층"}, "attendees": {"L": [{"M": {"name": {"S": "김"}}}]}}
+"""Attributes that a newer server stores."""
+
+
+@pytest.fixture
+def writer(store) -> LogWriter:
+    """What another server writes to the same tables."""
+    return LogWriter(DynamoClient(store), store)
 
 
 def test_an_event_has_the_fields_of_the_contract(api):
@@ -133,6 +145,88 @@ def test_the_history_of_an_event_says_what_changed(api):
     nobody = {"event_id": str(uuid.uuid4())}
     assert api("GET", f"/api/events/{department}/history", params=nobody)["history"] == []
     assert api("GET", f"/api/events/{department}/history", params={"event_id": "x"}, status=400)
+
+
+def test_the_pages_of_a_history_are_the_whole(api):
+    department = api.department()["id"]
+    event = api.event(department, "0")
+    for n in range(1, 5):
+        api("PUT", f"/api/events/{event['id']}", {"title": f"{n}"})
+    path = f"/api/events/{department}/history"
+    whole = api("GET", path, params={"event_id": event["id"]})
+    assert whole["next_page_token"] == ""
+    assert [entry["revision"] for entry in whole["history"]] == [5, 4, 3, 2, 1]
+    found, token = [], ""
+    while True:
+        query = {"event_id": event["id"], "limit": 2, "page_token": token}
+        page = api("GET", path, params=query)
+        found += page["history"]
+        if not (token := page["next_page_token"]):
+            break
+        assert len(page["history"]) == 2
+    assert found == whole["history"]
+
+
+def test_a_page_token_of_another_history_finds_nothing_and_a_malformed_one_is_refused(api):
+    department = api.department()["id"]
+    event, other = api.event(department), api.event(department)
+    path = f"/api/events/{department}/history"
+    for revision in (other["revision"], 999):
+        query = {"event_id": event["id"], "page_token": number_token(revision)}
+        page = api("GET", path, params=query)
+        assert (page["history"], page["next_page_token"]) == ([], "")
+    for token in ("malformed", "WzEsMl0", number_token(0), number_token(-1), number_token(10**40), "가"):
+        query = {"event_id": event["id"], "page_token": token}
+        refusal = api("GET", path, params=query, status=400)
+        (detail,) = refusal["details"]
+        assert (detail["field"], detail["rule"]) == ("page_token", "invalid_page_token")
+
+
+def test_what_a_newer_server_stores_with_an_event_stays_and_is_not_sent(api, writer, connect):
+    department = api.department()["id"]
+    event = api.event(department)
+    writer.put_event(event_item(Event(**event), **UNKNOWN))
+    token, client, path = api.token(department), connect(), f"/api/events/{department}"
+    client.join(department)
+    updated = api("PUT", f"/api/events/{event['id']}", {"title": "새 제목"})["event"]
+    assert list(updated) == list(event)
+    assert client.wait("event_updated") == [updated]
+    assert api.events(department) == api.events(department, "?q=제목") == [updated]
+    assert api("GET", f"{path}/{event['id']}")["event"] == updated
+    changes = api("GET", f"{path}/changes", params={"since": token})["changes"]
+    assert [change["event"] for change in changes] == [updated]
+    stale = api("PUT", f"/api/events/{event['id']}", {"title": "x"}, status=412, headers={"If-Match": '"1"'})
+    assert stale["details"] == {"event": updated}
+    api("DELETE", f"/api/events/{event['id']}")
+    assert list(api("POST", f"{path}/{event['id']}/restore")["event"]) == list(event)
+    assert UNKNOWN.items() <= writer.find_event(Event(**event)).items()
+
+
+def test_a_change_of_an_unknown_kind_is_left_out_and_its_revision_counts(api, writer, connect):
+    department = api.department()["id"]
+    event = api.event(department)
+    token, client, path = api.token(department), connect(), f"/api/events/{department}"
+    client.join(department, sync_token=token)
+    pinned = {"type": {"S": "event_pinned"}, "entity": {"M": {"id": {"S": event["id"]}}}}
+    writer.append(single_row(department, 2, pinned))
+    delta = api("GET", f"{path}/changes", params={"since": token})
+    assert (delta["changes"], delta["has_more"]) == ([], False)
+    listed = api("GET", path)
+    assert (listed["events"], listed["revision"], listed["sync_token"]) == ([event], 2, delta["sync_token"])
+    assert client.ask("sync_request", {"department_id": department, "sync_token": token})["success"]
+    answer = client.wait("sync_response", 2)[-1]
+    assert (answer["full"], answer["changes"], answer["revision"]) == (False, [], 2)
+    assert answer["sync_token"] == delta["sync_token"]
+    updated = api("PUT", f"/api/events/{event['id']}", {"title": "새 제목"})["event"]
+    assert updated["revision"] == 3
+    assert client.wait("event_updated") == [updated]
+    assert [revision for revision, _ in history_of(api, event)] == [3, 1]
+
+
+def history_of(api, event) -> list[tuple[int, str]]:
+    path = f"/api/events/{event['department_id']}/history"
+    found = api("GET", path, params={"event_id": event["id"]})["history"]
+    return [(entry["revision"], entry["type"]) for entry in found]
 
 
 def test_a_deleted_event_can_be_restored(api):

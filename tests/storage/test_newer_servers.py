@@ -51,15 +51,14 @@ def department(calendar) -> str:
 
 
 @pytest.fixture
-def stored_unknown(client, settings) -> Callable[[Event | Department], Row]:
+def stored_unknown(client, settings, writer) -> Callable[[Event | Department], Row]:
     """Return a function that reads the attributes of a stored item that this server does not know."""
 
     def read(entity: Event | Department) -> Row:
         if isinstance(entity, Event):
-            table, key = settings.events_table, items.event_key(entity.key)
+            item = writer.find_event(entity)
         else:
-            table, key = settings.departments_table, items.department_key(entity.id)
-        item = client.find_item(table, key)
+            item = client.find_item(settings.departments_table, items.department_key(entity.id))
         return {name: value for name, value in item.items() if name not in {*entity.public(), "revision"}}
 
     return read

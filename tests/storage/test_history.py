@@ -33,7 +33,7 @@ def department(calendar) -> str:
 
 @dataclass
 class Requests:
-    """The requests that were sent, and how many items they returned."""
+    """The requests that were sent, and how many items they read, those that a filter left out included."""
 
     operations: list[str]
     items: int = 0
@@ -47,7 +47,7 @@ def requests(client, monkeypatch) -> Callable[[], Requests]:
     def counting(operation: str, **parameters: Any) -> dict[str, Any]:
         answer = call(operation, **parameters)
         counted.operations.append(operation)
-        counted.items += len(answer.get("Items", ())) + ("Item" in answer)
+        counted.items += answer.get("ScannedCount", 0) + ("Item" in answer)
         return answer
 
     def begin() -> Requests:

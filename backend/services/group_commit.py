@@ -20,8 +20,8 @@ from services.keyed_locks import KeyedLocks
 
 log = logging.getLogger(__name__)
 
-GROUP_LIMIT = 49
-"""Most writes in one transaction: each takes two of DynamoDB's 100 items, the head one."""
+GROUP_LIMIT = 98
+"""Most writes in one transaction: of its 100 actions head and row take one each, each write one or more."""
 PATIENCE_S = 3.0
 """How long a writer waits for its turn and tries again after lost races, before it gets a 503. A request in
 flight at that moment ends within 7 s, so that no writer waits for more than 10 s.

@@ -3,7 +3,7 @@
 Sends nothing; `commit.py` and `adoption.py` do.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -59,20 +59,14 @@ class ActionBuilder:
     def __init__(self, names: TableNames) -> None:
         self._names = names
 
-    def actions_of(self, partition: str, write: Write, change: Change, now: datetime) -> list[Action]:
-        """Build the actions of a write that becomes `change`, without that of the head: see `move_head`."""
-        row = self._put_if(
-            self._names.changes,
-            rows.change_key(partition, change.revision),
-            rows.change_to_item(partition, change, now),
-            "attribute_not_exists(revision)",
-        )
+    def actions_of(self, write: Write, change: Change, now: datetime) -> list[Action]:
+        """Build the actions of a write that becomes `change`, without the head and the row of the commit."""
         entity = change.entity
         # Receipts come first: a repeated creation fails several conditions, and the first gives the reason.
         receipts = [self._receipt_action(receipt, entity, write.id, now) for receipt in write.receipts]
         if isinstance(entity, Event):
-            return [*receipts, *self._event_actions(write, entity, now), row]
-        return [*receipts, *self._department_actions(write, entity), row]
+            return [*receipts, *self._event_actions(write, entity, now)]
+        return [*receipts, *self._department_actions(write, entity)]
 
     def move_head(self, partition: str, seen: Position, revision: int, new_epoch: str) -> Request:
         """Build the update that moves the head from `seen` to `revision`, unless it is marked deleted.
@@ -97,6 +91,18 @@ class ActionBuilder:
                 "ExpressionAttributeNames": {"#head": "head"},
                 "ExpressionAttributeValues": values,
                 "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+            }
+        }
+
+    def put_row(
+        self, partition: str, first: int, changes: Sequence[Mapping[str, Any]], now: datetime
+    ) -> Request:
+        """Build the put of a commit's row, as `rows.commit_to_item` returns it."""
+        return {
+            "Put": {
+                "TableName": self._names.changes,
+                "Item": rows.commit_to_item(partition, first, changes, now),
+                "ConditionExpression": "attribute_not_exists(revision)",
             }
         }
 

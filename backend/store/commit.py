@@ -1,16 +1,22 @@
 """The commit: one transaction that moves the head, changes the entities and adds to the log, or fails."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
 
 from domain import Change, Position, Write, utc_now
 from store import rows
 from store.actions import Action, ActionBuilder, Refusal
 from store.dynamo_client import TRANSACTION_LIMIT, DynamoClient, RequestRejected, TransactionRefused
 from store.epochs import new_epoch
+from store.log import Log
 from store.tables import TableNames
 
 TRANSACTION_BYTES = 3_500_000
 """A little less than the 4 MB that DynamoDB allows; the sizes of actions are estimates."""
+ROW_BYTES = 350_000
+"""A little less than the 400 KB that DynamoDB allows for an item; a row with one change may be larger."""
 
 
 class HeadMoved(Exception):
@@ -38,8 +44,9 @@ class WritesRefused(Exception):
 class Committer:
     """Commits to all partitions of one store; `models.py` says what `commit` promises."""
 
-    def __init__(self, client: DynamoClient, names: TableNames) -> None:
+    def __init__(self, client: DynamoClient, names: TableNames, log: Log) -> None:
         self._client = client
+        self._log = log
         self._builder = ActionBuilder(names)
 
     def commit(self, partition: str, seen: Position, writes: Sequence[Write]) -> list[Change]:
@@ -47,32 +54,45 @@ class Committer:
         actions: list[Action] = []
         owners: list[int] = []  # for each action the index of its write
         changes: list[Change] = []
+        logged: list[Mapping[str, Any]] = []
         touched: set[str] = set()
-        size = 0
+        size = row_size = 0
         for index, write in enumerate(writes):
             change = write.at_revision(seen.revision + index + 1)
-            more = self._builder.actions_of(partition, write, change, now)
+            more, entry = self._builder.actions_of(write, change, now), rows.change_to_map(change)
             size += sum(action.size for action in more)
+            row_size += len(orjson.dumps(entry))
             keys = {action.key for action in more}
-            full = len(actions) + len(more) >= TRANSACTION_LIMIT or size > TRANSACTION_BYTES
+            full = (
+                2 + len(actions) + len(more) > TRANSACTION_LIMIT
+                or row_size > ROW_BYTES
+                or size + row_size > TRANSACTION_BYTES
+            )
             if index and (full or touched & keys):
                 break
             changes.append(change)
+            logged.append(entry)
             actions += more
             owners += [index] * len(more)
             touched |= keys
         move = self._builder.move_head(partition, seen, changes[-1].revision, new_epoch())
+        row = self._builder.put_row(partition, seen.revision + 1, logged, now)
         try:
-            self._client.call("transact_write_items", TransactItems=[move, *(a.request for a in actions)])
+            self._client.call(
+                "transact_write_items", TransactItems=[move, row, *(a.request for a in actions)]
+            )
         except RequestRejected as error:
             if len(changes) > 1:  # DynamoDB does not say which write is wrong: try the first alone
                 return self.commit(partition, seen, writes[:1])
             raise WritesRefused({0: Refusal.REJECTED}) from error
         except TransactionRefused as error:
-            if error.failed[0]:
+            head_failed, row_failed, *others_failed = error.failed
+            if head_failed:
                 raise HeadMoved(rows.position_of(partition, error.found[0])) from error
+            if row_failed:  # a conflict with the commit that moves the head, which DynamoDB has not looked at
+                raise HeadMoved(self._log.read_head(partition)) from error
             refusals: dict[int, Refusal] = {}
-            for owner, action, failed in zip(owners, actions, error.failed[1:], strict=True):
+            for owner, action, failed in zip(owners, actions, others_failed, strict=True):
                 if failed:
                     refusals.setdefault(owner, action.refusal)
             raise WritesRefused(refusals) from error

@@ -26,6 +26,7 @@ _EVENT_TEXTS = (
     "last_modified",
 )
 _DEPARTMENT_TEXTS = ("id", "name", "description", "created_at", "updated_at")
+_EVENT_LOGGED = tuple(name for name in _EVENT_TEXTS if name != "department_id")
 _EVENT_ATTRIBUTES = frozenset({*_EVENT_TEXTS, "revision"})
 _DEPARTMENT_ATTRIBUTES = frozenset({*_DEPARTMENT_TEXTS, "revision"})
 
@@ -77,6 +78,13 @@ def entity_to_item(entity: Event | Department) -> dict[str, Any]:
         **{name: string(getattr(entity, name)) for name in texts},
         "revision": number(entity.revision),
     }
+
+
+def entity_to_map(entity: Event | Department) -> dict[str, Any]:
+    """Return an entity as a row of its log holds it: without what the row says, and without empty texts."""
+    texts = _EVENT_LOGGED if isinstance(entity, Event) else _DEPARTMENT_TEXTS
+    logged = {name: string(value) for name in texts if (value := getattr(entity, name))}
+    return {**(entity.unknown or {}), **logged}
 
 
 def event_key(key: EventKey) -> dict[str, Any]:

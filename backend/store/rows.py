@@ -3,7 +3,7 @@
 Sends nothing.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
@@ -29,6 +29,7 @@ from store.items import (
     Item,
     department_from_item,
     entity_to_item,
+    entity_to_map,
     event_from_item,
     number,
     number_of,
@@ -47,16 +48,26 @@ PURGES = "purges"
 _KINDS = {kind.value: kind for kind in ChangeType}
 
 
-def change_to_item(partition: str, change: Change, now: datetime) -> dict[str, Any]:
-    return {
-        "department_id": string(partition),
-        "revision": number(change.revision),
+def change_to_map(change: Change) -> dict[str, Any]:
+    """Return the attributes of a change in the row of its commit; its index there tells the revision."""
+    attributes = {
         "type": string(change.type.value),
-        "entity": {"M": entity_to_item(change.entity)},
+        "entity": {"M": entity_to_map(change.entity)},
         "at": string(change.at),
-        "by": string(change.by),
         "write_id": string(change.write_id),
         "previous": number(change.previous or 0),
+    }
+    return {**attributes, "by": string(change.by)} if change.by else attributes
+
+
+def commit_to_item(
+    partition: str, first: int, changes: Sequence[Mapping[str, Any]], now: datetime
+) -> dict[str, Any]:
+    """Return the row of a commit, given its first revision and the attributes of its changes, in order."""
+    return {
+        **change_key(partition, first + len(changes) - 1),
+        "first": number(first),
+        "changes": {"L": [{"M": change} for change in changes]},
         TTL_ATTRIBUTE: expiry(now),
     }
 

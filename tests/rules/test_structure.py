@@ -51,6 +51,7 @@ IMPORTS = {
         "store.actions",
         "store.dynamo_client",
         "store.epochs",
+        "store.log",
         "store.rows",
         "store.tables",
     },

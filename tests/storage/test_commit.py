@@ -12,6 +12,7 @@ from models import DynamoDBDatabase, HeadMoved, Refusal, WritesRefused
 from running import wait_for
 from services.group_commit import GroupCommit, WriteRefused
 from store import rows
+from store.dynamo_client import DynamoClient, TransactionRefused
 
 
 def department_write(name: str = "") -> Write:
@@ -82,17 +83,73 @@ def test_a_group_takes_consecutive_revisions(db):
 
 def test_what_exceeds_one_transaction_is_left_for_the_next(db):
     department = new_department(db)
-    changes = db.commit(department, head_of(db, department), [creation(department) for _ in range(60)])
-    assert len(changes) == 49
-    assert head_of(db, department).revision == 49
+    changes = db.commit(department, head_of(db, department), [creation(department) for _ in range(120)])
+    assert len(changes) == 98
+    assert head_of(db, department).revision == 98
+    deletions = [deletion(change.entity) for change in changes]
+    assert len(db.commit(department, head_of(db, department), deletions)) == 49, "each has a row of its own"
 
 
-def test_large_events_share_a_transaction_only_up_to_its_size(db):
+def test_a_commit_has_one_row_in_the_log_at_its_last_revision(client, db, settings):
     department = new_department(db)
-    writes = [creation(department, description="가" * 10_000) for _ in range(49)]
+    db.commit(department, head_of(db, department), [creation(department)])
+    changes = db.commit(department, head_of(db, department), [creation(department) for _ in range(3)])
+    found = client.iterate("query", TableName=settings.changes_table, **rows.log_after(department, 0))
+    assert [(row["revision"]["N"], row["first"]["N"]) for row in found] == [("1", "1"), ("4", "2")]
+    assert db.changes_after(department, 1) == changes
+    assert db.changes_after(department, 2) == changes[1:]
+    assert db.changes_after(department, 3, 1) == changes[2:]
+    assert db.changes_after(department, 1, 2) == changes[:2]
+
+
+def test_large_events_share_a_commit_only_as_far_as_its_row_holds_them(db):
+    department = new_department(db)
+    writes = [creation(department, description="😀" * 10_000) for _ in range(20)]
     changes = db.commit(department, head_of(db, department), writes)
-    assert 20 < len(changes) <= 49
-    assert len(db.changes_after(department, 0)) == len(changes)
+    assert [len(changes), len(db.changes_after(department, 0))] == [8, 8]
+    group_commit = GroupCommit(db)
+    with ThreadPoolExecutor(20) as pool:
+        revisions = list(pool.map(lambda w: group_commit.commit(department, w).revision, writes[8:]))
+    assert sorted(revisions) == list(range(9, 21))
+
+
+def test_one_change_fits_whatever_its_size(db):
+    department = new_department(db)
+    for size in (349_000, 351_000, 390_000):
+        write = creation(department, description="x" * size)
+        [change] = db.commit(department, head_of(db, department), [write, creation(department)])[:1]
+        assert db.find_event(change.entity.id) == change.entity
+        assert db.changes_after(department, change.revision - 1)[0] == change
+
+
+class Conflicting(DynamoClient):
+    """Cancels the next transaction for the reasons of a test, as when another one is on its way."""
+
+    reasons: tuple[str, ...] = ()
+
+    def call(self, operation, **parameters):
+        if operation == "transact_write_items" and self.reasons:
+            reasons = [{"Code": reason} for reason in self.reasons]
+            reasons += [{"Code": "None"}] * (len(parameters["TransactItems"]) - len(reasons))
+            self.reasons = ()
+            raise TransactionRefused(reasons)
+        return super().call(operation, **parameters)
+
+
+def test_a_row_that_is_there_while_the_head_is_in_a_conflict_means_that_the_head_has_moved(settings, db):
+    department = new_department(db)
+    seen = head_of(db, department)
+    db.commit(department, seen, [creation(department)])
+    client = Conflicting(settings)
+    store = DynamoDBDatabase(settings, client)
+    client.reasons = ("TransactionConflict", "ConditionalCheckFailed")
+    with pytest.raises(HeadMoved) as caught:
+        store.commit(department, seen, [creation(department)])
+    assert caught.value.position == head_of(db, department)
+    client.reasons = ("TransactionConflict", "ConditionalCheckFailed")
+    assert GroupCommit(store).commit(department, creation(department)).revision == 2
+    client.reasons = ("TransactionConflict", "ConditionalCheckFailed")
+    assert GroupCommit(store).commit(REGISTRY, department_write()).revision == 2
 
 
 def test_two_writes_of_one_event_do_not_share_a_transaction(db):

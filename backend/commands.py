@@ -6,13 +6,14 @@ from collections.abc import Iterator
 import click
 from flask.cli import AppGroup
 
-from errors import SetupError, StoreUnavailable
+from errors import CalendarError, SetupError
+from schemas import NUMBERED_PAGE_MAX, DepartmentRestore, parse_id
 from services.core import Core
 
 
 def tables_commands(core: Core) -> AppGroup:
     """Build the group of commands on one store."""
-    group = AppGroup("tables", help="테이블을 만들고, 중단된 일을 마무리하고, 복원한 뒤를 정리합니다.")
+    group = AppGroup("tables", help="테이블을 만들고 정리하고, 지운 부서를 되살립니다.")
 
     @group.command(help="없는 테이블과 인덱스를 만듭니다. 데이터는 건드리지 않습니다.")
     @click.option("--provisioned", is_flag=True, help="온디맨드 대신 프로비저닝된 용량으로 만듭니다.")
@@ -20,12 +21,28 @@ def tables_commands(core: Core) -> AppGroup:
         with _errors_as_sentences():
             core.db.create_tables(provisioned=provisioned, report=click.echo)
 
-    @group.command(help="중단된 부서 삭제를 마무리하고, 다른 도구가 쓴 부서를 등록합니다.")
+    @group.command(help="지운 지 30일이 지난 부서를 정리하고, 다른 도구가 쓴 부서를 등록합니다.")
     def repair() -> None:
         with _errors_as_sentences():
             click.echo(f"저장소: {core.db.store}")
             done = core.repair.run()
-        click.echo(f"✓ 마무리한 부서 삭제: {done.purged}개, 새로 등록한 부서: {done.adopted}개")
+        click.echo(f"✓ 정리한 부서: {done.purged}개, 새로 등록한 부서: {done.adopted}개")
+
+    @group.command(
+        "restore-department",
+        help="지운 부서를 이벤트와 함께 되살립니다. ID 없이는 되살릴 수 있는 부서를 보여 줍니다.",
+    )
+    @click.argument("department_id", metavar="[ID]", required=False)
+    @click.option("--name", default="", help="그 사이 다른 부서가 이름을 쓰고 있으면, 새 이름.")
+    def restore_department(department_id: str | None, name: str) -> None:
+        with _errors_as_sentences():
+            click.echo(f"저장소: {core.db.store}")
+            if department_id:
+                wanted = DepartmentRestore.model_validate({"name": name} if name else {})
+                restored = core.departments.restore_department(parse_id(department_id), wanted.name)
+                click.echo(f"✓ '{restored.name}' 부서를 이벤트와 함께 되살렸습니다.")
+            else:
+                _list_deleted_departments(core)
 
     @group.command("new-epoch", help="테이블을 복원한 뒤: 모든 클라이언트가 한 번씩 전체를 다시 받게 합니다.")
     def renew_epochs() -> None:
@@ -37,10 +54,20 @@ def tables_commands(core: Core) -> AppGroup:
     return group
 
 
+def _list_deleted_departments(core: Core) -> None:
+    page = core.departments.page_deleted_departments(NUMBERED_PAGE_MAX)
+    for deleted in page.departments:
+        click.echo(f"{deleted.department.id}  지운 때 {deleted.at}  '{deleted.department.name}'")
+    if page.next_number:
+        click.echo(f"최근에 지운 {NUMBERED_PAGE_MAX}개만 보여 주었습니다.")
+    elif not page.departments:
+        click.echo("되살릴 수 있는 부서가 없습니다.")
+
+
 @contextlib.contextmanager
 def _errors_as_sentences() -> Iterator[None]:
     """End a command that fails with the sentence of the error and status 1, without a traceback."""
     try:
         yield
-    except (SetupError, StoreUnavailable) as error:
+    except (SetupError, CalendarError) as error:
         raise click.ClickException(str(error)) from error

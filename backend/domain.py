@@ -22,6 +22,7 @@ EventOrder: TypeAlias = tuple[str, int, str, str, str]
 Attributes: TypeAlias = Mapping[str, Any] | None
 
 CHANGE_RETENTION = timedelta(days=30)
+"""How long changes are kept, and deleted departments can be restored."""
 REGISTRY = "departments"
 """The log partition of the list of departments itself; every other partition is a department's id."""
 
@@ -189,6 +190,8 @@ class Write:
     """Whether this write removes the row of the old name; false when the department does not own that row."""
     takes_back: int = 0
     """Revision of the deletion that a creation takes back."""
+    restores: "DeletedDepartment | None" = None
+    """The deleted department that a creation restores."""
     receipts: tuple[Receipt, ...] = ()
     by: str = ""
     at: str = field(default_factory=lambda: timestamp(utc_now()))
@@ -270,11 +273,33 @@ class Created(Generic[Entity]):
     repeated: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeletedDepartment:
+    """A deleted department that can be restored; `at` and `by` tell of its deletion."""
+
+    department: Department
+    revision: int
+    """Of its deletion in the registry."""
+    at: str
+    by: str
+    number: int
+    """Its number among the deleted departments: those with a lower one are purged before."""
+
+    def public(self) -> dict[str, Any]:
+        return {
+            "department": self.department.public(),
+            "revision": self.revision,
+            "at": self.at,
+            "by": self.by,
+        }
+
+
 @dataclass(frozen=True, slots=True)
 class PendingPurge:
-    """A deleted department that is still to be purged, and the revision of its deletion in the registry."""
+    """A deleted department that is to be purged, and the partition and number of the row that says so."""
 
-    revision: int
+    partition: str
+    number: int
     department_id: str
 
 

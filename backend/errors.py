@@ -103,6 +103,14 @@ class DepartmentNameTaken(CalendarError):
     message = "같은 이름의 부서가 이미 있습니다."
 
 
+class DepartmentNotDeleted(CalendarError):
+    """A department that is to be restored is there, perhaps because somebody else has restored it."""
+
+    code = "department_not_deleted"
+    status = 409
+    message = "지워지지 않았거나 이미 되살린 부서입니다."
+
+
 class EventIdTaken(CalendarError):
     """The id that a client chose for a new event belongs to another event."""
 

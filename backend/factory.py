@@ -44,7 +44,6 @@ def create_app(settings: Settings, db: DynamoDBDatabase | None = None) -> APIFla
     socketio = _create_socketio(app, settings)
     core = build_core(
         db or DynamoDBDatabase(settings),
-        spawn=socketio.start_background_task,
         snapshot_bytes=settings.snapshot_cache_mb * 1024 * 1024,
     )
     server = socketio.server

@@ -46,7 +46,7 @@ class CalendarServer:
 
 
 def start(app: Flask, settings: Settings) -> None:
-    """Check the store, and start the background tasks; one repairs what an earlier crash left.
+    """Check the store, and start the background tasks: to adopt, and to purge.
 
     Raises `SetupError` when the operator has to act. A store that is out of reach is no error: the server is
     not ready until it reaches the store.
@@ -67,4 +67,5 @@ def start(app: Flask, settings: Settings) -> None:
             db.check_tables()
     except StoreUnavailable:
         log.warning("DynamoDB에 아직 닿지 않습니다. 닿을 때까지 /readyz는 503입니다.")
-    calendar.socketio.start_background_task(calendar.core.repair.run_when_reachable, calendar.socketio.sleep)
+    for task in (calendar.core.repair.adopt_when_reachable, calendar.core.purge.run_forever):
+        calendar.socketio.start_background_task(task, calendar.socketio.sleep)

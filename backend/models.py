@@ -6,12 +6,13 @@ Says what each operation promises; the modules of `store/` carry it out. The rul
 
 import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from config import Settings
 from domain import (
     REGISTRY,
     Change,
+    DeletedDepartment,
     Department,
     Event,
     EventKey,
@@ -82,7 +83,7 @@ class DynamoDBDatabase:
         self._tables = Tables(self._client, names)
         self._log = Log(self._client, names)
         self._committer = Committer(self._client, names, self._log)
-        self._entities = Entities(self._client, names)
+        self._entities = Entities(self._client, names, self._log)
         self._events = BulkEvents(self._client, names)
         self._epochs = Epochs(self._client, names)
         self._adoption = Adoption(self._client, names, self._entities)
@@ -146,10 +147,6 @@ class DynamoDBDatabase:
         """
         return self._log.recent_changes(partition, reached, window)
 
-    def remaining_changes(self, department_id: str) -> list[LogEntry]:
-        """Read strongly, in order, all changes that a log still has, also those after a hole."""
-        return self._log.remaining_changes(department_id)
-
     def find_change(self, department_id: str, revision: int) -> LogEntry | None:
         """Read strongly the change at a revision; None if it has expired, or a bulk load has the revision."""
         return self._log.find_change(department_id, revision)
@@ -189,7 +186,7 @@ class DynamoDBDatabase:
         return self._entities.owns_name(department)
 
     def find_event(self, event_id: str) -> Event | None:
-        """Find an event by its id alone, read strongly."""
+        """Find an event by its id alone, read strongly; of a deleted department only if there is no other."""
         return self._entities.find_event(event_id)
 
     def indexed_events(
@@ -215,17 +212,48 @@ class DynamoDBDatabase:
         """
         return self._epochs.renew([REGISTRY, *(department.id for department in self.list_departments())])
 
-    def pending_purges(self) -> list[PendingPurge]:
-        """List the deleted departments whose events may still be there."""
-        return self._removal.pending_purges()
+    # Deleted departments
 
-    def remove_pending_purge(self, purge: PendingPurge) -> None:
-        """Remove a purge that is done from those that `pending_purges` lists."""
-        self._removal.remove_pending_purge(purge)
+    def list_deleted_departments(
+        self, now: datetime, limit: int, begin: int | None = None
+    ) -> list[DeletedDepartment]:
+        """Read strongly, the last deleted first, the departments that can be restored, `limit` at most.
 
-    def remove_log(self, department_id: str, revisions: Sequence[int]) -> None:
-        """Remove the rows of these revisions, and the head, from the log of a deleted department."""
-        self._removal.remove_log(department_id, revisions)
+        `begin` is the number of the first of them.
+        """
+        return self._removal.list_deleted(now, limit, begin)
+
+    def find_deleted_department(self, department_id: str, now: datetime) -> DeletedDepartment | None:
+        """Find a deleted department that can be restored, read strongly."""
+        return self._removal.find_deleted(department_id, now)
+
+    def find_purge(self, department_id: str) -> PendingPurge | None:
+        """Find the purge of a deleted department, due or not; None if the id has no deleted department."""
+        return self._removal.find_purge(department_id)
+
+    def due_purges(self, now: datetime) -> Iterator[PendingPurge]:
+        """Read strongly the purges that are due; two small requests when none is."""
+        return self._removal.due_purges(now)
+
+    def begin_purge(self, purge: PendingPurge) -> bool:
+        """Rule out that the department is restored. Return False if it was, or if nothing is left of it."""
+        return self._removal.begin_purge(purge)
+
+    def finish_purge(self, purge: PendingPurge) -> None:
+        """Remove the head of a purged department and the record of its purge, together."""
+        self._removal.finish_purge(purge)
+
+    def indexed_keys(self, department_id: str) -> Iterator[EventKey]:
+        """Read from the date index, eventually consistent, the keys of a department's events."""
+        return self._events.indexed_keys(department_id)
+
+    def logged_event_ids(self, department_id: str) -> Iterator[tuple[int, list[str]]]:
+        """Read strongly, of each row that a log still has, the revision and the ids of the changed events."""
+        return self._removal.logged_event_ids(department_id)
+
+    def remove_rows(self, department_id: str, revisions: Sequence[int]) -> None:
+        """Remove the rows of these revisions from the log of a deleted department."""
+        self._removal.remove_rows(department_id, revisions)
 
     # Events in bulk, without changes in the log; these methods wait two minutes for a throttled table
 

@@ -33,8 +33,8 @@ TIME_MAX = 50
 URL_MAX = 2_048
 CHANGES_MAX = 1_000
 PAGE_MAX = 2_500
-HISTORY_PAGE = 50
-HISTORY_MAX = 200
+NUMBERED_PAGE = 50
+NUMBERED_PAGE_MAX = 200
 KEY_MAX = 255
 BODY_MAX = 1024 * 1024
 COMBINING_RUN_MAX = 30
@@ -236,6 +236,12 @@ class DepartmentChange(Input):
     description: Description = ""
 
 
+class DepartmentRestore(Input):
+    """The name under which a deleted department is restored, if not its own."""
+
+    name: Name = ""
+
+
 class EventNew(Input):
     """A calendar entry to create."""
 
@@ -309,11 +315,10 @@ class ChangesQuery(Query):
     limit: Annotated[int, Field(ge=1, le=CHANGES_MAX)] = CHANGES_MAX
 
 
-class HistoryQuery(Query):
-    """The query of an event's history."""
+class PageQuery(Query):
+    """The query of a page that begins with a revision or another number."""
 
-    event_id: Annotated[str, Field(json_schema_extra={"pattern": UUID_PATTERN})]
-    limit: Annotated[int, Field(ge=1, le=HISTORY_MAX)] = HISTORY_PAGE
+    limit: Annotated[int, Field(ge=1, le=NUMBERED_PAGE_MAX)] = NUMBERED_PAGE
     page_token: str = ""
 
     @property
@@ -325,6 +330,12 @@ class HistoryQuery(Query):
     @classmethod
     def _check_page_token(cls, token: str) -> str:
         return _known_page_token(token, parse_number_token)
+
+
+class HistoryQuery(PageQuery):
+    """The query of an event's history."""
+
+    event_id: Annotated[str, Field(json_schema_extra={"pattern": UUID_PATTERN})]
 
 
 class LeaveMessage(Input):

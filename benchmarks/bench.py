@@ -26,7 +26,6 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "backend")]
 from api_client import Api  # noqa: E402
 from config import Settings  # noqa: E402
 from domain import ChangeType, Event, Write, new_id  # noqa: E402
-from in_process import run_at_once  # noqa: E402
 from models import DynamoDBDatabase  # noqa: E402
 from running import embedded, free_port, resident_mb, running_server, wait_for  # noqa: E402
 from services.core import build_core  # noqa: E402
@@ -87,7 +86,7 @@ def count_capacity(settings: Settings, department: str) -> None:
     """Print what one operation of each kind asks of DynamoDB, ours on a warm department of 200 events."""
     client = Counting(settings)
     db = DynamoDBDatabase(settings, client)
-    core = build_core(db, spawn=run_at_once, snapshot_bytes=100_000_000)
+    core = build_core(db, snapshot_bytes=100_000_000)
     events, sync = core.events, core.sync
     token = sync.get_position(department).sync_token
 

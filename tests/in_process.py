@@ -1,7 +1,6 @@
 """The services of one server process, for tests that need neither HTTP nor Socket.IO."""
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 from domain import Event, EventFilter
@@ -12,30 +11,22 @@ from services.snapshots import Reading, Snapshot
 SNAPSHOT_BYTES = 50_000_000
 
 
-def run_at_once(work: Callable[..., object], *arguments: Any) -> None:
-    work(*arguments)
-
-
-def never_run(_work: Callable[..., object], *_arguments: Any) -> None:
-    """Drop background work, like a process that dies before the work begins."""
-
-
 class Calendar:
     """The services of one server process on a store, with shortcuts for tests."""
 
     def __init__(
         self,
         db: DynamoDBDatabase,
-        spawn: Callable[..., None] = run_at_once,
         snapshot_bytes: int = SNAPSHOT_BYTES,
     ) -> None:
-        core = build_core(db, spawn=spawn, snapshot_bytes=snapshot_bytes)
+        core = build_core(db, snapshot_bytes=snapshot_bytes)
         self.db = db
         self.group_commit = core.group_commit
         self.snapshots = core.snapshots
         self.departments = core.departments
         self.events = core.events
         self.sync = core.sync
+        self.purge = core.purge
         self.repair = core.repair
 
     def add(self, department_id: str, title: str = "회의", date: str = "2024-01-20", **fields: str) -> Event:

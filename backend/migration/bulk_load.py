@@ -169,8 +169,8 @@ class BulkLoad:
     def finish(self) -> list[str]:
         """Make servers read anew the departments that this run or a killed one has written to.
 
-        Returns the ids of departments that were deleted meanwhile, after removing their loaded events. Raises
-        `IndexLags`; another run can finish then.
+        Returns the ids of departments that were deleted meanwhile. Their loaded events stay, as those
+        departments can be restored. Raises `IndexLags`; another run can finish then.
         """
         gone: list[str] = []
         touched = self._begun.keys() | self._unfinished.keys()
@@ -184,7 +184,8 @@ class BulkLoad:
             try:
                 self._db.finish_load(department_id, loads)
             except DepartmentNotFound:
-                self._remove_loaded(department_id)
+                if self._db.find_purge(department_id) is None:
+                    self._remove_loaded(department_id)
                 gone.append(department_id)
         return gone
 
@@ -252,7 +253,7 @@ class BulkLoad:
             time.sleep(self._index_wait.poll_s)
 
     def _remove_loaded(self, department_id: str) -> None:
-        """Remove the loaded events from a department that was deleted during the load."""
+        """Remove the loaded events from a department that was deleted for good during the load."""
         if department_id in self._staging.departments():
             for chunk in self._staging.chunks(department_id, CHUNK):
                 self._db.remove_events([staged.source.entity.key for staged in chunk])

@@ -8,6 +8,9 @@ from migration.bulk_load import Kind
 from migration.source_rows import SourceDepartment, with_stored_timestamps
 from models import DynamoDBDatabase, Refusal
 from services.group_commit import GroupCommit, WriteRefused
+from services.purge import Purge
+
+MADE_ANEW = "지운 부서입니다. 파일의 내용으로 새로 만들었고, 지우기 전의 이벤트는 이제 되살릴 수 없습니다."
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +24,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class DepartmentOutcome:
-    """What a run did with a candidate; `reason` says in Korean why it was refused or superseded."""
+    """What a run did with a candidate; `reason` says in Korean why, if it did not simply load it."""
 
     candidate: Candidate
     kind: Kind
@@ -119,6 +122,7 @@ class DepartmentLoad:
                 before=before,
                 releases_name=db.owns_name(before),
             )
+        purged = before is None and Purge(db).remove_now(source.entity.id)
         try:
             group_commit.commit(REGISTRY, write)
         except WriteRefused as error:
@@ -126,7 +130,7 @@ class DepartmentLoad:
                 return DepartmentOutcome(candidate, Kind.REFUSED, "같은 이름의 부서가 이미 있습니다.")
             reason = "다른 사용자가 이 부서를 고치거나 지우는 중입니다. 잠시 후 다시 실행하세요."
             return DepartmentOutcome(candidate, Kind.REFUSED, reason)
-        return DepartmentOutcome(candidate, kind)
+        return DepartmentOutcome(candidate, kind, MADE_ANEW if purged else "")
 
     def _judge(self, candidate: Candidate) -> Kind:
         stored = self._stored.get(candidate.source.entity.id)

@@ -189,6 +189,8 @@ class Migration:
                 else:
                     entity = outcome.candidate.source.entity
                     console.row(report_lines.row_line(entity, outcome.kind, dry_run=dry_run))
+                    if outcome.reason:
+                        console.line(f"  ⚠ {report_lines.name_of(entity)}: {outcome.reason}")
         console.lines(report_lines.loaded_lines("부서", counts, dry_run=dry_run))
 
     def _load_events(self, load: BulkLoad) -> None:

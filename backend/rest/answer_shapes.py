@@ -62,6 +62,18 @@ class ChangeShape(BaseModel):
     by: str
 
 
+class DeletedDepartmentShape(BaseModel):
+    department: DepartmentShape
+    revision: int
+    at: str = Field(description="지운 때. 30일 동안 되살릴 수 있습니다.")
+    by: str
+
+
+class DeletedDepartmentsAnswer(Answer):
+    deleted: list[DeletedDepartmentShape]
+    next_page_token: str
+
+
 class DepartmentsAnswer(Answer):
     departments: list[DepartmentShape]
 

@@ -33,6 +33,7 @@ PUT은 보낸 항목만 바꿉니다. 응답에서 되돌려 보낸 `id`, `depar
 SCHEMA_REF = "#/components/schemas/{model}"
 ANSWERS: tuple[type[BaseModel], ...] = (
     answer_shapes.ChangesAnswer,
+    answer_shapes.DeletedDepartmentsAnswer,
     answer_shapes.DepartmentAnswer,
     answer_shapes.DepartmentsAnswer,
     answer_shapes.EventAnswer,
@@ -103,17 +104,23 @@ def documented(
     status: int = 200,
     takes: tuple[str, ...] = (),
     sends: Mapping[str, Any] | None = None,
+    optional_body: type[BaseModel] | None = None,
 ) -> Callable[[View], View]:
     """Describe a route in the OpenAPI document. Stands above the route's `@bp.input`.
 
     `failures` are classes, or statuses of failures without a class. The failures of the input, of the headers
     and 500 are added. `takes` names the request headers that the route reads; `sends` are the OpenAPI headers
-    of its answer.
+    of its answer. `optional_body` describes the body of a route that takes requests without one, too, and so
+    reads it without `@bp.input`.
     """
 
     def describe(view: View) -> View:
         spec: dict[str, Any] = vars(view).setdefault("_spec", {})
         possible = {*failures, *(error for name in takes for error in _FAILURES_OF_HEADERS[name]), 500}
+        if optional_body:
+            spec["body"] = optional_body
+            spec["body_example"] = spec["body_examples"] = None
+            spec["content_type"] = "application/json"
         if "body" in spec:
             possible |= {ValidationFailed, 400, 413, 415}
         if "args" in spec:
@@ -124,7 +131,7 @@ def documented(
         spec["responses"] = {status: {**_content("성공", answer), **headers}} | _failure_responses(possible)
         if "If-None-Match" in takes:
             spec["responses"][304] = {"description": "바뀌지 않음", **headers}
-        spec["extensions"] = {"x-takes": takes}
+        spec["extensions"] = {"x-takes": takes, "x-optional-body": bool(optional_body)}
         return view
 
     return describe
@@ -148,8 +155,9 @@ def _complete_document(document: Any) -> Any:
         for operation in item.values():
             operation["parameters"] = [_describe_id(parameter) for parameter in operation["parameters"]]
             operation["parameters"] += [_REQUEST_HEADERS[name] for name in operation.pop("x-takes")]
+            optional_body = operation.pop("x-optional-body")
             if "requestBody" in operation:
-                operation["requestBody"]["required"] = True
+                operation["requestBody"]["required"] = not optional_body
             for response in operation["responses"].values():
                 if not response["content"]:
                     del response["content"]

@@ -6,7 +6,7 @@ from models import DynamoDBDatabase
 from services.departments import DepartmentService
 from services.events import EventService
 from services.group_commit import GroupCommit
-from services.purge import Purge, Spawn
+from services.purge import Purge
 from services.repair import Repair
 from services.snapshots import Snapshots
 from services.sync import SyncService
@@ -22,21 +22,23 @@ class Core:
     departments: DepartmentService
     events: EventService
     sync: SyncService
+    purge: Purge
     repair: Repair
 
 
-def build_core(db: DynamoDBDatabase, *, spawn: Spawn, snapshot_bytes: int) -> Core:
-    """Build the services. `spawn(function, *arguments)` runs a function in the background."""
+def build_core(db: DynamoDBDatabase, *, snapshot_bytes: int) -> Core:
+    """Build the services; snapshots take `snapshot_bytes` of memory at most."""
     group_commit = GroupCommit(db)
     snapshots = Snapshots(db, snapshot_bytes)
     group_commit.on_commit(snapshots.on_commit)
-    purge = Purge(db, spawn)
+    purge = Purge(db)
     return Core(
         db=db,
         group_commit=group_commit,
         snapshots=snapshots,
-        departments=DepartmentService(db, group_commit, purge),
+        departments=DepartmentService(db, group_commit),
         events=EventService(db, group_commit, snapshots),
         sync=SyncService(db, snapshots),
+        purge=purge,
         repair=Repair(db, purge),
     )

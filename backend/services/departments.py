@@ -1,7 +1,9 @@
-"""Use cases of departments: list, get, create, update, delete."""
+"""Use cases of departments: list, get, create, update, delete, restore."""
 
+import logging
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from domain import (
@@ -9,8 +11,8 @@ from domain import (
     Change,
     ChangeType,
     Created,
+    DeletedDepartment,
     Department,
-    PendingPurge,
     Receipt,
     Write,
     new_id,
@@ -19,21 +21,30 @@ from domain import (
 )
 from errors import (
     DepartmentNameTaken,
+    DepartmentNotDeleted,
     DepartmentNotFound,
     IdempotencyKeyReused,
 )
 from models import DynamoDBDatabase, Refusal
 from services.group_commit import GroupCommit, WriteRefused
-from services.purge import Purge
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class DeletedPage:
+    """A part of the departments that can be restored, and the number with which the next page begins."""
+
+    departments: list[DeletedDepartment]
+    next_number: int | None
 
 
 class DepartmentService:
     """The departments of one store."""
 
-    def __init__(self, db: DynamoDBDatabase, group_commit: GroupCommit, purge: Purge) -> None:
+    def __init__(self, db: DynamoDBDatabase, group_commit: GroupCommit) -> None:
         self._db = db
         self._group_commit = group_commit
-        self._purge = purge
 
     def list_departments(self) -> list[Department]:
         """Return all departments, by name."""
@@ -87,12 +98,44 @@ class DepartmentService:
         return self._edit(department_id, ChangeType.DEPARTMENT_UPDATED, updated)
 
     def delete_department(self, department_id: str) -> None:
-        """Delete a department. It is gone for all readers at once; its events are removed in the background.
+        """Delete a department. It is gone for all readers at once, and can be restored for 30 days.
 
         Raises `DepartmentNotFound`.
         """
-        deleted = self._edit(department_id, ChangeType.DEPARTMENT_DELETED, lambda before: before)
-        self._purge.begin(PendingPurge(deleted.revision, department_id))
+        self._edit(department_id, ChangeType.DEPARTMENT_DELETED, lambda before: before)
+
+    def page_deleted_departments(self, limit: int, begin: int | None = None) -> DeletedPage:
+        """Return `limit` departments at most that can be restored, the last deleted first.
+
+        `begin` is the number with which the page begins.
+        """
+        found = self._db.list_deleted_departments(utc_now(), limit + 1, begin)
+        return DeletedPage(found[:limit], found[limit].number if len(found) > limit else None)
+
+    def restore_department(self, department_id: str, name: str = "") -> Department:
+        """Restore a deleted department with its events, under another name if one is given.
+
+        Raises `DepartmentNotFound` when there is none or its 30 days are over, `DepartmentNotDeleted` when it
+        is there, `DepartmentNameTaken`.
+        """
+        while True:
+            deleted = self._db.find_deleted_department(department_id, utc_now())
+            if deleted is None:
+                self.get_department(department_id)
+                raise DepartmentNotDeleted()
+            now = timestamp(utc_now())
+            department = replace(deleted.department, name=name or deleted.department.name, updated_at=now)
+            write = Write(
+                type=ChangeType.DEPARTMENT_CREATED,
+                entity=department,
+                takes_back=deleted.revision,
+                restores=deleted,
+                at=now,
+            )
+            try:
+                return _committed(partial(self._group_commit.commit, REGISTRY, write))
+            except WriteRefused:
+                log.info("부서 %s: 다른 요청이 먼저 되살렸거나 정리했습니다.", department_id)
 
     def _edit(
         self, department_id: str, kind: ChangeType, after: Callable[[Department], Department]

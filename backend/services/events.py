@@ -84,8 +84,9 @@ class EventService:
     def get_event(self, department_id: str, event_id: str) -> Event:
         """Return an event. Raises `DepartmentNotFound`, `EventNotFound`."""
         snapshot = self._snapshots.current(department_id).snapshot
-        event = snapshot.events.get(event_id) if snapshot else self._db.find_event(event_id)
-        if event is None or event.department_id != department_id:
+        key = EventKey(event_id, department_id)
+        event = snapshot.events.get(event_id) if snapshot else self._db.find_events([key]).get(event_id)
+        if event is None:
             raise EventNotFound()
         return event
 
@@ -100,7 +101,7 @@ class EventService:
         chosen = fields.get("id")
         by_key = Receipt.of(department_id, f"key {key}", fields) if key else None
         by_id = Receipt.of(ID_SCOPE, chosen, {**fields, "department_id": department_id}) if chosen else None
-        if chosen and (existing := self._db.find_event(chosen)) and existing.department_id != department_id:
+        if chosen and (existing := self._find_live_event(chosen)) and existing.department_id != department_id:
             return self._earlier_creation(by_key, by_id)
         now = timestamp(utc_now())
         event = Event(
@@ -137,7 +138,7 @@ class EventService:
         if (
             earlier is None
             or earlier.request_hash == by_id.request_hash
-            or self._db.find_event(earlier.entity.id)
+            or self._find_live_event(earlier.entity.id)
         ):
             return None
         return replace(by_id, replaces=earlier)
@@ -189,7 +190,7 @@ class EventService:
             same_department = earlier.entity.department_id == department_id
             request_hash = earlier.request_hash if same_department else by_id.request_hash
             by_id = replace(by_id, request_hash=request_hash, replaces=earlier)
-        if self._db.find_event(event_id):
+        if self._find_live_event(event_id):
             self._require_department(department_id)
             raise EventIdTaken()
         deletion = self._history.find_last_deletion(EventKey(event_id, department_id))
@@ -219,6 +220,11 @@ class EventService:
     def _is_live(self, department_id: str) -> bool:
         """Tell whether a department exists. The events of a deleted one remain until they are purged."""
         return self._db.read_head(department_id) is not None
+
+    def _find_live_event(self, event_id: str) -> Event | None:
+        """Find an event by its id alone, in a department that exists."""
+        event = self._db.find_event(event_id)
+        return event if event and self._is_live(event.department_id) else None
 
     def _get_expected(self, event_id: str, expected: ExpectedRevisions) -> Event:
         """Return an event at one of the expected revisions. Raises `EventNotFound`, `EventChanged`."""

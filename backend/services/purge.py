@@ -1,54 +1,83 @@
-"""Removes what deleted departments leave behind: their events, their log and its head.
+"""Removes what deleted departments leave behind, once they can no longer be restored.
 
-One transaction marks a department deleted and records a pending purge; after it the department cannot be
-read or written. `finish` completes the purges that a crash interrupted, at the next start.
+One transaction marks a department deleted and records when its purge is due; after it the department cannot
+be read or written. A purge that a crash interrupts is still due, and the next one goes on with what is left.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from itertools import islice
+from typing import TypeVar
 
-from domain import EventKey, PendingPurge, known_changes
-from errors import CalendarError
+from domain import EventKey, PendingPurge, utc_now
+from errors import CalendarError, SetupError
 from models import DynamoDBDatabase
 
 log = logging.getLogger(__name__)
 
-Spawn = Callable[..., object]
+SLICE = 100
+"""How many events, or rows of the log, are removed before the purge checks that nobody else finished it."""
+PAUSE_S = 600.0
+"""How often a server looks for due purges. It waits as long before it looks for the first time: a clock that
+is wrong when a machine starts has been set right by then.
+"""
+
+Value = TypeVar("Value")
 
 
 class Purge:
-    """The purges of one process; `spawn(function, *arguments)` runs a function in the background."""
+    """The purges of one store."""
 
-    def __init__(self, db: DynamoDBDatabase, spawn: Spawn) -> None:
+    def __init__(self, db: DynamoDBDatabase) -> None:
         self._db = db
-        self._spawn = spawn
 
-    def begin(self, pending: PendingPurge) -> None:
-        """Purge a department that has just been deleted, in the background."""
-        self._spawn(self._try, pending)
+    def run_due(self, now: datetime | None = None) -> int:
+        """Complete the purges that are due, now or at another time; return how many there were.
 
-    def finish(self) -> int:
-        """Complete the pending purges; return how many there were. Raises `StoreUnavailable`."""
-        pending = self._db.pending_purges()
-        for purge in pending:
-            self._remove(purge)
-        return len(pending)
+        Raises `StoreUnavailable`.
+        """
+        return sum(map(self._remove, self._db.due_purges(now or utc_now())))
 
-    def _try(self, pending: PendingPurge) -> None:
-        try:
-            self._remove(pending)
-        except CalendarError:
-            log.exception(
-                "삭제된 부서 %s의 이벤트가 남아 있습니다. 다음 시작 때 지웁니다.", pending.department_id
-            )
+    def run_forever(self, sleep: Callable[[float], object], pause_s: float = PAUSE_S) -> None:
+        """Complete the purges that are due, again and again; for a background task. `sleep` takes seconds."""
+        while True:
+            sleep(pause_s)
+            try:
+                purged = self.run_due()
+            except (CalendarError, SetupError) as error:
+                log.warning("지운 부서의 정리가 중단되었습니다. 다음에 이어서 합니다: %s", error)
+            except Exception:  # the next purge may succeed
+                log.exception("지운 부서의 정리가 중단되었습니다. 다음에 이어서 합니다")
+            else:
+                if purged:
+                    log.info("정리: 지운 지 30일이 지난 부서 %d개", purged)
 
-    def _remove(self, pending: PendingPurge) -> None:
-        """Remove everything. The record of the purge goes last: a crash leaves it for the next run."""
-        department_id = pending.department_id
+    def remove_now(self, department_id: str) -> bool:
+        """Purge a deleted department though it could still be restored; return whether there was one."""
+        purge = self._db.find_purge(department_id)
+        return purge is not None and self._remove(purge)
+
+    def _remove(self, purge: PendingPurge) -> bool:
+        """Remove everything. Return False if nothing was left, or if the department has been restored."""
+        department_id = purge.department_id
+        if not self._db.begin_purge(purge):
+            return False
         # The index lacks the newest events while it lags, the log lacks those older than its retention.
-        event_ids = {event.id for event in self._db.indexed_events(department_id)}
-        changes = self._db.remaining_changes(department_id)
-        event_ids |= {change.entity.id for change in known_changes(changes)}
-        self._db.remove_events([EventKey(event_id, department_id) for event_id in sorted(event_ids)])
-        self._db.remove_log(department_id, [change.revision for change in changes])
-        self._db.remove_pending_purge(pending)
+        for keys in _slices(self._db.indexed_keys(department_id)):
+            if not self._db.begin_purge(purge):
+                return False
+            self._db.remove_events(keys)
+        for logged in _slices(self._db.logged_event_ids(department_id)):
+            if not self._db.begin_purge(purge):
+                return False
+            event_ids = sorted({event_id for _, ids in logged for event_id in ids})
+            self._db.remove_events([EventKey(event_id, department_id) for event_id in event_ids])
+            self._db.remove_rows(department_id, [revision for revision, _ in logged])
+        self._db.finish_purge(purge)
+        return True
+
+
+def _slices(values: Iterator[Value]) -> Iterator[list[Value]]:
+    while found := list(islice(values, SLICE)):
+        yield found

@@ -1,4 +1,4 @@
-"""Completes the purges that a crash interrupted, and adopts departments that other tools wrote."""
+"""Adopts departments that other tools wrote, and for an operator completes the purges that are due."""
 
 import logging
 from collections.abc import Callable
@@ -29,17 +29,17 @@ class Repair:
         self._purge = purge
 
     def run(self) -> Repaired:
-        """Complete interrupted purges, and adopt departments that other tools wrote.
+        """Complete the purges that are due, and adopt departments that other tools wrote.
 
         Raises `StoreUnavailable`, `SetupError`.
         """
-        return Repaired(self._purge.finish(), self._db.adopt_departments())
+        return Repaired(self._purge.run_due(), self._db.adopt_departments())
 
-    def run_when_reachable(self, sleep: Callable[[float], object]) -> None:
-        """Run as soon as the store can be reached; for a background task. `sleep` takes seconds."""
+    def adopt_when_reachable(self, sleep: Callable[[float], object]) -> None:
+        """Adopt as soon as the store can be reached; for a background task. `sleep` takes seconds."""
         while True:
             try:
-                repaired = self.run()
+                adopted = self._db.adopt_departments()
             except StoreUnavailable as error:
                 log.warning("정리가 중단되었습니다. 곧 이어서 합니다: %s", error)
                 sleep(PAUSE_S)
@@ -47,7 +47,5 @@ class Repair:
                 log.warning("정리가 중단되었습니다. 다음 시작 때 이어서 합니다: %s", error)
                 return
             else:
-                log.info(
-                    "정리: 부서 삭제 %d건 마무리, 부서 %d개 새로 등록", repaired.purged, repaired.adopted
-                )
+                log.info("정리: 부서 %d개 새로 등록", adopted)
                 return

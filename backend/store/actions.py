@@ -17,7 +17,6 @@ from domain import (
     Change,
     Department,
     Event,
-    PendingPurge,
     Position,
     Receipt,
     Write,
@@ -66,7 +65,7 @@ class ActionBuilder:
         receipts = [self._receipt_action(receipt, entity, write.id, now) for receipt in write.receipts]
         if isinstance(entity, Event):
             return [*receipts, *self._event_actions(write, entity, now)]
-        return [*receipts, *self._department_actions(write, entity)]
+        return [*receipts, *self._department_actions(write, change, entity, now)]
 
     def move_head(self, partition: str, seen: Position, revision: int, new_epoch: str) -> Request:
         """Build the update that moves the head from `seen` to `revision`, unless it is marked deleted.
@@ -133,7 +132,9 @@ class ActionBuilder:
             self._put(self._names.changes, rows.deletion_key(event.key), noted),
         ]
 
-    def _department_actions(self, write: Write, department: Department) -> list[Action]:
+    def _department_actions(
+        self, write: Write, change: Change, department: Department, now: datetime
+    ) -> list[Action]:
         key = items.department_key(department.id)
         item = items.entity_to_item(department)
         before = write.before
@@ -141,19 +142,18 @@ class ActionBuilder:
             return [
                 self._put_if(self._names.departments, key, item, "attribute_not_exists(id)"),
                 self.claim_name(department),
-                self.new_head(department.id, write.id[:8]),
+                *self._begin_log(write, department),
             ]
         condition, values = items.unchanged_condition(before.revision)
         if write.type in DELETIONS:
-            purge = PendingPurge(department.revision, department.id)
             return [
                 self._delete_if(self._names.departments, key, condition, values),
                 self._release_name(write, before),
-                self._mark_deleted(department.id, write.at),
+                self._mark_deleted(department.id, write.at, rows.deleted_department_number(change, now)),
                 self._put_if(
                     self._names.changes,
-                    rows.purge_key(purge),
-                    rows.purge_to_item(purge),
+                    rows.deleted_department_key(rows.deleted_department_number(change, now)),
+                    rows.deleted_department_to_item(change, now),
                     "attribute_not_exists(revision)",
                 ),
             ]
@@ -218,17 +218,34 @@ class ActionBuilder:
         }
         return Action({"ConditionCheck": check}, _identity(self._names.changes, key), 100)
 
-    def _mark_deleted(self, department_id: str, at: str) -> Action:
-        key = rows.head_key(department_id)
-        request = {
-            "Update": {
-                "TableName": self._names.changes,
-                "Key": key,
-                "UpdateExpression": "SET deleted_at = :at",
-                "ConditionExpression": "attribute_not_exists(deleted_at)",
-                "ExpressionAttributeValues": {":at": string(at)},
-            }
+    def _begin_log(self, write: Write, department: Department) -> list[Action]:
+        """Put the head of a new department; that of a restored one is live again, with a new epoch."""
+        deleted, epoch = write.restores, write.id[:8]
+        if deleted is None:
+            return [self.new_head(department.id, epoch)]
+        revive = {
+            "UpdateExpression": "REMOVE deleted_at, deleted_number SET epoch = :epoch",
+            "ConditionExpression": "deleted_number = :number",
+            "ExpressionAttributeValues": {":epoch": string(epoch), ":number": number(deleted.number)},
         }
+        row = rows.deleted_department_key(deleted.number)
+        not_purging = f"attribute_exists(revision) AND attribute_not_exists({rows.PURGING})"
+        return [
+            self._update_head(department.id, revive),
+            self._delete_if(self._names.changes, row, not_purging),
+        ]
+
+    def _mark_deleted(self, department_id: str, at: str, deleted_number: int) -> Action:
+        mark = {
+            "UpdateExpression": "SET deleted_at = :at, deleted_number = :number",
+            "ConditionExpression": "attribute_not_exists(deleted_at)",
+            "ExpressionAttributeValues": {":at": string(at), ":number": number(deleted_number)},
+        }
+        return self._update_head(department_id, mark)
+
+    def _update_head(self, department_id: str, update: Request) -> Action:
+        key = rows.head_key(department_id)
+        request = {"Update": {"TableName": self._names.changes, "Key": key, **update}}
         return Action(request, _identity(self._names.changes, key), 100)
 
     @staticmethod
@@ -255,15 +272,12 @@ class ActionBuilder:
         table: str,
         key: Item,
         condition: str,
-        values: Mapping[str, Any],
+        values: Mapping[str, Any] | None = None,
         names: Mapping[str, str] | None = None,
     ) -> Action:
-        delete: dict[str, Any] = {
-            "TableName": table,
-            "Key": key,
-            "ConditionExpression": condition,
-            "ExpressionAttributeValues": values,
-        }
+        delete: dict[str, Any] = {"TableName": table, "Key": key, "ConditionExpression": condition}
+        if values:
+            delete["ExpressionAttributeValues"] = values
         if names:
             delete["ExpressionAttributeNames"] = names
         return Action({"Delete": delete}, _identity(table, key), 100)

@@ -56,6 +56,11 @@ class BulkEvents:
         found = self._client.iterate_patiently("scan", TableName=self._table, ConsistentRead=True)
         return map(items.event_from_item, found)
 
+    def indexed_keys(self, department_id: str) -> Iterator[EventKey]:
+        query = {**items.events_of_department(department_id, None, None), **items.EVENT_KEYS}
+        found = self._client.iterate_patiently("query", TableName=self._table, **query)
+        return map(items.event_key_from_item, found)
+
     def indexed_revisions(self, department_id: str) -> Iterator[tuple[str, int]]:
         query = {**items.events_of_department(department_id, None, None), **items.EVENT_REVISIONS}
         found = self._client.iterate_patiently("query", TableName=self._table, **query)

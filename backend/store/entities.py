@@ -5,14 +5,16 @@ from collections.abc import Iterator
 from domain import Department, Event
 from store import items, rows
 from store.dynamo_client import DynamoClient
+from store.log import Log
 from store.tables import TableNames
 
 
 class Entities:
     """The departments and events of one store; `models.py` says what each method promises."""
 
-    def __init__(self, client: DynamoClient, names: TableNames) -> None:
+    def __init__(self, client: DynamoClient, names: TableNames, log: Log) -> None:
         self._client = client
+        self._log = log
         self._names = names
 
     def list_departments(self) -> list[Department]:
@@ -30,7 +32,11 @@ class Entities:
     def find_event(self, event_id: str) -> Event | None:
         query = items.events_with_id(event_id)
         found = self._client.iterate("query", TableName=self._names.events, ConsistentRead=True, **query)
-        return next((items.event_from_item(item) for item in found), None)
+        events = [items.event_from_item(item) for item in found]
+        if len(events) > 1:  # deleted departments keep theirs for as long as they can be restored
+            heads = [self._log.read_head(event.department_id) for event in events]
+            events = [event for event, head in zip(events, heads, strict=True) if head] or events
+        return events[0] if events else None
 
     def indexed_events(self, department_id: str, first: str | None, last: str | None) -> Iterator[Event]:
         query = items.events_of_department(department_id, first, last)

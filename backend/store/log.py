@@ -83,10 +83,6 @@ class Log:
         for row in self.rows(rows.log_after(partition, 0), ScanIndexForward=False, Limit=PAGE):
             yield from reversed(rows.entries_from_row(row))
 
-    def remaining_changes(self, department_id: str) -> list[LogEntry]:
-        found = self.rows(rows.log_after(department_id, 0))
-        return [change for row in found for change in rows.entries_from_row(row)]
-
     def find_change(self, department_id: str, revision: int) -> LogEntry | None:
         for row in self.rows(rows.log_from(department_id, revision), Limit=1):
             return next((e for e in rows.entries_from_row(row) if e.revision == revision), None)

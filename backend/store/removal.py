@@ -1,28 +1,90 @@
-"""Removes what a deleted department leaves in the `changes` table: its log, its head, its pending purge."""
+"""The deleted departments: which can be restored, and removing what they leave in the `changes` table."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from itertools import islice
+from typing import Any
 
-from domain import PendingPurge
+from domain import DeletedDepartment, PendingPurge, known_changes
 from store import rows
-from store.dynamo_client import DynamoClient
+from store.dynamo_client import DynamoClient, TransactionRefused
 from store.log import Log
 from store.tables import TableNames
 
 
 class Removal:
-    """The removal of logs in one store; `models.py` says what each method promises."""
+    """The deleted departments of one store; `models.py` says what each method promises."""
 
     def __init__(self, client: DynamoClient, names: TableNames, log: Log) -> None:
         self._client = client
         self._table = names.changes
         self._log = log
 
-    def pending_purges(self) -> list[PendingPurge]:
-        return [rows.purge_from_item(row) for row in self._log.rows(rows.log_after(rows.PURGES, 0))]
+    def list_deleted(self, now: datetime, limit: int, begin: int | None) -> list[DeletedDepartment]:
+        query = rows.log_after(rows.DELETED_DEPARTMENTS, rows.purge_number(now), begin)
+        found = self._log.rows(query, ScanIndexForward=False, Limit=limit)
+        deleted = (rows.deleted_department_from_item(row) for row in found)
+        return list(islice((department for department in deleted if department), limit))
 
-    def remove_log(self, department_id: str, revisions: Sequence[int]) -> None:
-        keys = [rows.change_key(department_id, revision) for revision in revisions]
-        self._client.batch_delete(self._table, [*keys, rows.head_key(department_id)])
+    def find_deleted(self, department_id: str, now: datetime) -> DeletedDepartment | None:
+        purge = self.find_purge(department_id)
+        if purge is None or purge.number < rows.purge_number(now):
+            return None
+        row = self._client.find_item(self._table, rows.purge_key(purge))
+        return rows.deleted_department_from_item(row) if row else None
 
-    def remove_pending_purge(self, purge: PendingPurge) -> None:
-        self._client.batch_delete(self._table, [rows.purge_key(purge)])
+    def find_purge(self, department_id: str) -> PendingPurge | None:
+        head = self._client.find_item(self._table, rows.head_key(department_id))
+        number = rows.deleted_number(head) if head else 0
+        return PendingPurge(rows.DELETED_DEPARTMENTS, number, department_id) if number else None
+
+    def due_purges(self, now: datetime) -> Iterator[PendingPurge]:
+        for query in (
+            rows.log_after(rows.PURGES, 0),
+            rows.log_after(rows.DELETED_DEPARTMENTS, 0, rows.purge_number(now)),
+        ):
+            yield from map(rows.purge_from_item, self._log.rows(query))
+
+    def begin_purge(self, purge: PendingPurge) -> bool:
+        mark = {
+            "TableName": self._table,
+            "Key": rows.purge_key(purge),
+            "UpdateExpression": f"SET {rows.PURGING} = :true",
+            "ConditionExpression": "attribute_exists(revision)",
+            "ExpressionAttributeValues": {":true": {"BOOL": True}},
+        }
+        head = {
+            "TableName": self._table,
+            "Key": rows.head_key(purge.department_id),
+            "ConditionExpression": "attribute_exists(deleted_at)",
+        }
+        return self._while_deleted(purge, {"Update": mark}, {"ConditionCheck": head})
+
+    def logged_event_ids(self, department_id: str) -> Iterator[tuple[int, list[str]]]:
+        for row in self._log.rows(rows.log_after(department_id, 0)):
+            changes = known_changes(rows.entries_from_row(row))
+            yield rows.revision_of(row), [change.entity.id for change in changes]
+
+    def remove_rows(self, department_id: str, revisions: Sequence[int]) -> None:
+        self._client.batch_delete(self._table, [rows.change_key(department_id, r) for r in revisions])
+
+    def finish_purge(self, purge: PendingPurge) -> None:
+        row = {"TableName": self._table, "Key": rows.purge_key(purge)}
+        head = {
+            "TableName": self._table,
+            "Key": rows.head_key(purge.department_id),
+            "ConditionExpression": "attribute_exists(deleted_at)",
+        }
+        self._while_deleted(purge, {"Delete": row}, {"Delete": head})
+
+    def _while_deleted(self, purge: PendingPurge, *requests: Mapping[str, Any]) -> bool:
+        """Send a transaction that fails if the department is not marked deleted; return whether it did not.
+
+        When it fails, the department was restored, or another server has purged it: nothing is left to do.
+        """
+        try:
+            self._client.call("transact_write_items", TransactItems=requests)
+        except TransactionRefused:
+            self._client.batch_delete(self._table, [rows.purge_key(purge)])
+            return False
+        return True

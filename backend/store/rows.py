@@ -13,6 +13,7 @@ from domain import (
     REGISTRY,
     Change,
     ChangeType,
+    DeletedDepartment,
     Department,
     Entity,
     Event,
@@ -42,8 +43,17 @@ TTL_ATTRIBUTE = "expires_at"
 LOADING = "loading"
 """Attribute of a head: the names of the bulk loads that have begun and not finished."""
 
+DELETED_DEPARTMENTS = f"deleted#{REGISTRY}"
+"""Partition with a row for each deleted department, in the order in which their purges are due."""
+
 PURGES = "purges"
-"""Partition of `changes` with one row for each deleted department whose events may still be there."""
+"""Partition with a row for each department that a server up to 1.1 deleted. Its purge is always due."""
+
+PURGING = "purging"
+"""Attribute of a row of these partitions: the purge has begun, so the department cannot be restored."""
+
+_REVISIONS = 10**12
+"""Numbers of deleted departments are milliseconds times this plus a revision, so that no two are equal."""
 
 _KINDS = {kind.value: kind for kind in ChangeType}
 
@@ -176,11 +186,16 @@ def receipt_from_item(item: Item, read: Callable[[Item], Entity]) -> StoredRecei
     return StoredReceipt(text(item, "request_hash"), read(item["entity"]["M"]), text(item, "write_id"))
 
 
-def log_after(partition: str, revision: int) -> dict[str, Any]:
-    """Query parameters for the rows of a log after a revision, in order."""
+def log_after(partition: str, revision: int, up_to: int | None = None) -> dict[str, Any]:
+    """Query parameters for the rows of a partition after a revision, up to another one, in order."""
+    if up_to is None:
+        condition, values = "department_id = :p AND revision > :r", {":r": number(revision)}
+    else:
+        condition = "department_id = :p AND revision BETWEEN :r AND :u"
+        values = {":r": number(revision + 1), ":u": number(up_to)}
     return {
-        "KeyConditionExpression": "department_id = :p AND revision > :r",
-        "ExpressionAttributeValues": {":p": string(partition), ":r": number(revision)},
+        "KeyConditionExpression": condition,
+        "ExpressionAttributeValues": {":p": string(partition), **values},
     }
 
 
@@ -257,13 +272,53 @@ def name_owner(item: Item) -> str:
     return text(item, "owner")
 
 
-def purge_key(purge: PendingPurge) -> dict[str, Any]:
-    return change_key(PURGES, purge.revision)
+def purge_number(now: datetime) -> int:
+    """Return the least number that a row of `DELETED_DEPARTMENTS` has whose purge is not due."""
+    return int(now.timestamp() * 1_000) * _REVISIONS
 
 
-def purge_to_item(purge: PendingPurge) -> dict[str, Any]:
-    return {**purge_key(purge), "target": string(purge.department_id)}
+def deleted_department_key(number: int) -> dict[str, Any]:
+    return change_key(DELETED_DEPARTMENTS, number)
+
+
+def deleted_department_number(deletion: Change, now: datetime) -> int:
+    """Return the number of a deleted department's row: the moment when its purge is due, and the revision."""
+    return purge_number(now + CHANGE_RETENTION) + deletion.revision % _REVISIONS
+
+
+def deleted_department_to_item(deletion: Change, now: datetime) -> dict[str, Any]:
+    """Return the row of a deleted department, given its deletion in the log of the registry."""
+    return {
+        **deleted_department_key(deleted_department_number(deletion, now)),
+        "id": string(deletion.entity.id),
+        "entity": {"M": entity_to_item(deletion.entity)},
+        "deletion": number(deletion.revision),
+        "at": string(deletion.at),
+        "by": string(deletion.by),
+    }
+
+
+def deleted_department_from_item(item: Item) -> DeletedDepartment | None:
+    """Read a deleted department; None if its purge has begun."""
+    if PURGING in item:
+        return None
+    return DeletedDepartment(
+        department=department_from_item(item["entity"]["M"]),
+        revision=number_of(item, "deletion"),
+        at=text(item, "at"),
+        by=text(item, "by"),
+        number=revision_of(item),
+    )
+
+
+def deleted_number(head: Item) -> int:
+    """Read from the head of a deleted department the number of its row; 0 if it has none."""
+    return number_of(head, "deleted_number")
 
 
 def purge_from_item(item: Item) -> PendingPurge:
-    return PendingPurge(number_of(item, "revision"), text(item, "target"))
+    return PendingPurge(partition_of(item), revision_of(item), text(item, "id") or text(item, "target"))
+
+
+def purge_key(purge: PendingPurge) -> dict[str, Any]:
+    return change_key(purge.partition, purge.number)

@@ -227,7 +227,7 @@ def test_flask_commands_create_and_repair_tables(settings):
 
     assert "✓ events 테이블이 생성되었습니다." in flask("tables", "create")
     assert "✓ events 테이블이 이미 있습니다." in flask("tables", "create", "--provisioned")
-    assert "마무리한 부서 삭제: 0개" in flask("tables", "repair")
+    assert "정리한 부서: 0개" in flask("tables", "repair")
 
 
 def test_a_command_that_cannot_reach_its_tables_ends_with_a_sentence(engine):

@@ -4,7 +4,6 @@ import contextlib
 import os
 import shutil
 import signal
-import sys
 import threading
 from functools import partial
 
@@ -127,23 +126,6 @@ def test_sigterm_disconnects_the_clients_and_ends_the_server(tmp_path, settings,
         for client in clients:
             client.close()
         assert "Traceback" not in server.log
-
-
-def test_a_deletion_cut_off_by_a_crash_is_finished_by_the_next_start(tmp_path, settings):
-    with running_server(tmp_path, "flask", settings) as server:
-        api = Api(server.url)
-        department = api.department()["id"]
-        event = api.event(department)
-        # The mark alone, as if the process had died right after it.
-        script = (
-            "import sys; from models import DynamoDBDatabase; from services.core import build_core;"
-            "core = build_core(DynamoDBDatabase(), spawn=lambda *_: None, snapshot_bytes=1_000_000);"
-            "core.departments.delete_department(sys.argv[1])"
-        )
-        assert run([sys.executable, "-c", script, department], **settings).returncode == 0
-        assert api("PUT", f"/api/events/{event['id']}", {"title": "x"}, status=404)
-    with running_server(tmp_path, "flask", settings) as server:
-        wait_for(lambda: "정리: 부서 삭제 1건 마무리" in server.log)
 
 
 def test_without_an_embedded_engine_moto_is_used_and_warns_that_it_keeps_nothing(tmp_path, settings):

@@ -34,18 +34,8 @@ IMPORTS = {
     "store.tables": {"errors", "store.dynamo_client", "store.items", "store.rows"},
     "store.actions": {"domain", "store.items", "store.rows", "store.tables"},
     "store.bulk_events": {"domain", "store.dynamo_client", "store.items", "store.tables"},
-    "store.entities": {"domain", "store.dynamo_client", "store.items", "store.rows", "store.tables"},
     "store.epochs": {"errors", "store.dynamo_client", "store.items", "store.rows", "store.tables"},
     "store.log": {"domain", "store.dynamo_client", "store.items", "store.rows", "store.tables"},
-    "store.adoption": {
-        "domain",
-        "store.actions",
-        "store.dynamo_client",
-        "store.entities",
-        "store.epochs",
-        "store.rows",
-        "store.tables",
-    },
     "store.commit": {
         "domain",
         "store.actions",
@@ -55,7 +45,24 @@ IMPORTS = {
         "store.rows",
         "store.tables",
     },
+    "store.entities": {
+        "domain",
+        "store.dynamo_client",
+        "store.items",
+        "store.log",
+        "store.rows",
+        "store.tables",
+    },
     "store.removal": {"domain", "store.dynamo_client", "store.log", "store.rows", "store.tables"},
+    "store.adoption": {
+        "domain",
+        "store.actions",
+        "store.dynamo_client",
+        "store.entities",
+        "store.epochs",
+        "store.rows",
+        "store.tables",
+    },
     "models": {
         "config",
         "domain",
@@ -79,7 +86,7 @@ IMPORTS = {
     "services.history": {"domain", "models"},
     "services.purge": {"domain", "errors", "models"},
     "services.snapshots": {"domain", "errors", "models", "services.coalesced_reads"},
-    "services.departments": {"domain", "errors", "models", "services.group_commit", "services.purge"},
+    "services.departments": {"domain", "errors", "models", "services.group_commit"},
     "services.events": {
         "domain",
         "errors",
@@ -153,6 +160,7 @@ IMPORTS = {
     "rest.openapi": {"errors", "rest.answer_shapes", "rest.conditions", "schemas"},
     "rest.health": {"errors", "rest.answer_shapes", "rest.openapi"},
     "rest.departments": {
+        "domain",
         "errors",
         "rest.answer_shapes",
         "rest.conditions",
@@ -204,6 +212,7 @@ IMPORTS = {
         "migration.source_rows",
         "models",
         "services.group_commit",
+        "services.purge",
     },
     "migration.report_lines": {"domain", "migration.bulk_load", "migration.source_rows"},
     "migration.run": {
@@ -222,7 +231,7 @@ IMPORTS = {
     },
     # the entries
     "gunicorn.conf": {"errors", "logs"},
-    "commands": {"errors", "services.core"},
+    "commands": {"errors", "schemas", "services.core"},
     "migrate_to_dynamodb": {
         "config",
         "errors",

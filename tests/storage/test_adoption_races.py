@@ -6,7 +6,7 @@ from itertools import count
 import pytest
 
 from config import Settings
-from domain import REGISTRY, Department, new_id
+from domain import REGISTRY, Department, new_id, utc_now
 from in_process import Calendar
 from models import DynamoDBDatabase
 from services.departments import DepartmentService
@@ -60,7 +60,8 @@ def require_consistent(db: DynamoDBDatabase, client: DynamoClient, settings: Set
     db.adopt_departments()
     assert all(map(db.owns_name, db.list_departments()))
     departments = {department.id: department for department in db.list_departments()}
-    heads = {rows.head_key(i)["department_id"]["S"] for i in [*departments, REGISTRY]}
+    deleted = [d.department.id for d in db.list_deleted_departments(utc_now(), 1_000)]
+    heads = {rows.head_key(i)["department_id"]["S"] for i in [*departments, *deleted, REGISTRY]}
     names = {rows.name_partition(d.name): d.id for d in departments.values()}
     for item in client.iterate("scan", TableName=settings.changes_table, ConsistentRead=True):
         if rows.revision_of(item) == 0:

@@ -8,7 +8,7 @@ import pytest
 
 from domain import REGISTRY
 from errors import StoreUnavailable, SyncTokenExpired
-from in_process import Calendar, never_run
+from in_process import Calendar
 from store import rows
 
 
@@ -72,8 +72,8 @@ def test_an_empty_store_has_nothing_to_renew(db, raw_head):
 def test_departments_without_a_head_or_marked_deleted_are_passed_over(
     settings, client, db, raw_head, monkeypatch
 ):
-    deleted = Calendar(db, never_run).departments.create_department("지운 부서").entity
-    Calendar(db, never_run).departments.delete_department(deleted.id)
+    deleted = Calendar(db).departments.create_department("지운 부서").entity
+    Calendar(db).departments.delete_department(deleted.id)
     head = raw_head(deleted.id)
     foreign = {"id": {"S": "00000000-0000-0000-0000-000000000001"}, "name": {"S": "옛 부서"}}
     client.call("put_item", TableName=settings.departments_table, Item=foreign)

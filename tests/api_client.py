@@ -50,6 +50,32 @@ class Api:
     def token(self, department_id: str) -> str:
         return self("GET", f"/api/events/{department_id}")["sync_token"]
 
+    def edit(self, event: dict[str, Any], **fields: str) -> dict[str, Any]:
+        return self("PUT", f"/api/events/{event['id']}", fields)["event"]
+
+    def delete(self, event: dict[str, Any]) -> None:
+        self("DELETE", f"/api/events/{event['id']}")
+
+    def restore(self, event: dict[str, Any]) -> dict[str, Any]:
+        return self("POST", f"/api/events/{event['department_id']}/{event['id']}/restore")["event"]
+
+    def changes(self, department_id: str, token: str) -> list[dict[str, Any]]:
+        """Return the changes after a sync token, which fit into one answer."""
+        answer = self("GET", f"/api/events/{department_id}/changes?since={token}")
+        assert not answer["has_more"]
+        return answer["changes"]
+
+    def history(self, event: dict[str, Any], limit: int = 100) -> list[dict[str, Any]]:
+        """Return an event's changes, newest first, read in pages of `limit`."""
+        query = {"event_id": event["id"], "limit": limit}
+        found: list[dict[str, Any]] = []
+        while True:
+            answer = self("GET", f"/api/events/{event['department_id']}/history", params=query)
+            found += answer["history"]
+            if not answer["next_page_token"]:
+                return found
+            query["page_token"] = answer["next_page_token"]
+
 
 class _EngineIOInOrder(engineio.Client):
     """Handles each message in the thread that reads it; the default, a thread for each, loses their order."""

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from aws_client import KEYS
+from older_version import OLDER, lay_out
 from store import local_engine
 
 
@@ -45,3 +46,9 @@ def engine_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def engine(engine_dir: Path) -> Iterator[local_engine.Engine]:
     """One embedded engine for the whole run; tests use tables or departments of their own."""
     return local_engine.acquire(engine_dir)
+
+
+@pytest.fixture(scope="session")
+def older_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The root of the server of version 1.1."""
+    return lay_out(OLDER, tmp_path_factory.mktemp("older"))

@@ -131,14 +131,16 @@ def running_server(
     ready: bool = True,
     port: int | None = None,
     module: str = "app",
+    root: Path = ROOT,
 ) -> Iterator[Server]:
+    """Run the server of a checkout, `root`, until the block ends."""
     port = port or free_port()
     log_file = folder / f"server-{port}.log"
     command = [part.format(port=port).replace("app:app", f"{module}:app") for part in COMMANDS[mode]]
     with log_file.open("ab") as log:
         process = subprocess.Popen(
             command,
-            cwd=BACKEND,
+            cwd=root / "backend",
             env=hermetic_env(**settings),
             stdout=log,
             stderr=log,

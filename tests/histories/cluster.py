@@ -9,6 +9,7 @@ import subprocess
 import threading
 import time
 from collections import defaultdict, deque
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -107,9 +108,18 @@ class Watchers:
 class Cluster:
     """A server in each of `MODES` on the same tables, one Redis, and failures of all of them."""
 
-    def __init__(self, folder: Path, engine_url: str, seed: int, sabotage: str = "") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        engine_url: str,
+        seed: int,
+        sabotage: str = "",
+        roots: Mapping[str, Path] | None = None,
+    ) -> None:
+        """`roots` names, by mode, the checkouts of servers of other versions."""
         self._folder = folder
         self._sabotage = sabotage
+        self._roots = roots or {}
         self._rng = random.Random(seed)
         self._stack = contextlib.ExitStack()
         self._runs: dict[int, tuple[contextlib.ExitStack, Server]] = {}
@@ -147,8 +157,9 @@ class Cluster:
         if self._sabotage:
             module = "histories.sabotaged"
             settings |= {"SABOTAGE": self._sabotage, "PYTHONPATH": str(ROOT / "tests"), "FLASK_APP": module}
+        mode, port = MODES[number], self._ports[number]
         running = running_server(
-            self._folder, MODES[number], settings, port=self._ports[number], module=module
+            self._folder, mode, settings, port=port, module=module, root=self._roots.get(mode, ROOT)
         )
         self._runs[number] = run, run.enter_context(running)
 

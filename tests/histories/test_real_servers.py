@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from config import Settings
 from domain import Event, new_id
 from histories.cluster import Caller, Cluster
 from histories.judging import History, judge
@@ -169,14 +170,24 @@ def _judge_clients(
 @pytest.mark.timeout(1_200)
 @pytest.mark.parametrize("share", range(SHARES))
 def test_no_history_of_real_servers_breaks_a_promise(tmp_path, engine, engine_settings, share):
-    db = DynamoDBDatabase(engine_settings)
-    seeds = list(range(share, SEEDS, SHARES))
     with Cluster(tmp_path, engine.url, seed=share) as cluster:
-        for begin in range(0, len(seeds), AT_ONCE):
-            assert play(cluster, db, seeds[begin : begin + AT_ONCE]) == {}
-        assert "Traceback" not in cluster.logs(), cluster.logs()
-        happened = cluster.happened
-    assert "_kill" in happened
+        _judge_histories(cluster, engine_settings, list(range(share, SEEDS, SHARES)))
+
+
+@pytest.mark.timeout(1_200)
+def test_no_history_of_servers_of_two_versions_breaks_a_promise(
+    tmp_path, engine, engine_settings, older_root
+):
+    with Cluster(tmp_path, engine.url, seed=SHARES, roots={"gevent": older_root}) as cluster:
+        _judge_histories(cluster, engine_settings, list(range(SEEDS, SEEDS + SEEDS // 4)))
+
+
+def _judge_histories(cluster: Cluster, settings: Settings, seeds: list[int]) -> None:
+    db = DynamoDBDatabase(settings)
+    for begin in range(0, len(seeds), AT_ONCE):
+        assert play(cluster, db, seeds[begin : begin + AT_ONCE]) == {}
+    assert "Traceback" not in cluster.logs(), cluster.logs()
+    assert "_kill" in cluster.happened
 
 
 NOTICED_BETWEEN_PROCESSES = (

@@ -13,6 +13,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from cachetools import LRUCache
+
 from domain import Change, LogEntry, Position, Write, known_changes
 from errors import CalendarError, DepartmentNotFound, StoreUnavailable
 from models import DynamoDBDatabase, HeadMoved, Refusal, WritesRefused
@@ -28,6 +30,8 @@ flight at that moment ends within 7 s, so that no writer waits for more than 10 
 """
 RACE_PAUSE_S = 0.02
 """The longest pause after another server has committed first; the actual one is random."""
+POSITIONS_KEPT = 1_000
+"""Of how many partitions the position is kept after a transaction; for others the next one reads the head."""
 WOKEN_ONE_BY_ONE = 8
 """How many writers of a group are woken one by one. The rest are woken at once."""
 
@@ -76,12 +80,16 @@ CommitListener = Callable[[str, Position, Sequence[LogEntry]], None]
 class GroupCommit:
     """Commit writes, and call listeners with the committed changes, in revision order for each partition."""
 
-    def __init__(self, db: DynamoDBDatabase, patience_s: float = PATIENCE_S) -> None:
+    def __init__(
+        self, db: DynamoDBDatabase, patience_s: float = PATIENCE_S, *, positions_kept: int = POSITIONS_KEPT
+    ) -> None:
         """`patience_s` is how long a writer waits for its turn and tries again after lost races."""
         self._db = db
         self._patience_s = patience_s
         self._lock = threading.Lock()
         self._queues: dict[str, _Queue] = {}
+        self._positions: LRUCache[str, Position] = LRUCache(positions_kept)
+        """Where the last transactions left the partitions to which nobody writes at the moment."""
         self._edits = KeyedLocks()
         self._listeners: list[CommitListener] = []
 
@@ -105,12 +113,14 @@ class GroupCommit:
         deadline = deadline or now + self._patience_s
         if now > deadline:
             raise StoreUnavailable()
-        with self._lock:
-            queue = self._queues.setdefault(partition, _Queue())
         mine = _PendingWrite(write, deadline)
-        with queue.lock:
-            queue.waiting.append(mine)
-            mine.is_leader, queue.has_leader = not queue.has_leader, True
+        with self._lock:
+            queue = self._queues.get(partition)
+            if queue is None:
+                queue = self._queues[partition] = _Queue(position=self._positions.pop(partition, None))
+            with queue.lock:
+                queue.waiting.append(mine)
+                mine.is_leader, queue.has_leader = not queue.has_leader, True
         if not mine.is_leader:
             self._wait(queue, mine)
         if not mine.settled:
@@ -151,6 +161,12 @@ class GroupCommit:
             return len(queue.waiting) if queue else 0
 
     @property
+    def kept_partitions(self) -> int:
+        """Of how many partitions anything is kept."""
+        with self._lock:
+            return len(self._queues) + len(self._positions)
+
+    @property
     def nobody_edits(self) -> bool:
         """Whether no edit runs or waits for its turn."""
         return self._edits.are_unused
@@ -185,8 +201,10 @@ class GroupCommit:
                 queue.has_leader = successor is not None
                 if successor:
                     successor.wake.set()
-                elif queue.position is None:
-                    self._queues.pop(partition, None)  # unknown ids must not pile up
+                else:
+                    del self._queues[partition]
+                    if queue.position:
+                        self._positions[partition] = queue.position
             for member in group:
                 if not member.settled:
                     member.error = StoreUnavailable()  # this thread was killed while it led

@@ -26,6 +26,8 @@ RECENT_BYTES = 2_000_000
 """Most memory of these changes, rough; the oldest are dropped first."""
 BUDGET_SHARES = 4
 """One department may take a quarter of the budget; a larger one is read from the index for each request."""
+SNAPSHOT_BYTES = 2_000
+"""Rough memory of a snapshot without events, with its part in the tables that keep it."""
 EVENT_BYTES = 1_000
 CHARACTER_BYTES = 5
 """Rough memory of an event: its objects, and for each character of its texts the string and the kept JSON."""
@@ -65,7 +67,7 @@ class Snapshot:
     @property
     def footprint(self) -> int:
         """Rough memory of all that is kept, in bytes."""
-        return self.size + self.recent.size
+        return SNAPSHOT_BYTES + self.size + self.recent.size
 
     @cached_property
     def ordered(self) -> list[Event]:

@@ -122,6 +122,18 @@ def test_one_change_fits_whatever_its_size(db):
         assert db.changes_after(department, change.revision - 1)[0] == change
 
 
+def test_only_the_partitions_of_the_last_writes_are_remembered(db):
+    group_commit = GroupCommit(db, positions_kept=3)
+    for _ in range(6):
+        department = group_commit.commit(REGISTRY, department_write()).entity.id
+        assert group_commit.commit(department, creation(department)).revision == 1
+    assert group_commit.kept_partitions == 3
+    with pytest.raises(DepartmentNotFound):
+        group_commit.commit(new_id(), creation(new_id()))
+    assert group_commit.kept_partitions == 3
+    assert group_commit.commit(department, creation(department)).revision == 2
+
+
 class Conflicting(DynamoClient):
     """Cancels the next transaction for the reasons of a test, as when another one is on its way."""
 

@@ -325,13 +325,21 @@ def test_kept_departments_stay_within_the_budget_and_the_least_recently_used_is_
     departments = [calendar.departments.create_department(f"{n}").entity.id for n in range(6)]
     for department in departments:
         calendar.add(department)
-    small = Calendar(calendar.db, snapshot_bytes=10_000)
+    small = Calendar(calendar.db, snapshot_bytes=20_000)
     for department in [*departments[:4], departments[0], *departments[4:]]:
         small.reading(department)
     kept = small.snapshots.kept_bytes()
     assert departments[0] in kept
     assert departments[1] not in kept
-    assert sum(kept.values()) <= 10_000
+    assert sum(kept.values()) <= 20_000
+
+
+def test_departments_without_events_count_in_the_budget(calendar):
+    departments = [calendar.departments.create_department(f"{n}").entity.id for n in range(6)]
+    small = Calendar(calendar.db, snapshot_bytes=10_000)
+    for department in departments:
+        assert small.titles(department) == []
+    assert list(small.snapshots.kept_bytes()) == departments[1:]
 
 
 @pytest.mark.parametrize("limit", [{"recent_bytes": 120_000}, {"recent_changes": 2}])

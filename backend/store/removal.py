@@ -21,7 +21,10 @@ class Removal:
         self._log = log
 
     def list_deleted(self, now: datetime, limit: int, begin: int | None) -> list[DeletedDepartment]:
-        query = rows.log_after(rows.DELETED_DEPARTMENTS, rows.purge_number(now), begin)
+        not_due = rows.purge_number(now)
+        if begin is not None and begin <= not_due:
+            return []
+        query = rows.log_after(rows.DELETED_DEPARTMENTS, not_due, begin)
         found = self._log.rows(query, ScanIndexForward=False, Limit=limit)
         deleted = (rows.deleted_department_from_item(row) for row in found)
         return list(islice((department for department in deleted if department), limit))

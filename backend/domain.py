@@ -1,14 +1,11 @@
-"""The entities, changes and positions, and pure rules: comparison of names, order of events, tokens.
+"""The entities, their changes and receipts, and the positions in a log.
 
 The shapes clients send are in `schemas.py`; how entities are stored is in `store/items.py`.
 """
 
-import base64
-import binascii
 import hashlib
 import json
 import re
-import unicodedata
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -16,9 +13,11 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Generic, NamedTuple, Self, TypeAlias, TypeVar
 
+from text_order import time_order
+from tokens import EventOrder, decode_token, encode_token
+
 Entity = TypeVar("Entity")
 
-EventOrder: TypeAlias = tuple[str, int, str, str, str]
 Attributes: TypeAlias = Mapping[str, Any] | None
 
 CHANGE_RETENTION = timedelta(days=30)
@@ -108,7 +107,7 @@ class Event:
     def key(self) -> EventKey:
         return EventKey(self.id, self.department_id)
 
-    def order(self) -> "EventOrder":
+    def order(self) -> EventOrder:
         """Sort key of lists: by date, then time of day, then age."""
         return (self.event_date, *time_order(self.time), self.created_at, self.id)
 
@@ -324,91 +323,13 @@ class Position:
     @property
     def sync_token(self) -> str:
         """The position as text for clients, which do not parse it."""
-        return _encode_token(str(self))
+        return encode_token(str(self))
 
     @classmethod
     def from_sync_token(cls, token: str) -> Self | None:
         """Parse a token; None when it is malformed. Callers treat that as an expired token."""
-        match = re.fullmatch(r"([0-9a-f]*)\.([0-9]{1,15})", _decode_token(token), re.ASCII)
+        match = re.fullmatch(r"([0-9a-f]*)\.([0-9]{1,15})", decode_token(token), re.ASCII)
         return cls(match[1], int(match[2])) if match else None
 
     def __str__(self) -> str:
         return f"{self.epoch}.{self.revision}"
-
-
-def page_token(event: Event) -> str:
-    """Return the token of the page after an event. It stays valid while events are created or deleted."""
-    return _encode_token(json.dumps(event.order(), ensure_ascii=False))
-
-
-def number_token(number: int) -> str:
-    """Return a page token that is a revision, or another number that says where a page begins."""
-    return _encode_token(str(number))
-
-
-def parse_number_token(token: str) -> int | None:
-    """Return the number of a page token; None when the token is malformed."""
-    match = re.fullmatch(r"[1-9][0-9]{0,30}", _decode_token(token), re.ASCII)
-    return int(match[0]) if match else None
-
-
-def parse_page_token(text: str) -> EventOrder | None:
-    """Return the sort key after which a page begins; None when the token is malformed."""
-    try:
-        order = json.loads(_decode_token(text))
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(order, list) or [type(part) for part in order] != [str, int, str, str, str]:
-        return None
-    return order[0], order[1], order[2], order[3], order[4]
-
-
-def _encode_token(text: str) -> str:
-    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
-
-
-def _decode_token(token: str) -> str:
-    """Undo `_encode_token`; return empty text for a malformed token."""
-    try:
-        return base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True).decode()
-    except (binascii.Error, ValueError):
-        return ""
-
-
-def fold_text(text: str) -> str:
-    """Normalise text for comparison: NFC, case folded, white space collapsed."""
-    return " ".join(unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold()).split())
-
-
-_CLOCK = re.compile(
-    r"(?P<before>오전|오후|am|pm|a\.m\.|p\.m\.)?\s*"
-    r"(?P<hour>[0-9]{1,2})"
-    r"\s*(?P<unit>:\s*(?P<minute>[0-9]{2})|시\s*(?:(?P<minute_ko>[0-9]{1,2})\s*분|(?P<half>반))?)?"
-    r"\s*(?P<after>am|pm|a\.m\.|p\.m\.)?",
-    re.IGNORECASE,
-)
-
-
-def time_order(text: str) -> tuple[int, str]:
-    """Return the sort key of a free-text time: empty (all day) first, then clock times, then other text.
-
-    Reads texts that begin like `오후 2:00`, `오후 2시 30분`, `14:00` or `2 PM`. The key is the minute of the
-    day (-1 for empty, 1440 for text that begins with no clock time) and the text itself.
-    """
-    if not text:
-        return (-1, "")
-    match = _CLOCK.match(text)
-    if not match:
-        return (1440, text)
-    half_day = (match["before"] or match["after"] or "").lower().replace(".", "")
-    if not half_day and not match["unit"]:
-        return (1440, text)  # a bare number, as in "3층"
-    hour = int(match["hour"])
-    minute = int(match["minute"] or match["minute_ko"] or (30 if match["half"] else 0))
-    if half_day in ("오후", "pm") and hour < 12:
-        hour += 12
-    elif half_day in ("오전", "am") and hour == 12:
-        hour = 0
-    if hour > 24 or minute > 59:
-        return (1440, text)
-    return (hour * 60 + minute, text)

@@ -23,8 +23,9 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from domain import EventFilter, parse_number_token, parse_page_token
+from domain import EventFilter
 from errors import InvalidId, ValidationFailed
+from tokens import parse_number_token, parse_order_token
 
 NAME_MAX = 100
 TITLE_MAX = 200
@@ -293,7 +294,7 @@ class ListQuery(Query):
 
     def event_filter(self) -> EventFilter:
         """Return the query as a filter of the domain."""
-        after = parse_page_token(self.page_token)
+        after = parse_order_token(self.page_token)
         return EventFilter(first=self.first, last=self.last, text=self.q, limit=self.limit, after=after)
 
     @model_validator(mode="after")
@@ -305,7 +306,7 @@ class ListQuery(Query):
     @field_validator("page_token")
     @classmethod
     def _check_page_token(cls, token: str) -> str:
-        return _known_page_token(token, parse_page_token)
+        return _known_page_token(token, parse_order_token)
 
 
 class ChangesQuery(Query):

@@ -3,12 +3,13 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from domain import REGISTRY, ChangeType, Department, Write, fold_text
+from domain import REGISTRY, ChangeType, Department, Write
 from migration.bulk_load import Kind
 from migration.source_rows import SourceDepartment, with_stored_timestamps
 from models import DynamoDBDatabase, Refusal
 from services.group_commit import GroupCommit, WriteRefused
 from services.purge import Purge
+from text_order import fold_text
 
 MADE_ANEW = "지운 부서입니다. 파일의 내용으로 새로 만들었고, 지우기 전의 이벤트는 이제 되살릴 수 없습니다."
 

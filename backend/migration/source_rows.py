@@ -12,12 +12,13 @@ from datetime import tzinfo
 from functools import lru_cache
 from typing import Any
 
-from domain import Department, Event, fold_text, time_order, timestamp
+from domain import Department, Event, timestamp
 from errors import ValidationFailed
 from migration.source_dates import DateReading, names_a_day, read_date, read_timestamp
 from migration.source_files import Row
 from migration.text_repair import repair_text
 from schemas import DepartmentNew, EventNew
+from text_order import fold_text, time_order
 
 NAMESPACE = uuid.UUID("6f1c64f0-2f0e-5d1b-9c52-0d7d3a4f8e21")
 """The namespace of every id that the migration derives. It must never change: every run has to derive the

@@ -6,13 +6,13 @@ from apiflask import APIBlueprint
 from flask import Response, jsonify, request
 from werkzeug.routing import BaseConverter
 
-from domain import number_token
 from errors import DepartmentNameTaken, DepartmentNotDeleted, DepartmentNotFound, InvalidId, StoreUnavailable
 from rest.answer_shapes import DeletedDepartmentsAnswer, DepartmentAnswer, DepartmentsAnswer, MessageAnswer
 from rest.conditions import idempotency_key, is_held, not_modified, with_etag
 from rest.openapi import ETAG, REPLAYED, documented
 from schemas import DepartmentChange, DepartmentNew, DepartmentRestore, PageQuery, parse_id
 from services.departments import DepartmentService
+from tokens import number_token
 
 
 class DepartmentId(BaseConverter):

@@ -5,7 +5,7 @@ from typing import Any
 from apiflask import APIBlueprint
 from flask import Response, jsonify
 
-from domain import Created, Event, number_token
+from domain import Created, Event
 from errors import (
     DepartmentNotFound,
     EventIdTaken,
@@ -26,6 +26,7 @@ from rest.openapi import ETAG, REPLAYED, documented
 from schemas import ChangesQuery, EventChange, EventNew, HistoryQuery, ListQuery, parse_id
 from services.events import EventList, EventService
 from services.sync import SyncService
+from tokens import number_token
 
 
 def blueprint(events: EventService, sync: SyncService) -> APIBlueprint:

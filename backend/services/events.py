@@ -18,9 +18,7 @@ from domain import (
     Position,
     Receipt,
     Write,
-    fold_text,
     new_id,
-    page_token,
     timestamp,
     utc_now,
 )
@@ -35,6 +33,8 @@ from models import DynamoDBDatabase
 from services.group_commit import GroupCommit, WriteRefused
 from services.history import EventHistory, HistoryPage
 from services.snapshots import Snapshots
+from text_order import fold_text
+from tokens import order_token
 
 ExpectedRevisions: TypeAlias = Collection[str] | None
 """The revisions of an event that its editor accepts, as text; None for any."""
@@ -269,4 +269,4 @@ def _select(events: Sequence[Event], wanted: EventFilter) -> tuple[Sequence[Even
     if wanted.limit is None or len(found) <= wanted.limit:
         return found, ""
     found = found[: wanted.limit]
-    return found, page_token(found[-1])
+    return found, order_token(found[-1].order())

@@ -11,20 +11,11 @@ from typing import Any, TypeAlias
 
 import orjson
 
-from domain import (
-    DELETIONS,
-    REGISTRY,
-    Change,
-    Department,
-    Event,
-    Position,
-    Receipt,
-    Write,
-    fold_text,
-)
+from domain import DELETIONS, REGISTRY, Change, Department, Event, Position, Receipt, Write
 from store import items, rows
 from store.items import Item, number, string
 from store.tables import TableNames
+from text_order import fold_text
 
 Request: TypeAlias = dict[str, Any]
 """An action as DynamoDB takes it: `{"Put": {...}}`."""

@@ -24,7 +24,6 @@ from domain import (
     Receipt,
     StoredReceipt,
     UnknownChange,
-    fold_text,
 )
 from store.items import (
     Item,
@@ -37,6 +36,7 @@ from store.items import (
     string,
     text,
 )
+from text_order import fold_text
 
 TTL_ATTRIBUTE = "expires_at"
 

@@ -5,9 +5,10 @@ import uuid
 import pytest
 
 from api_client import TIMESTAMP
-from domain import Event, number_token
+from domain import Event
 from log_rows import LogWriter, event_item, single_row
 from store.dynamo_client import DynamoClient
+from tokens import number_token
 
 UNKNOWN = {"location": {"S": "3층"}, "attendees": {"L": [{"M": {"name": {"S": "김"}}}]}}
 """Attributes that a newer server stores."""

@@ -5,11 +5,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from domain import Department, time_order, timestamp
+from domain import Department, timestamp
 from migration.source_dates import read_date, read_timestamp
 from migration.source_files import Row
 from migration.source_rows import KnownDepartments, Remarks, RowReader, RowRefused, stable_id
 from migration.text_repair import repair_text
+from text_order import time_order
 
 SEOUL = ZoneInfo("Asia/Seoul")
 DEV = Department(id="3d6f1c52-8a0b-4e1d-9c37-52b1f0a64e18", name="개발팀")

@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from domain import Position, time_order, timestamp
+from domain import Position, timestamp
+from text_order import time_order
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from config import Settings
-from domain import Department, Position, fold_text, new_id, utc_now
+from domain import Department, Position, new_id, utc_now
 from errors import (
     DepartmentNameTaken,
     DepartmentNotFound,
@@ -23,6 +23,7 @@ from services.snapshots import Snapshots
 from services.sync import SyncService
 from store import rows
 from store_proxy import StoreProxy
+from text_order import fold_text
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import orjson
 
 from domain import DELETIONS, REGISTRY, Change, Department, Event, Position, Receipt, Write
-from store import items, rows
+from store import deletion_rows, items, rows
 from store.items import Item, number, string
 from store.tables import TableNames
 from text_order import fold_text
@@ -117,10 +117,10 @@ class ActionBuilder:
         condition, values = items.unchanged_condition(write.before.revision)
         if write.type not in DELETIONS:
             return [self._put_if(self._names.events, key, item, condition, values)]
-        noted = rows.deletion_to_item(event.key, event.revision, now)
+        noted = deletion_rows.deletion_to_item(event.key, event.revision, now)
         return [
             self._delete_if(self._names.events, key, condition, values),
-            self._put(self._names.changes, rows.deletion_key(event.key), noted),
+            self._put(self._names.changes, deletion_rows.deletion_key(event.key), noted),
         ]
 
     def _department_actions(
@@ -140,11 +140,15 @@ class ActionBuilder:
             return [
                 self._delete_if(self._names.departments, key, condition, values),
                 self._release_name(write, before),
-                self._mark_deleted(department.id, write.at, rows.deleted_department_number(change, now)),
+                self._mark_deleted(
+                    department.id, write.at, deletion_rows.deleted_department_number(change, now)
+                ),
                 self._put_if(
                     self._names.changes,
-                    rows.deleted_department_key(rows.deleted_department_number(change, now)),
-                    rows.deleted_department_to_item(change, now),
+                    deletion_rows.deleted_department_key(
+                        deletion_rows.deleted_department_number(change, now)
+                    ),
+                    deletion_rows.deleted_department_to_item(change, now),
                     "attribute_not_exists(revision)",
                 ),
             ]
@@ -219,8 +223,8 @@ class ActionBuilder:
             "ConditionExpression": "deleted_number = :number",
             "ExpressionAttributeValues": {":epoch": string(epoch), ":number": number(deleted.number)},
         }
-        row = rows.deleted_department_key(deleted.number)
-        not_purging = f"attribute_exists(revision) AND attribute_not_exists({rows.PURGING})"
+        row = deletion_rows.deleted_department_key(deleted.number)
+        not_purging = f"attribute_exists(revision) AND attribute_not_exists({deletion_rows.PURGING})"
         return [
             self._update_head(department.id, revive),
             self._delete_if(self._names.changes, row, not_purging),

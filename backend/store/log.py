@@ -19,7 +19,7 @@ from domain import (
     timestamp,
     utc_now,
 )
-from store import items, rows
+from store import deletion_rows, items, rows
 from store.dynamo_client import DynamoClient
 from store.items import Item
 from store.tables import TableNames
@@ -89,8 +89,8 @@ class Log:
         return None
 
     def find_deletion(self, key: EventKey) -> int | None:
-        item = self._client.find_item(self._table, rows.deletion_key(key))
-        return rows.deletion_revision(item) if item else None
+        item = self._client.find_item(self._table, deletion_rows.deletion_key(key))
+        return deletion_rows.deletion_revision(item) if item else None
 
     def legacy_changes(self, key: EventKey) -> list[Change]:
         first = next(self.rows(rows.log_after(key.department_id, 0), Limit=1), None)

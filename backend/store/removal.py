@@ -6,7 +6,7 @@ from itertools import islice
 from typing import Any
 
 from domain import DeletedDepartment, PendingPurge, known_changes
-from store import rows
+from store import deletion_rows, rows
 from store.dynamo_client import DynamoClient, TransactionRefused
 from store.log import Log
 from store.tables import TableNames
@@ -21,38 +21,38 @@ class Removal:
         self._log = log
 
     def list_deleted(self, now: datetime, limit: int, begin: int | None) -> list[DeletedDepartment]:
-        not_due = rows.purge_number(now)
+        not_due = deletion_rows.purge_number(now)
         if begin is not None and begin <= not_due:
             return []
-        query = rows.log_after(rows.DELETED_DEPARTMENTS, not_due, begin)
+        query = rows.log_after(deletion_rows.DELETED_DEPARTMENTS, not_due, begin)
         found = self._log.rows(query, ScanIndexForward=False, Limit=limit)
-        deleted = (rows.deleted_department_from_item(row) for row in found)
+        deleted = (deletion_rows.deleted_department_from_item(row) for row in found)
         return list(islice((department for department in deleted if department), limit))
 
     def find_deleted(self, department_id: str, now: datetime) -> DeletedDepartment | None:
         purge = self.find_purge(department_id)
-        if purge is None or purge.number < rows.purge_number(now):
+        if purge is None or purge.number < deletion_rows.purge_number(now):
             return None
-        row = self._client.find_item(self._table, rows.purge_key(purge))
-        return rows.deleted_department_from_item(row) if row else None
+        row = self._client.find_item(self._table, deletion_rows.purge_key(purge))
+        return deletion_rows.deleted_department_from_item(row) if row else None
 
     def find_purge(self, department_id: str) -> PendingPurge | None:
         head = self._client.find_item(self._table, rows.head_key(department_id))
-        number = rows.deleted_number(head) if head else 0
-        return PendingPurge(rows.DELETED_DEPARTMENTS, number, department_id) if number else None
+        number = deletion_rows.deleted_number(head) if head else 0
+        return PendingPurge(deletion_rows.DELETED_DEPARTMENTS, number, department_id) if number else None
 
     def due_purges(self, now: datetime) -> Iterator[PendingPurge]:
         for query in (
-            rows.log_after(rows.PURGES, 0),
-            rows.log_after(rows.DELETED_DEPARTMENTS, 0, rows.purge_number(now)),
+            rows.log_after(deletion_rows.PURGES, 0),
+            rows.log_after(deletion_rows.DELETED_DEPARTMENTS, 0, deletion_rows.purge_number(now)),
         ):
-            yield from map(rows.purge_from_item, self._log.rows(query))
+            yield from map(deletion_rows.purge_from_item, self._log.rows(query))
 
     def begin_purge(self, purge: PendingPurge) -> bool:
         mark = {
             "TableName": self._table,
-            "Key": rows.purge_key(purge),
-            "UpdateExpression": f"SET {rows.PURGING} = :true",
+            "Key": deletion_rows.purge_key(purge),
+            "UpdateExpression": f"SET {deletion_rows.PURGING} = :true",
             "ConditionExpression": "attribute_exists(revision)",
             "ExpressionAttributeValues": {":true": {"BOOL": True}},
         }
@@ -72,7 +72,7 @@ class Removal:
         self._client.batch_delete(self._table, [rows.change_key(department_id, r) for r in revisions])
 
     def finish_purge(self, purge: PendingPurge) -> None:
-        row = {"TableName": self._table, "Key": rows.purge_key(purge)}
+        row = {"TableName": self._table, "Key": deletion_rows.purge_key(purge)}
         head = {
             "TableName": self._table,
             "Key": rows.head_key(purge.department_id),
@@ -88,6 +88,6 @@ class Removal:
         try:
             self._client.call("transact_write_items", TransactItems=requests)
         except TransactionRefused:
-            self._client.batch_delete(self._table, [rows.purge_key(purge)])
+            self._client.batch_delete(self._table, [deletion_rows.purge_key(purge)])
             return False
         return True

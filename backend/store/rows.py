@@ -5,7 +5,6 @@ Sends nothing.
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from hashlib import sha256
 from typing import Any
 
 from domain import (
@@ -13,13 +12,11 @@ from domain import (
     REGISTRY,
     Change,
     ChangeType,
-    DeletedDepartment,
     Department,
     Entity,
     Event,
     EventKey,
     LogEntry,
-    PendingPurge,
     Position,
     Receipt,
     StoredReceipt,
@@ -43,17 +40,6 @@ TTL_ATTRIBUTE = "expires_at"
 LOADING = "loading"
 """Attribute of a head: the names of the bulk loads that have begun and not finished."""
 
-DELETED_DEPARTMENTS = f"deleted#{REGISTRY}"
-"""Partition with a row for each deleted department, in the order in which their purges are due."""
-
-PURGES = "purges"
-"""Partition with a row for each department that a server up to 1.1 deleted. Its purge is always due."""
-
-PURGING = "purging"
-"""Attribute of a row of these partitions: the purge has begun, so the department cannot be restored."""
-
-_REVISIONS = 10**12
-"""Numbers of deleted departments are milliseconds times this plus a revision, so that no two are equal."""
 
 _KINDS = {kind.value: kind for kind in ChangeType}
 
@@ -227,29 +213,6 @@ def is_commit(row: Item) -> bool:
     return "first" in row
 
 
-def deletion_key(key: EventKey) -> dict[str, Any]:
-    """Key of the row that says where in the log an event was deleted.
-
-    The deletions of a department share a partition. The sort key is a number, so it is a hash of the id.
-    """
-    digest = sha256(key.id.encode()).hexdigest()
-    return change_key(f"deleted#{key.department_id}", int(digest[:30], 16))
-
-
-def deletion_to_item(key: EventKey, revision: int, now: datetime) -> dict[str, Any]:
-    return {
-        **deletion_key(key),
-        "id": string(key.id),
-        "deletion": number(revision),
-        TTL_ATTRIBUTE: expiry(now),
-    }
-
-
-def deletion_revision(item: Item) -> int:
-    """Read the revision of an event's deletion."""
-    return number_of(item, "deletion")
-
-
 def loads_on(head: Item) -> frozenset[str]:
     """Return the names of the bulk loads that have begun in a department and not finished."""
     return frozenset(head.get(LOADING, {}).get("SS", []))
@@ -270,55 +233,3 @@ def name_to_item(department: Department) -> dict[str, Any]:
 
 def name_owner(item: Item) -> str:
     return text(item, "owner")
-
-
-def purge_number(now: datetime) -> int:
-    """Return the least number that a row of `DELETED_DEPARTMENTS` has whose purge is not due."""
-    return int(now.timestamp() * 1_000) * _REVISIONS
-
-
-def deleted_department_key(number: int) -> dict[str, Any]:
-    return change_key(DELETED_DEPARTMENTS, number)
-
-
-def deleted_department_number(deletion: Change, now: datetime) -> int:
-    """Return the number of a deleted department's row: the moment when its purge is due, and the revision."""
-    return purge_number(now + CHANGE_RETENTION) + deletion.revision % _REVISIONS
-
-
-def deleted_department_to_item(deletion: Change, now: datetime) -> dict[str, Any]:
-    """Return the row of a deleted department, given its deletion in the log of the registry."""
-    return {
-        **deleted_department_key(deleted_department_number(deletion, now)),
-        "id": string(deletion.entity.id),
-        "entity": {"M": entity_to_item(deletion.entity)},
-        "deletion": number(deletion.revision),
-        "at": string(deletion.at),
-        "by": string(deletion.by),
-    }
-
-
-def deleted_department_from_item(item: Item) -> DeletedDepartment | None:
-    """Read a deleted department; None if its purge has begun."""
-    if PURGING in item:
-        return None
-    return DeletedDepartment(
-        department=department_from_item(item["entity"]["M"]),
-        revision=number_of(item, "deletion"),
-        at=text(item, "at"),
-        by=text(item, "by"),
-        number=revision_of(item),
-    )
-
-
-def deleted_number(head: Item) -> int:
-    """Read from the head of a deleted department the number of its row; 0 if it has none."""
-    return number_of(head, "deleted_number")
-
-
-def purge_from_item(item: Item) -> PendingPurge:
-    return PendingPurge(partition_of(item), revision_of(item), text(item, "id") or text(item, "target"))
-
-
-def purge_key(purge: PendingPurge) -> dict[str, Any]:
-    return change_key(purge.partition, purge.number)

@@ -137,18 +137,15 @@ class ActionBuilder:
             ]
         condition, values = items.unchanged_condition(before.revision)
         if write.type in DELETIONS:
+            deleted = deletion_rows.deleted_department_number(change, now)
             return [
                 self._delete_if(self._names.departments, key, condition, values),
                 self._release_name(write, before),
-                self._mark_deleted(
-                    department.id, write.at, deletion_rows.deleted_department_number(change, now)
-                ),
+                self._mark_deleted(department.id, write.at, deleted),
                 self._put_if(
                     self._names.changes,
-                    deletion_rows.deleted_department_key(
-                        deletion_rows.deleted_department_number(change, now)
-                    ),
-                    deletion_rows.deleted_department_to_item(change, now),
+                    deletion_rows.deleted_department_key(deleted),
+                    deletion_rows.deleted_department_to_item(deleted, change),
                     "attribute_not_exists(revision)",
                 ),
             ]

@@ -58,10 +58,10 @@ def deleted_department_number(deletion: Change, now: datetime) -> int:
     return purge_number(now + CHANGE_RETENTION) + deletion.revision % _REVISIONS
 
 
-def deleted_department_to_item(deletion: Change, now: datetime) -> dict[str, Any]:
+def deleted_department_to_item(number_of_row: int, deletion: Change) -> dict[str, Any]:
     """Return the row of a deleted department, given its deletion in the log of the registry."""
     return {
-        **deleted_department_key(deleted_department_number(deletion, now)),
+        **deleted_department_key(number_of_row),
         "id": string(deletion.entity.id),
         "entity": {"M": entity_to_item(deletion.entity)},
         "deletion": number(deletion.revision),

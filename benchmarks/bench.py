@@ -96,9 +96,17 @@ def count_capacity(settings: Settings, department: str) -> None:
         if head := db.read_head(department):
             db.commit(department, head, [Write(type=ChangeType.EVENT_CREATED, entity=d) for d in drafts])
 
+    edited = events.create_event(department, EVENT).entity.id
+    for number in range(10):
+        events.update_event(edited, {"title": f"{EVENT['title']} {number}"})
     operations: tuple[tuple[str, int, Callable[[], object]], ...] = (
-        ("create, alone (its own head read)", 1, lambda: events.create_event(department, EVENT)),
+        ("create, alone", 1, lambda: events.create_event(department, EVENT)),
+        ("edit, alone", 1, lambda: events.update_event(edited, {"title": EVENT["title"]})),
+        ("history of 12 changes", 1, lambda: events.page_history(department, edited, 50)),
+        ("delete, alone", 1, lambda: events.delete_event(edited)),
+        ("restore, alone", 1, lambda: events.restore_event(department, edited)),
         ("create, in a group of 32 (its own head read)", 32, lambda: commit(32)),
+        ("create, in a group of 98 (its own head read)", 98, lambda: commit(98)),
         ("list, after another server's writes", 1, lambda: sync.full(department)),
         ("list, warm", 1, lambda: sync.full(department)),
         ("delta of a client that missed all this", 1, lambda: sync.changes_since(department, token, 1_000)),

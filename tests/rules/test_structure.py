@@ -395,7 +395,7 @@ def test_a_folder_says_in_two_lines_what_it_owns(folder):
     assert 1 <= len(said.splitlines()) <= 2
 
 
-@pytest.mark.parametrize("document", ["README.md", "README.ko.md", "docs/architecture.md"])
+@pytest.mark.parametrize("document", ["README.md", "README.ko.md", "docs/architecture.md", "docs/storage.md"])
 def test_documents_name_only_files_that_exist(document):
     text = (BACKEND.parent / document).read_text()
     named = set(re.findall(r"\b(?:backend|infrastructure|tests|docs)/[\w./-]*\w", text))

@@ -5,12 +5,15 @@ from math import ceil
 
 # What one operation costs, in request units, while an event and its log row are at most 1 KB each.
 CHANGE_WRITES = 2 + 2 + 1 + 2  # head, event and log row in a transaction; the index outside of it
+DELETION_WRITES = 2  # its row, which finds the event again
+DELETIONS = 0.1  # of the changes
 CHANGE_READS = 1  # an edit finds the event first
 OPEN_READS = 1 + 2  # a list: the head; a join: the head twice
 FOLLOW_READS = 2  # another server reads the head, then the log
 POLL_READS = 0.5  # eventually consistent
 POLLS_PER_HOUR = 3600 // 2
 READY_PER_MONTH = 2 * 6 * 60 * 24 * 30  # two load balancer nodes, every 10 s
+PURGE_LOOKS_PER_MONTH = 2 * 6 * 24 * 30  # two queries, every 10 minutes
 DEPARTMENTS_PER_READ = 4096 // 400  # the list of departments is a scan
 EVENT_KB = 0.7
 LOG_ROW_KB = 0.9
@@ -29,8 +32,8 @@ class Company:
     changes_a_day: int
     opens_a_day: int = 10
 
-    def writes(self) -> int:
-        return self.changes_a_day * DAYS * CHANGE_WRITES
+    def writes(self) -> float:
+        return self.changes_a_day * DAYS * (CHANGE_WRITES + DELETIONS * DELETION_WRITES)
 
     def polls(self) -> float:
         return self.servers * (self.rooms + 1) * POLLS_PER_HOUR * POLL_READS * HOURS * DAYS
@@ -40,7 +43,8 @@ class Company:
         opens = self.people * self.opens_a_day * DAYS * (OPEN_READS + scan)
         followers = (self.servers - 1) * self.changes_a_day * FOLLOW_READS * DAYS
         edits = self.changes_a_day * DAYS * CHANGE_READS
-        return self.polls() + self.servers * READY_PER_MONTH + opens + followers + edits
+        always = self.servers * (READY_PER_MONTH + PURGE_LOOKS_PER_MONTH)
+        return self.polls() + always + opens + followers + edits
 
     def stored_gb(self) -> float:
         """After a year, nothing deleted: each event twice, for its index; 30 days of the log."""

@@ -28,7 +28,7 @@ from rest.json_provider import OrjsonProvider
 from schemas import BODY_MAX
 from services.core import build_core
 
-VERSION = "1.1.0"
+VERSION = "1.2.0"
 
 
 class NoSessions(SessionInterface):

@@ -25,7 +25,7 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "backend")]
 
 from api_client import Api  # noqa: E402
 from config import Settings  # noqa: E402
-from domain import ChangeType, Event, Write, new_id  # noqa: E402
+from domain import ChangeType, Event, Write, new_id, timestamp, utc_now  # noqa: E402
 from models import DynamoDBDatabase  # noqa: E402
 from running import embedded, free_port, resident_mb, running_server, wait_for  # noqa: E402
 from services.core import build_core  # noqa: E402
@@ -91,7 +91,8 @@ def count_capacity(settings: Settings, department: str) -> None:
     token = sync.get_position(department).sync_token
 
     def commit(count: int) -> None:
-        draft = Event(id="", department_id=department, **EVENT)
+        now = timestamp(utc_now())
+        draft = Event(id="", department_id=department, created_at=now, last_modified=now, **EVENT)
         drafts = [replace(draft, id=new_id()) for _ in range(count)]
         if head := db.read_head(department):
             db.commit(department, head, [Write(type=ChangeType.EVENT_CREATED, entity=d) for d in drafts])

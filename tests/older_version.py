@@ -15,8 +15,8 @@ import pytest
 from programs import program
 from running import ROOT
 
-OLDER = "v1.1.0"
-"""The commit of version 1.1, which runs beside this one during an upgrade."""
+OLDER = "6e9277b91a65c43a9401dce36352619ed1e907aa"
+"""The commit of version 1.1 (tag v1.1.0), which runs beside this one during an upgrade."""
 BEFORE_1_1 = "b15d4585330b0ef61a16253c1ac347591f9c2517"
 """The last commit before version 1.1. Its log rows do not name an entity's change before."""
 

@@ -65,6 +65,28 @@ def test_each_write_of_a_department_is_broadcast_once_to_everybody(api, room):
         ]
 
 
+def test_a_deletion_and_a_restore_are_each_broadcast_once_to_everybody(api, room):
+    department, inside, outside = room
+    event = api.event(department)
+    api("DELETE", f"/api/departments/{department}")
+    api("POST", f"/api/departments/{department}/restore")
+    api("POST", f"/api/departments/{department}/restore", status=409)
+    restored = api("GET", f"/api/departments/{department}")["department"]
+    for client in (inside, outside):
+        client.wait("department_created")
+        wait_for(lambda c=client: ("department_created", restored) in of_department(c, department))
+        assert of_department(client, department)[-2:] == [
+            ("department_deleted", {"id": department}),
+            ("department_created", restored),
+        ]
+    api("PUT", f"/api/events/{event['id']}", {"title": "아직 아무도 없는 방"})
+    assert inside.join(department)["revision"] == 2
+    updated = api("PUT", f"/api/events/{event['id']}", {"title": "새"})["event"]
+    inside.wait("event_updated")
+    assert of_department(inside, department)[-1:] == [("event_updated", updated)]
+    assert of_department(outside, department)[-1:] == [("department_created", restored)]
+
+
 def test_a_refused_write_is_not_broadcast(api, room):
     department, inside, _ = room
     event = api.event(department)

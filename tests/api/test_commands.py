@@ -10,8 +10,12 @@ from pathlib import Path
 import pytest
 import requests
 
-from api_client import Api, Client
+from api_client import TIMESTAMP, Api, Client
 from aws_client import KEYS
+from config import Settings
+from domain import new_id
+from in_process import Calendar
+from models import DynamoDBDatabase
 from running import (
     BACKEND,
     BIN,
@@ -111,8 +115,9 @@ def test_no_server_starts_with_a_library_that_it_was_not_tried_with(tmp_path, pr
         [str(BIN / "flask"), "tables", "create"],
         [str(BIN / "flask"), "tables", "repair"],
         [str(BIN / "flask"), "tables", "new-epoch"],
+        [str(BIN / "flask"), "tables", "restore-department"],
     ],
-    ids=["python -c", "create", "repair", "new-epoch"],
+    ids=["python -c", "create", "repair", "new-epoch", "restore-department"],
 )
 def test_a_command_says_first_which_store_it_speaks_to(tmp_path, engine, command):
     run(CREATE_TABLES, **embedded(tmp_path / "data"))
@@ -228,6 +233,41 @@ def test_flask_commands_create_and_repair_tables(settings):
     assert "✓ events 테이블이 생성되었습니다." in flask("tables", "create")
     assert "✓ events 테이블이 이미 있습니다." in flask("tables", "create", "--provisioned")
     assert "정리한 부서: 0개" in flask("tables", "repair")
+
+
+def test_deleted_departments_are_listed_and_restored_by_a_command(settings):
+    def command(*words: str) -> tuple[int, list[str], str]:
+        done = run([str(BIN / "flask"), "tables", "restore-department", *words], **settings)
+        assert "Traceback" not in done.stderr
+        return done.returncode, done.stdout.splitlines()[1:], done.stderr.strip()
+
+    run(CREATE_TABLES, **settings)
+    assert command() == (0, ["되살릴 수 있는 부서가 없습니다."], "")
+
+    store = Calendar(DynamoDBDatabase(Settings.from_env(settings)))
+    first, last = (store.departments.create_department(name).entity for name in ("개발팀", "영업팀"))
+    event = store.add(first.id)
+    for department in (first, last):
+        store.departments.delete_department(department.id)
+    taken = store.departments.create_department("영업팀").entity
+
+    status, listed, _ = command()
+    assert status == 0
+    assert [line.split()[0] for line in listed] == [last.id, first.id]
+    assert re.fullmatch(rf"{first.id}  지운 때 {TIMESTAMP.pattern}  '개발팀'", listed[1])
+    assert command(first.id.upper()) == (0, ["✓ '개발팀' 부서를 이벤트와 함께 되살렸습니다."], "")
+    assert store.events.get_event(first.id, event.id) == event
+    assert command(first.id) == (1, [], "Error: 지워지지 않았거나 이미 되살린 부서입니다.")
+    assert command(last.id) == (1, [], "Error: 같은 이름의 부서가 이미 있습니다.")
+    assert command(last.id, "--name", "영업팀 ")[0] == 1
+    assert command(last.id, "--name", "가" * 101)[0] == 1
+    renamed = command(last.id, "--name", "옛 영업팀")
+    assert renamed == (0, ["✓ '옛 영업팀' 부서를 이벤트와 함께 되살렸습니다."], "")
+    assert command(new_id()) == (1, [], "Error: 부서를 찾을 수 없습니다.")
+    assert command("개발팀")[0] == 1
+    names = {department.name for department in store.departments.list_departments()}
+    assert names == {"개발팀", "영업팀", "옛 영업팀"}
+    assert taken in store.departments.list_departments()
 
 
 def test_a_command_that_cannot_reach_its_tables_ends_with_a_sentence(engine):

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from api_client import TIMESTAMP
-from domain import number_token
+from tokens import number_token
 
 
 def test_a_department_has_the_fields_of_the_contract(api):

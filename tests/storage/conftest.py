@@ -63,6 +63,18 @@ def db(settings: Settings, client: DynamoClient) -> DynamoDBDatabase:
     return database
 
 
+@pytest.fixture
+def other_client(settings, db) -> DynamoClient:
+    """A second client of the tables of `db`, whose requests no test interrupts."""
+    return DynamoClient(settings)
+
+
+@pytest.fixture
+def other(settings, other_client) -> DynamoDBDatabase:
+    """Another process on the tables of `db`."""
+    return DynamoDBDatabase(settings, other_client)
+
+
 def one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Send one request at a time to moto, whose dictionaries break under concurrent requests."""
     lock, call = threading.Lock(), DynamoClient.call

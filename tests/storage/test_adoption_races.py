@@ -1,6 +1,5 @@
 """An adoption and a deletion, rename or edit of one department, interleaved at every request of either."""
 
-from collections.abc import Callable
 from itertools import count
 
 import pytest
@@ -8,22 +7,11 @@ import pytest
 from config import Settings
 from domain import REGISTRY, Department, new_id, utc_now
 from in_process import Calendar
+from interruption import interrupt
 from models import DynamoDBDatabase
 from services.departments import DepartmentService
 from store import rows
 from store.dynamo_client import DynamoClient
-
-
-@pytest.fixture
-def other_client(settings, db) -> DynamoClient:
-    """A second client of the tables of `db`, whose requests no test interrupts."""
-    return DynamoClient(settings)
-
-
-@pytest.fixture
-def other(settings, other_client) -> DynamoDBDatabase:
-    """Another process on the tables of `db`."""
-    return DynamoDBDatabase(settings, other_client)
 
 
 def service(db: DynamoDBDatabase) -> DepartmentService:
@@ -36,23 +24,6 @@ def write_foreign_department(client: DynamoClient, settings: Settings) -> Depart
     item = {"id": {"S": department.id}, "name": {"S": department.name}}
     client.call("put_item", TableName=settings.departments_table, Item=item)
     return department
-
-
-def interrupt(client: DynamoClient, number: int, act: Callable[[], object]) -> list[str]:
-    """Call `act` right before the client's request of that number, counted from 1.
-
-    Returns the list that the operations of the client's requests are added to.
-    """
-    call, requests = DynamoClient.call, []
-
-    def interposed(operation, **parameters):
-        requests.append(operation)
-        if len(requests) == number:
-            act()
-        return call(client, operation, **parameters)
-
-    client.call = interposed
-    return requests
 
 
 def require_consistent(db: DynamoDBDatabase, client: DynamoClient, settings: Settings) -> None:

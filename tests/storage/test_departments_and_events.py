@@ -1,12 +1,11 @@
 """The services on real stores: departments, events, adoption, snapshots, deltas, expired rows."""
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
 
 import pytest
 
 from config import Settings
-from domain import Department, Position, new_id, utc_now
+from domain import Department, Position, new_id
 from errors import (
     DepartmentNameTaken,
     DepartmentNotFound,
@@ -71,57 +70,6 @@ def test_the_list_of_departments_is_by_name(calendar):
     assert [d.name for d in calendar.departments.list_departments()] == ["alpha", "Zeta", "개발팀", "영업팀"]
 
 
-def test_a_purged_department_leaves_no_events_log_or_name(calendar, settings):
-    department = calendar.departments.create_department("개발팀").entity
-    kept = calendar.departments.create_department("영업팀").entity
-    other = calendar.add(kept.id, "남는다")
-    event = calendar.add(department.id)
-    calendar.departments.delete_department(department.id)
-    with pytest.raises(DepartmentNotFound):
-        calendar.departments.get_department(department.id)
-    with pytest.raises(DepartmentNotFound):
-        calendar.reading(department.id)
-    with pytest.raises(DepartmentNotFound):
-        calendar.add(department.id)
-    assert calendar.db.read_head(department.id) is None
-    assert calendar.purge.run_due(utc_now() + timedelta(days=31)) == 1
-    assert calendar.db.find_event(event.id) is None
-    assert calendar.db.changes_after(department.id, 0) == []
-    assert calendar.db.find_event(other.id) == other
-    assert calendar.departments.create_department("개발팀").entity.name == "개발팀"
-
-
-def test_a_deleted_department_is_unusable_while_its_events_are_there(calendar):
-    department = calendar.departments.create_department("개발팀").entity
-    event = calendar.add(department.id)
-    calendar.departments.delete_department(department.id)
-
-    assert calendar.db.find_event(event.id) is not None
-    for read in (lambda: calendar.reading(department.id), lambda: calendar.add(department.id)):
-        with pytest.raises(DepartmentNotFound):
-            read()
-    for edit in (
-        lambda: calendar.events.update_event(event.id, {"title": "늦음"}),
-        lambda: calendar.events.delete_event(event.id),
-        lambda: calendar.events.update_event(event.id, {}),
-        lambda: calendar.events.update_event(event.id, {"title": "늦음"}, expected={"9"}),
-    ):
-        with pytest.raises(EventNotFound):
-            edit()
-
-    assert calendar.repair.run() == Repaired(purged=0, adopted=0)
-    assert calendar.db.find_event(event.id) is not None
-
-
-def test_a_purge_removes_events_that_the_index_does_not_show_yet(calendar):
-    lagging = IndexShowsNothing(calendar.db)
-    department = calendar.departments.create_department("개발팀").entity
-    event = calendar.add(department.id)
-    calendar.departments.delete_department(department.id)
-    assert Calendar(lagging).purge.remove_now(department.id)
-    assert calendar.db.find_event(event.id) is None
-
-
 class IndexShowsNothing:
     """A store whose date index shows no events yet."""
 
@@ -132,9 +80,6 @@ class IndexShowsNothing:
         return getattr(self._db, name)
 
     def indexed_events(self, *_):
-        return iter(())
-
-    def indexed_keys(self, *_):
         return iter(())
 
 

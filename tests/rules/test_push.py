@@ -126,7 +126,15 @@ def test_a_client_is_sent_connected_while_the_store_is_down(transport, store, pu
     assert transport.sent == [("connected", "sid")]
 
 
-def test_the_room_of_a_deleted_department_is_emptied_after_everybody_was_told(transport, store, push):
+def test_the_room_of_a_deleted_department_is_emptied_and_then_everybody_is_told(transport, store, push):
+    """Whoever joins after having been told, because the department was restored, stays in the room."""
+    told, rooms = transport.emit, []
+
+    def emit(event, *payload, to=None):
+        rooms.append((event, ROOM in transport.members))
+        told(event, *payload, to=to)
+
+    transport.emit = emit
     push.connect("sid")
     push.join("sid", DEPARTMENT)
     deletion = Change(
@@ -134,6 +142,7 @@ def test_the_room_of_a_deleted_department_is_emptied_after_everybody_was_told(tr
     )
     push.on_commit(REGISTRY, Position("e", 1), [deletion])
     assert transport.sent == [("connected", "sid"), ("department_deleted", None)]
+    assert rooms == [("connected", False), ("department_deleted", False)]
     assert transport.members == {}
     reads = store.head_reads
     push.on_hint(DEPARTMENT, 7)

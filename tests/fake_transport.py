@@ -25,7 +25,7 @@ class FakeTransport:
         self.members.setdefault(room, set()).add(sid)
 
     def leave_room(self, sid: str, room: str, namespace: str | None = None) -> None:
-        self.members[room].discard(sid)
+        self.members.get(room, set()).discard(sid)
 
     def close_room(self, room: str, namespace: str | None = None) -> None:
         self.members.pop(room, None)

@@ -131,6 +131,11 @@ class Cluster:
         self._ports = [free_port() for _ in MODES]
         self.urls = [f"http://127.0.0.1:{port}" for port in self._ports]
 
+    @property
+    def restores(self) -> bool:
+        """Whether all servers can restore a department; those up to 1.1 delete it for good."""
+        return not self._roots
+
     def __enter__(self) -> "Cluster":
         self._redis.start()
         self._stack.callback(self._redis.stop)

@@ -1,10 +1,11 @@
 """The record of a randomised history, and its judgement, which compares the record with the log."""
 
 import threading
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from domain import DELETIONS, ChangeType, Event
+from domain import DELETIONS, Change, ChangeType, Event, known_changes
 from models import DynamoDBDatabase
 
 
@@ -22,14 +23,20 @@ class History:
     """The revision in the `If-Match` of each acknowledged edit that had one, by the edit's revision."""
     keyed: set[str] = field(default_factory=set)
     """Titles of events that were created under an `Idempotency-Key`, repeated until an answer came."""
-    deleted: set[str] = field(default_factory=set)
-    """Ids of events whose deletion was acknowledged; no history restores an event."""
+    deleted: list[str] = field(default_factory=list)
+    """For each acknowledged deletion of an event the event's id."""
+    restored: set[str] = field(default_factory=set)
+    """Ids of events that somebody tried to restore."""
     reads: list[tuple[int, int, dict[str, Event]]] = field(default_factory=list)
     """Of each read: the last revision acknowledged before it began, its own revision, its events by id."""
     deltas: list[tuple[int, int, list[tuple[int, str, str]]]] = field(default_factory=list)
     """Of each delta: the last revision acknowledged before it, the revision of its token, and its changes as
     revision, type, event id."""
     faults: list[str] = field(default_factory=list)
+    absences: int = 0
+    """How often the department has been deleted so far."""
+    _absent: bool = False
+    """Whether the department may be deleted at the moment."""
 
     def acknowledge(self, event: Event) -> None:
         with self.lock:
@@ -40,15 +47,42 @@ class History:
         with self.lock:
             return max(self.acknowledged, default=0), sorted(set(self.acknowledged.values()))
 
+    def begin_absence(self) -> bool:
+        """Say that the department is about to be deleted; return False if somebody else has said so."""
+        with self.lock:
+            if self._absent:
+                return False
+            self._absent = True
+            self.absences += 1
+            return True
+
+    def end_absence(self) -> None:
+        """Say that the department is there again."""
+        with self.lock:
+            self._absent = False
+
+    def moment(self) -> tuple[bool, int]:
+        """Return what `was_absent_since` needs to know of the moment before a request."""
+        with self.lock:
+            return self._absent, self.absences
+
+    def was_absent_since(self, moment: tuple[bool, int]) -> bool:
+        """Tell whether the department may have been deleted at any time since a moment."""
+        absent, absences = moment
+        return absent or self.absences != absences
+
 
 def judge(history: History, db: DynamoDBDatabase) -> dict[str, Event]:
     """Replay the log once all writers have ended, and add every contradiction to `history.faults`.
 
     Returns the events of the department by id, for the comparison with what clients hold.
     """
-    changes = db.changes_after(history.department, 0)
+    logged = db.changes_after(history.department, 0)
+    changes = known_changes(logged)
     head = db.read_head(history.department)
-    assert head is not None
+    if head is None or len(changes) < len(logged):
+        history.faults.append("the department is gone" if head is None else "changes cannot be read")
+        return {}
     if [change.revision for change in changes] != list(range(1, head.revision + 1)):
         history.faults.append("revisions are not dense")
     states: list[dict[str, Event]] = [{}]
@@ -71,11 +105,35 @@ def judge(history: History, db: DynamoDBDatabase) -> dict[str, Event]:
             history.faults.append(f"the delta after {begin} differs from the log")
     for revision, fields in history.edits.items():
         _judge_edit(history, states, revision, fields)
-    created = [change.entity.title for change in changes if change.type is ChangeType.EVENT_CREATED]
-    history.faults += [f"created {created.count(t)} times" for t in history.keyed if created.count(t) != 1]
-    history.faults += [f"came back after its deletion: {i}" for i in history.deleted & set(states[-1])]
+    _judge_creations(history, changes)
+    deletions = Counter(change.entity.id for change in changes if change.type in DELETIONS)
+    lost = [event_id for event_id, times in Counter(history.deleted).items() if deletions[event_id] < times]
+    history.faults += [f"its deletion was lost: {i}" for i in lost]
+    back = set(history.deleted) & set(states[-1]) - history.restored
+    history.faults += [f"came back after its deletion: {i}" for i in back]
     history.faults += _differing(db, states[-1].values())
     return states[-1]
+
+
+def _judge_creations(history: History, changes: Sequence[Change]) -> None:
+    """Judge that each event was created once, and after each of its deletions as it was before."""
+    last: dict[str, Change] = {}
+    created: list[str] = []
+    for change in changes:
+        before = last.get(change.entity.id)
+        if change.type is not ChangeType.EVENT_CREATED:
+            if before is None or before.type in DELETIONS:
+                history.faults.append(f"changed without being there: revision {change.revision}")
+        elif before is None:
+            created.append(change.entity.title)
+        elif before.type not in DELETIONS:
+            history.faults.append(f"created though it was there: revision {change.revision}")
+        elif change.entity != replace(
+            before.entity, revision=change.revision, last_modified=change.entity.last_modified
+        ):
+            history.faults.append(f"restored otherwise than it was: revision {change.revision}")
+        last[change.entity.id] = change
+    history.faults += [f"created {created.count(t)} times" for t in history.keyed if created.count(t) != 1]
 
 
 def _judge_edit(

@@ -6,7 +6,7 @@ from typing import Any
 from config import Settings
 from domain import ChangeType, Event, EventKey, new_id, timestamp, utc_now
 from histories.judging import History
-from store import items, rows
+from store import deletion_rows, items, rows
 from store.dynamo_client import DynamoClient
 
 CHANGES = (
@@ -51,7 +51,7 @@ def write_older_rows(settings: Settings, history: History, *, with_previous: boo
             history.deleted.append(key.id)
             del events[key.id]
             if with_previous:
-                written.append(rows.deletion_to_item(key, revision, now))
+                written.append(deletion_rows.deletion_to_item(key, revision, now))
         history.acknowledge(event)
     head = client.find_item(settings.changes_table, rows.head_key(history.department))
     assert head is not None

@@ -14,9 +14,12 @@ from realtime.room import Room
 from services.coalesced_reads import CoalescedReads
 from services.group_commit import GroupCommit
 from services.snapshots import Reading, Snapshots
-from store import items
+from store import items, rows
+from store.actions import ActionBuilder
 
 _shared_read = CoalescedReads.__call__
+_commit_to_item = rows.commit_to_item
+_move_head = ActionBuilder.move_head
 
 
 class Switch(NamedTuple):
@@ -55,6 +58,24 @@ def any_state(revision):
     return "attribute_exists(id) OR :seen = :seen", {":seen": {"N": str(revision)}}
 
 
+def commit_in_reverse(partition, first, changes, now):
+    """Write the row of a commit with its changes from the last to the first."""
+    return _commit_to_item(partition, first, changes[::-1], now)
+
+
+def commit_without_its_last_change(partition, first, changes, now):
+    """Write the row of a commit with one change too few."""
+    row = _commit_to_item(partition, first, changes, now)
+    return row | {"changes": {"L": row["changes"]["L"][: max(1, len(changes) - 1)]}}
+
+
+def moved_though_deleted(self, partition, seen, revision, new_epoch):
+    """Move a head though its department is deleted."""
+    update = _move_head(self, partition, seen, revision, new_epoch)
+    condition = update["Update"]["ConditionExpression"].replace("AND attribute_not_exists(deleted_at)", "")
+    return {"Update": update["Update"] | {"ConditionExpression": condition}}
+
+
 SWITCHES: dict[str, Switch] = {
     "the log laid over the index": Switch(DynamoDBDatabase, "recent_changes", lambda *_: []),
     "asking the head before a read": Switch(Snapshots, "_refresh", kept_without_asking),
@@ -64,4 +85,7 @@ SWITCHES: dict[str, Switch] = {
     "recognising an own commit": Switch(GroupCommit, "_settle_committed", lambda *_: None),
     "the condition on the state that was edited": Switch(items, "unchanged_condition", any_state),
     "the receipt of a creation": Switch(Receipt, "of", lambda *_: None),
+    "the order of the changes in a row": Switch(rows, "commit_to_item", commit_in_reverse),
+    "the whole commit in a row": Switch(rows, "commit_to_item", commit_without_its_last_change),
+    "refusing commits to a deleted department": Switch(ActionBuilder, "move_head", moved_though_deleted),
 }

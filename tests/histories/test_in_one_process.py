@@ -6,22 +6,26 @@ judgement itself is tested, too: with any one of the mechanisms switched off, it
 `HISTORIES` in the environment sets the number of seeds; `make histories` runs hundreds.
 """
 
+import contextlib
 import os
 import random
 import sys
+import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from config import Settings
-from domain import Event, new_id
-from errors import CalendarError, EventNotFound
+from domain import REGISTRY, Event, new_id
+from errors import CalendarError, DepartmentNotFound, EventIdTaken, EventNotFound, SyncTokenExpired
 from fake_transport import FakeTransport
 from histories.judging import History, judge
+from histories.older_rows import write_older_rows
 from histories.switches import SWITCHES
-from in_process import Calendar
+from in_process import SNAPSHOT_BYTES, Calendar
 from models import DynamoDBDatabase, HeadMoved
 from realtime.engineio_guard import Json
 from realtime.push import Push
@@ -32,6 +36,10 @@ SHARES = 4
 STEPS = 14
 SERVERS = 3
 USERS = 4
+BURSTS = (2, 5, 20, 98)
+"""How many events a user creates at once; most of them share a commit."""
+SNAPSHOT_SIZES = (SNAPSHOT_BYTES, SNAPSHOT_BYTES, 20_000)
+"""How many bytes a server keeps in memory; 20,000 are too few for most departments."""
 
 
 class Troubled(DynamoDBDatabase):
@@ -64,15 +72,27 @@ class Troubled(DynamoDBDatabase):
 
 
 class OneClient(FakeTransport):
-    """A transport that hands every broadcast to one client."""
+    """A transport that hands every broadcast to one client, and holds them until the client has its state."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.client: Client | None = None
+        self._lock = threading.Lock()
+        self._client: Client | None = None
+        self._held: list[tuple[str, dict]] = []
+
+    def serve(self, client: "Client") -> None:
+        with self._lock:
+            self._client = client
+            for name, payload in self._held:
+                client.receive(name, payload)
 
     def emit(self, event, *payload, to=None):
-        if self.client:
-            self.client.receive(event, Json.loads(Json.dumps(payload[0])))
+        received = Json.loads(Json.dumps(payload[0]))
+        with self._lock:
+            if self._client:
+                self._client.receive(event, received)
+            else:
+                self._held.append((event, received))
 
     def sleep(self, _seconds):
         pass
@@ -85,11 +105,17 @@ class Client:
         self.revision = snapshot.position.revision
         self.events = dict(snapshot.events)
         self.faults: list[str] = []
+        self.was_told_to_leave = False
+        self._department = snapshot.department_id
 
     def receive(self, name: str, payload: dict) -> None:
+        if self.was_told_to_leave:
+            return
         if name == "sync_response":
             self.revision = payload["revision"]
             self.events = {e["id"]: Event(**e) for e in payload["events"]}
+        elif name == "department_deleted" and payload["id"] == self._department:
+            self.was_told_to_leave = True
         elif name.startswith("event_") and payload["revision"] > self.revision:
             if payload["revision"] != self.revision + 1:
                 self.faults.append(f"hole: {self.revision} then {payload['revision']}")
@@ -103,43 +129,140 @@ class Client:
 class Server:
     """The services and the push of one server process; a new one stands for a restart."""
 
-    def __init__(self, db: DynamoDBDatabase, department_id: str) -> None:
-        self.calendar = Calendar(db)
+    def __init__(self, db: DynamoDBDatabase, department_id: str, snapshot_bytes: int) -> None:
+        self.calendar = Calendar(db, snapshot_bytes)
+        self._department = department_id
+        self._lock = threading.Lock()
+        self._connect()
+
+    def _connect(self) -> None:
+        """Let a client join the department; raises `DepartmentNotFound`."""
         transport = OneClient()
-        self._push = Push(transport, db, self.calendar.sync, poll_s=None)
+        self._push = Push(transport, self.calendar.db, self.calendar.sync, poll_s=None)
         self.calendar.group_commit.on_commit(self._push.on_commit)
-        self._push.join("member", department_id)
-        transport.client = self.client = Client(self.calendar.snapshot(department_id))
+        self._push.connect("member")
+        self._push.join("member", self._department)
+        self.client = Client(self.calendar.snapshot(self._department))
+        transport.serve(self.client)
 
-    def poll(self, department_id: str) -> None:
-        self._push.on_hint(department_id, sys.maxsize)
+    def poll(self) -> None:
+        """Push what other servers have committed; a client that was told to leave joins again."""
+        for partition in (REGISTRY, self._department):
+            self._push.on_hint(partition, sys.maxsize)
+        with self._lock:
+            if self.client.was_told_to_leave:
+                self._connect()
 
 
-def step(history: History, server: Server, rng: random.Random) -> None:
-    """Let a user send one random request to a server."""
-    before, known = history.so_far()
-    kind = rng.choice(["create", "create", "edit", "edit", "delete", "read", "read", "read"])
-    fields = {"title": str(rng.random())}
-    try:
-        if kind == "read":
-            snapshot = server.calendar.snapshot(history.department)
-            history.reads.append((before, snapshot.position.revision, dict(snapshot.events)))
-        elif kind == "create" or not known:
-            fields["event_date"] = f"2024-01-{rng.randint(10, 28)}"
-            history.acknowledge(server.calendar.events.create_event(history.department, fields).entity)
-        elif kind == "edit":
-            fields = {rng.choice(["title", "description", "time"]): str(rng.random())}
-            event = server.calendar.events.update_event(rng.choice(known), fields)
-            history.edits[event.revision] = fields
-            history.acknowledge(event)
-        else:
-            doomed = rng.choice(known)
-            server.calendar.events.delete_event(doomed)
-            history.deleted.add(doomed)
-    except EventNotFound:
-        pass  # somebody else deleted it
-    except CalendarError as error:
-        history.faults.append(f"{kind}: {error}")
+class User:
+    """Somebody who sends random requests for one department, each to a random server."""
+
+    def __init__(self, history: History, servers: list[Server], rng: random.Random) -> None:
+        self._history = history
+        self._servers = servers
+        self._rng = rng
+        self._last_read: tuple[int, str] | None = None
+        """A revision and its sync token."""
+
+    def act(self) -> None:
+        """Send one random request, or several."""
+        if self._rng.random() < 0.03:
+            return self._absence()
+        if self._rng.random() < 0.03:
+            return self._burst(self._rng.choice(BURSTS))
+        often = [self._create, self._edit, self._read] * 2
+        return self._send(self._rng.choice([*often, self._delete, self._restore, self._read, self._catch_up]))
+
+    def calendar(self) -> Calendar:
+        return self._rng.choice(self._servers).calendar
+
+    def _send(self, request: Callable[[], None]) -> None:
+        moment = self._history.moment()
+        try:
+            request()
+        except (EventNotFound, EventIdTaken):
+            pass  # somebody else deleted it, or restored it
+        except (DepartmentNotFound, SyncTokenExpired) as error:
+            if not self._history.was_absent_since(moment) and not (
+                isinstance(error, SyncTokenExpired) and self._history.absences
+            ):
+                self._history.faults.append(f"{request.__name__}: {error}")
+        except CalendarError as error:
+            self._history.faults.append(f"{request.__name__}: {error}")
+
+    def _create(self) -> None:
+        fields = {"title": str(self._rng.random()), "event_date": f"2024-01-{self._rng.randint(10, 28)}"}
+        self._history.acknowledge(
+            self.calendar().events.create_event(self._history.department, fields).entity
+        )
+
+    def _burst(self, size: int) -> None:
+        with ThreadPoolExecutor(size) as pool:
+            for done in [pool.submit(self._send, self._create) for _ in range(size)]:
+                done.result()
+
+    def _known(self) -> str:
+        """Choose an event that was changed before; raises `EventNotFound` if there is none."""
+        _, known = self._history.so_far()
+        if not known:
+            raise EventNotFound()
+        return self._rng.choice(known)
+
+    def _edit(self) -> None:
+        fields = {self._rng.choice(["title", "description", "time"]): str(self._rng.random())}
+        event = self.calendar().events.update_event(self._known(), fields)
+        self._history.edits[event.revision] = fields
+        self._history.acknowledge(event)
+
+    def _delete(self) -> None:
+        doomed = self._known()
+        self.calendar().events.delete_event(doomed)
+        self._history.deleted.append(doomed)
+
+    def _restore(self) -> None:
+        wanted = self._known()
+        self._history.restored.add(wanted)
+        self._history.acknowledge(self.calendar().events.restore_event(self._history.department, wanted))
+
+    def _read(self) -> None:
+        before, _ = self._history.so_far()
+        snapshot = self.calendar().snapshot(self._history.department)
+        self._history.reads.append((before, snapshot.position.revision, dict(snapshot.events)))
+        self._last_read = snapshot.position.revision, snapshot.position.sync_token
+
+    def _catch_up(self) -> None:
+        if self._last_read is None:
+            return self._read()
+        (begin, token), self._last_read = self._last_read, None
+        before, _ = self._history.so_far()
+        limit = self._rng.choice([1, 3, 1_000])
+        delta = self.calendar().sync.changes_since(self._history.department, token, limit)
+        told = [(change.revision, change.type.value, change.entity.id) for change in delta.changes]
+        self._history.deltas.append((0 if delta.has_more else before, begin, told))
+        self._last_read = begin + len(told), delta.position.sync_token
+        return None
+
+    def _absence(self) -> None:
+        """Delete the department, find it gone, and restore it after a while, each at a random server."""
+        history = self._history
+        if not history.begin_absence():
+            return
+        try:
+            self._delete_and_restore()
+        except CalendarError as error:
+            history.faults.append(f"delete and restore the department: {error}")
+        history.end_absence()
+
+    def _delete_and_restore(self) -> None:
+        history = self._history
+        self.calendar().departments.delete_department(history.department)
+        for request in (self._create, self._edit, self._read) * self._rng.choice([0, 1, 3]):
+            try:
+                request()
+            except (DepartmentNotFound, EventNotFound):
+                continue
+            history.faults.append(f"{request.__name__} reached the deleted department")
+        self.calendar().departments.restore_department(history.department)
 
 
 def run(settings: Settings, seed: int) -> list[str]:
@@ -147,23 +270,30 @@ def run(settings: Settings, seed: int) -> list[str]:
     db = Troubled(settings, random.Random(seed))
     department = Calendar(db).departments.create_department(new_id()).entity.id
     history = History(department)
-    servers = [Server(db, department) for _ in range(SERVERS)]
+    if seed % 2:
+        write_older_rows(settings, history, with_previous=seed % 4 == 1)
+    servers = [Server(db, department, SNAPSHOT_SIZES[number]) for number in range(SERVERS)]
 
     def user(number: int) -> None:
         rng = random.Random(seed * 100 + number)
+        somebody = User(history, servers, rng)
         for _ in range(STEPS):
-            step(history, servers[rng.randrange(SERVERS)], rng)
-            if rng.random() < 0.1:
-                servers[rng.randrange(SERVERS)].poll(department)
-            if rng.random() < 0.05:  # killed and started again; its client reconnects
-                servers[rng.randrange(SERVERS)] = Server(db, department)
+            somebody.act()
+            with contextlib.suppress(DepartmentNotFound):
+                if rng.random() < 0.1:
+                    servers[rng.randrange(SERVERS)].poll()
+                if rng.random() < 0.05:  # killed and started again; its client reconnects
+                    killed = rng.randrange(SERVERS)
+                    servers[killed] = Server(db, department, SNAPSHOT_SIZES[killed])
 
     with ThreadPoolExecutor(USERS) as pool:
         for done in [pool.submit(user, number) for number in range(USERS)]:
             done.result()
     events = judge(history, db)
+    if db.read_head(department) is None:
+        return history.faults
     for server in servers:
-        server.poll(department)
+        server.poll()
         history.faults += server.client.faults
         if server.client.events != events:
             history.faults.append(f"a client stands at {server.client.revision} and differs from the log")

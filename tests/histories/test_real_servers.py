@@ -18,6 +18,7 @@ from config import Settings
 from domain import Event, new_id
 from histories.cluster import Caller, Cluster
 from histories.judging import History, judge
+from histories.older_rows import write_older_rows
 from models import DynamoDBDatabase
 
 SEEDS = int(os.environ.get("HISTORIES", "24"))
@@ -28,6 +29,9 @@ USERS = 3
 QUIET_S = 20.0
 """How long clients may take to receive all changes; servers poll for each other's changes every 2 s."""
 STEPS = 50
+BURSTS = (2, 8, 30)
+"""How many events a user creates at once."""
+GONE = "department_not_found"
 
 
 class User:
@@ -35,6 +39,7 @@ class User:
 
     def __init__(self, history: History, cluster: Cluster, rng: random.Random) -> None:
         self._history = history
+        self._cluster = cluster
         self._rng = rng
         self._ask = Caller(cluster, rng)
         self._list = f"/api/events/{history.department}"
@@ -42,26 +47,58 @@ class User:
         """A revision and its sync token."""
 
     def act(self) -> None:
+        often = [self._create, self._edit, self._read, self._catch_up] * 2
         for _ in range(STEPS):
-            self._rng.choice(
-                [self._create, self._create, self._edit, self._edit, self._delete, self._read, self._read]
-                + [self._catch_up] * 2
-            )()
+            if self._rng.random() < 0.02:
+                self._burst(self._rng.choice(BURSTS))
+            if self._rng.random() < 0.02 and self._cluster.restores:
+                self._absence()
+            self._rng.choice([*often, self._delete, self._restore])()
         self._ask.close()
 
-    def _fault(self, asked: str, answer: tuple[int, Any]) -> None:
-        self._history.faults.append(f"{asked}: {answer}")
+    def _judge(self, asked: str, answer: tuple[int, Any], moment: tuple[bool, int]) -> None:
+        """Note an answer as a fault, unless the department may have been deleted since a moment."""
+        gone = answer[0] == 404 and answer[1]["error"] == GONE
+        if not (gone and self._history.was_absent_since(moment)):
+            self._history.faults.append(f"{asked}: {answer}")
 
-    def _create(self) -> None:
-        """Repeat one creation until a server answers; its key must keep it from happening twice."""
+    def _create(self, ask: Caller | None = None) -> None:
+        """Repeat one creation until a server answers; its key must keep it from happening twice.
+
+        While the department is deleted, nobody knows whether an earlier attempt has succeeded: go on.
+        """
         title = new_id()
         body = {"title": title, "event_date": f"2024-01-{self._rng.randint(10, 28)}"}
         self._history.keyed.add(title)
-        answer = self._ask.until_answered("POST", self._list, body, **{"Idempotency-Key": title})
-        if answer[0] not in (200, 201):
-            self._fault("create", answer)
-        else:
-            self._history.acknowledge(Event(**answer[1]["event"]))
+        while True:
+            moment = self._history.moment()
+            answer = (ask or self._ask).until_answered("POST", self._list, body, **{"Idempotency-Key": title})
+            if answer[0] in (200, 201):
+                return self._history.acknowledge(Event(**answer[1]["event"]))
+            faults = len(self._history.faults)
+            self._judge("create", answer, moment)
+            if len(self._history.faults) > faults:
+                return None
+
+    def _burst(self, size: int) -> None:
+        callers = [Caller(self._cluster, self._rng) for _ in range(size)]
+        with ThreadPoolExecutor(size) as pool:
+            list(pool.map(self._create, callers))
+        for caller in callers:
+            caller.close()
+
+    def _absence(self) -> None:
+        """Delete the department and restore it after a while; without an answer it may be deleted later."""
+        if not self._history.begin_absence():
+            return
+        path = f"/api/departments/{self._history.department}"
+        deleted = self._ask("DELETE", path)
+        time.sleep(self._rng.choice([0, 0.1, 0.5]))
+        answer = self._ask.until_answered("POST", f"{path}/restore", None)
+        if answer[0] not in (200, 409):
+            self._history.faults.append(f"restore the department: {answer}")
+        if deleted:
+            self._history.end_absence()
 
     def _edit(self) -> None:
         _, known = self._history.so_far()
@@ -82,7 +119,7 @@ class User:
                 self._history.seen[event.revision] = int(insists["If-Match"].strip('"'))
             self._history.acknowledge(event)
         elif answer and answer[0] not in ((404, 412) if insists else (404,)):
-            self._fault("edit", answer)
+            self._history.faults.append(f"edit: {answer}")
 
     def _delete(self) -> None:
         _, known = self._history.so_far()
@@ -91,12 +128,25 @@ class User:
         event_id = self._rng.choice(known)
         answer = self._ask("DELETE", f"/api/events/{event_id}")
         if answer and answer[0] == 200:
-            self._history.deleted.add(event_id)
+            self._history.deleted.append(event_id)
         elif answer and answer[0] != 404:
-            self._fault("delete", answer)
+            self._history.faults.append(f"delete: {answer}")
+
+    def _restore(self) -> None:
+        _, known = self._history.so_far()
+        if not known:
+            return
+        event_id = self._rng.choice(known)
+        self._history.restored.add(event_id)
+        answer = self._ask("POST", f"{self._list}/{event_id}/restore")
+        if answer and answer[0] == 200:
+            self._history.acknowledge(Event(**answer[1]["event"]))
+        elif answer and answer[0] not in (404, 409):
+            self._history.faults.append(f"restore: {answer}")
 
     def _read(self) -> None:
         before, _ = self._history.so_far()
+        moment = self._history.moment()
         answer = self._ask("GET", self._list)
         if answer and answer[0] == 200:
             found = answer[1]
@@ -104,32 +154,39 @@ class User:
             self._history.reads.append((before, found["revision"], seen))
             self._last_read = found["revision"], found["sync_token"]
         elif answer:
-            self._fault("read", answer)
+            self._judge("read", answer, moment)
 
     def _catch_up(self) -> None:
         if self._last_read is None:
             return self._read()
         before, _ = self._history.so_far()
+        moment = self._history.moment()
         begin, token = self._last_read
-        answer = self._ask("GET", f"{self._list}/changes?since={token}")
+        limit = self._rng.choice([1, 3, 1_000])
+        answer = self._ask("GET", f"{self._list}/changes?since={token}&limit={limit}")
         if answer and answer[0] == 200:
             told = [(c["revision"], c["type"], c["event"]["id"]) for c in answer[1]["changes"]]
-            self._history.deltas.append((before, begin, told))
+            self._history.deltas.append((0 if answer[1]["has_more"] else before, begin, told))
             self._last_read = begin + len(told), answer[1]["sync_token"]
+        elif answer and answer[0] == 410 and self._history.absences:
+            self._last_read = None  # a restored department has another epoch
         elif answer:
-            self._fault("catch up", answer)
+            self._judge("catch up", answer, moment)
         return None
 
 
 def play(
-    cluster: Cluster, db: DynamoDBDatabase, seeds: list[int], quiet_s: float = QUIET_S
+    cluster: Cluster, settings: Settings, seeds: list[int], quiet_s: float = QUIET_S
 ) -> dict[int, list[str]]:
     """Run histories at the same time; return the faults of those that have some, by seed."""
+    db = DynamoDBDatabase(settings)
     caller = Caller(cluster, random.Random(seeds[0]))
     histories: dict[int, History] = {}
     for seed in seeds:
         _, answer = caller.until_answered("POST", "/api/departments", {"name": f"이력 {new_id()}"})
         histories[seed] = History(answer["department"]["id"])
+        if seed % 2:
+            write_older_rows(settings, histories[seed], with_previous=seed % 4 == 1)
         cluster.watchers.watch(histories[seed].department)
     users = [
         User(history, cluster, random.Random(seed * 100 + number))
@@ -139,6 +196,11 @@ def play(
     with cluster.trouble(), ThreadPoolExecutor(len(users)) as pool:
         for done in [pool.submit(user.act) for user in users]:
             done.result()
+    for history in histories.values():  # a deletion without an answer may have come later
+        path = f"/api/departments/{history.department}/restore"
+        answer = caller.until_answered("POST", path, None) if cluster.restores else (200, None)
+        if answer[0] not in (200, 409):
+            history.faults.append(f"restore the department: {answer}")
     caller.close()
     deadline = time.monotonic() + quiet_s
     for history in histories.values():
@@ -183,9 +245,8 @@ def test_no_history_of_servers_of_two_versions_breaks_a_promise(
 
 
 def _judge_histories(cluster: Cluster, settings: Settings, seeds: list[int]) -> None:
-    db = DynamoDBDatabase(settings)
     for begin in range(0, len(seeds), AT_ONCE):
-        assert play(cluster, db, seeds[begin : begin + AT_ONCE]) == {}
+        assert play(cluster, settings, seeds[begin : begin + AT_ONCE]) == {}
     assert "Traceback" not in cluster.logs(), cluster.logs()
     assert "_kill" in cluster.happened
 
@@ -202,7 +263,6 @@ NOTICED_BETWEEN_PROCESSES = (
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("mechanism", NOTICED_BETWEEN_PROCESSES)
 def test_the_judgement_notices_when_a_mechanism_is_switched_off(tmp_path, engine, engine_settings, mechanism):
-    db = DynamoDBDatabase(engine_settings)
     with Cluster(tmp_path, engine.url, seed=2, sabotage=mechanism) as cluster:
         rounds = (list(range(begin, begin + AT_ONCE)) for begin in range(0, 10 * AT_ONCE, AT_ONCE))
-        assert any(play(cluster, db, seeds, quiet_s=5) for seeds in rounds)
+        assert any(play(cluster, engine_settings, seeds, quiet_s=5) for seeds in rounds)

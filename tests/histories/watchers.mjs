@@ -15,6 +15,16 @@ const calendars = process.argv.slice(2).map((url, number) => {
   });
 });
 const kept = new Map();
+/** How long until a client asks anew for a department that was deleted: somebody may have restored it. */
+const RETURN_MS = 100;
+
+/** Keep a department, and after its deletion again. */
+function keep(calendar, id, client) {
+  client.department = calendar.department(id);
+  client.department.on("state", ({ state }) => {
+    if (state === "deleted") setTimeout(() => keep(calendar, id, client), RETURN_MS);
+  });
+}
 
 /** Note whatever one connection is sent out of order, twice, or after a hole. */
 function checkOrder(calendar, department, faults) {
@@ -24,6 +34,9 @@ function checkOrder(calendar, department, faults) {
   });
   calendar.socket.on("sync_response", ({ department_id, full }) => {
     if (department_id === department && full) last = null;
+  });
+  calendar.socket.on("department_deleted", ({ id }) => {
+    if (id === department) last = null;
   });
   for (const name of ["event_created", "event_updated", "event_deleted"]) {
     calendar.socket.on(name, ({ department_id, revision }) => {
@@ -37,9 +50,10 @@ function checkOrder(calendar, department, faults) {
 const requests = {
   watch: (id) => {
     const clients = calendars.map((calendar) => {
-      const faults = [];
-      checkOrder(calendar, id, faults);
-      return { department: calendar.department(id), faults };
+      const client = { department: null, faults: [] };
+      checkOrder(calendar, id, client.faults);
+      keep(calendar, id, client);
+      return client;
     });
     kept.set(id, clients);
     return clients.length;
@@ -55,3 +69,4 @@ for await (const line of createInterface({ input: process.stdin })) {
   process.stdout.write(`${JSON.stringify(requests[name](id))}\n`);
 }
 for (const calendar of calendars) calendar.close();
+process.exit();

@@ -72,7 +72,11 @@ class Removal:
         self._client.batch_delete(self._table, [rows.change_key(department_id, r) for r in revisions])
 
     def finish_purge(self, purge: PendingPurge) -> None:
-        row = {"TableName": self._table, "Key": deletion_rows.purge_key(purge)}
+        row = {
+            "TableName": self._table,
+            "Key": deletion_rows.purge_key(purge),
+            "ConditionExpression": "attribute_exists(revision)",
+        }
         head = {
             "TableName": self._table,
             "Key": rows.head_key(purge.department_id),

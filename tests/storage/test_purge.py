@@ -126,7 +126,12 @@ def test_looking_for_due_purges_reads_nothing_while_none_is_due(settings, client
     ]
     client.batch_put(
         settings.changes_table,
-        [deletion_rows.deleted_department_to_item(deletion, now) for deletion in waiting],
+        [
+            deletion_rows.deleted_department_to_item(
+                deletion_rows.deleted_department_number(deletion, now), deletion
+            )
+            for deletion in waiting
+        ],
     )
     answers: list[dict] = []
     call = client.call
@@ -246,6 +251,20 @@ def test_a_purge_at_any_moment_of_a_restore_brings_back_all_or_nothing(client, c
     assert restored
 
 
+def test_a_purge_that_begins_at_any_moment_of_a_restore_prevents_it(client, calendar, elsewhere, left_of):
+    for step in count(1):
+        department, events = deleted_department(elsewhere)
+        waiting = elsewhere.db.find_purge(department.id)
+        requests = interrupt(client, step, lambda p=waiting: elsewhere.db.begin_purge(p))
+        restored = try_to_restore(calendar, department)
+        if step > len(requests):
+            break
+        assert not restored
+        assert purge_due(elsewhere) == 1
+        assert left_of(department.id) == []
+    assert require_whole_or_gone(elsewhere, department, events, left_of)
+
+
 @pytest.mark.usefixtures("small_slices")
 def test_two_purges_at_once_leave_nothing(client, calendar, elsewhere, left_of):
     for step in count(1):
@@ -286,6 +305,30 @@ def load_anew(db: DynamoDBDatabase, department: Department) -> None:
     load = DepartmentLoad(db.list_departments())
     assert list(load.choose([Candidate("departments[0]", None, source)])) == []
     list(load.load(db))
+
+
+@pytest.mark.usefixtures("small_slices")
+def test_a_slow_purge_does_not_touch_a_department_that_was_made_anew_and_deleted(client, calendar, elsewhere):
+    for step in count(1):
+        department, _ = deleted_department(elsewhere)
+        again: list[Event] = []
+
+        def make_anew(department=department, again=again) -> None:
+            purge_due(elsewhere)
+            load_anew(elsewhere.db, department)
+            again.append(elsewhere.add(department.id))
+            elsewhere.departments.delete_department(department.id)
+
+        requests = interrupt(client, step, make_anew)
+        purge_due(calendar)
+        if step > len(requests):
+            break
+        if requests[step - 1] == "transact_write_items":
+            elsewhere.departments.restore_department(department.id)
+            assert list(Calendar(elsewhere.db).snapshot(department.id).events.values()) == again
+        else:
+            purge_due(elsewhere)
+    assert step > 10
 
 
 @pytest.mark.usefixtures("small_slices")

@@ -246,8 +246,10 @@ def test_tokens_of_before_a_restore_expire_and_lead_to_a_full_answer(calendar, e
 @pytest.fixture
 def reused(calendar) -> tuple[str, Event, Event]:
     """A deleted department's id, an event of it, and one of another department that got the same id."""
-    department, (event,) = deleted_department(calendar, events=1)
-    live = calendar.departments.create_department("영업팀").entity
+    pair = [calendar.departments.create_department(name).entity for name in ("개발팀", "영업팀")]
+    department, live = sorted(pair, key=lambda d: d.id)  # by its id alone the deleted one's is found first
+    event = calendar.add(department.id, "0")
+    calendar.departments.delete_department(department.id)
     return department.id, event, calendar.add(live.id, "새것", id=event.id)
 
 

@@ -156,7 +156,7 @@ class DynamoDBDatabase:
         return self._log.find_deletion(key)
 
     def legacy_changes(self, key: EventKey) -> list[Change]:
-        """Read strongly, in order, an event's changes by servers up to 1.1, if the log begins before 1.1.
+        """Read strongly, in order, an event's changes in legacy rows, if the log begins before 1.1.
 
         Servers before 1.1 note no `previous`. During an upgrade they and those of 1.1 take turns, so the log
         is read up to the first row of a later server; one small request when the old rows have expired.

@@ -25,7 +25,7 @@ from store.items import Item
 from store.tables import TableNames
 
 PAGE = 100
-"""Rows in one request of `recent_changes`, which returns so many even if they are older than its window."""
+"""Rows in one request of `recent_changes`, which returns so many changes even from before its window."""
 
 
 class Log:
@@ -66,9 +66,10 @@ class Log:
                     # The rows of this hole have expired, so the index shows the writes before it by now. To
                     # lay those over the index would bring back what the expired rows deleted.
                     break
-                # A hole after `reached`: the query ran during a commit and saw only some of its rows.
+                # A hole after `reached`: a server up to 1.1 writes a row for each change, and the query ran
+                # during its commit and saw only some of them.
                 newest_first.clear()
-            # Servers' clocks differ: rows before one that looks old may be newer, so read at least `PAGE`.
+            # Servers' clocks differ: changes before one that looks old may be newer, so read `PAGE` at least.
             if change.at < since and len(newest_first) >= PAGE:
                 break
             newest_first.append(change)
@@ -84,7 +85,8 @@ class Log:
             yield from reversed(rows.entries_from_row(row))
 
     def find_change(self, department_id: str, revision: int) -> LogEntry | None:
-        for row in self.rows(rows.log_from(department_id, revision), Limit=1):
+        # The row of a commit has the revision of its last change, so a change is in the first row from there.
+        for row in self.rows(rows.log_after(department_id, revision - 1), Limit=1):
             return next((e for e in rows.entries_from_row(row) if e.revision == revision), None)
         return None
 
@@ -94,11 +96,11 @@ class Log:
 
     def legacy_changes(self, key: EventKey) -> list[Change]:
         first = next(self.rows(rows.log_after(key.department_id, 0), Limit=1), None)
-        if first is None or not rows.is_legacy(first):
+        if first is None or not rows.lacks_previous(first):
             return []
         found = self.rows(rows.legacy_log_of_event(key))
-        single = takewhile(lambda row: not rows.is_commit(row), found)
-        return known_changes(entry for row in single for entry in rows.entries_from_row(row))
+        legacy = takewhile(lambda row: not rows.is_commit(row), found)
+        return known_changes(entry for row in legacy for entry in rows.entries_from_row(row))
 
     def find_created_event(self, receipt: Receipt) -> StoredReceipt[Event] | None:
         return self._created(receipt, items.event_from_item)
@@ -111,5 +113,5 @@ class Log:
         return rows.receipt_from_item(item, read) if item else None
 
     def rows(self, query: Mapping[str, Any], **more: Any) -> Iterator[Item]:
-        """Read strongly the rows of a query; `query` is what the query functions of `items` return."""
+        """Read strongly the rows of a query; `query` is what the query functions of `rows` return."""
         return self._client.iterate("query", TableName=self._table, ConsistentRead=True, **query, **more)

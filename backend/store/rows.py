@@ -76,8 +76,9 @@ def expiry(now: datetime) -> dict[str, str]:
 def entries_from_row(row: Item) -> list[LogEntry]:
     """Read the changes of a row of a log, in order; their last has the revision of the row.
 
-    A row is a commit: `first` is the revision of its first change, `changes` lists their attributes. Servers
-    up to 1.1 wrote a row for each change, with the attributes of the change in the row itself.
+    A row is a commit: `first` is the revision of its first change, `changes` lists their attributes; a change
+    that is missing there is an `UnknownChange`. Servers up to 1.1 wrote a row for each change, with the
+    attributes of the change in the row itself.
     """
     partition, last = partition_of(row), revision_of(row)
     if not is_commit(row):
@@ -185,15 +186,10 @@ def log_after(partition: str, revision: int, up_to: int | None = None) -> dict[s
     }
 
 
-def log_from(partition: str, revision: int) -> dict[str, Any]:
-    """Query parameters for the rows of a log from a revision on, in order."""
-    return log_after(partition, revision - 1)
-
-
 def legacy_log_of_event(key: EventKey) -> dict[str, Any]:
-    """Query parameters for an event's rows of servers up to 1.1, which wrote a row for each change.
+    """Query parameters for an event's legacy rows: of servers up to 1.1, which wrote a row for each change.
 
-    The rows of later servers are found, too: see `is_commit`.
+    Finds the rows of all later commits, too, whatever they changed: `is_commit` tells them apart.
     """
     query = log_after(key.department_id, 0)
     query["ExpressionAttributeValues"] |= {":e": string(key.id)}
@@ -203,8 +199,8 @@ def legacy_log_of_event(key: EventKey) -> dict[str, Any]:
     }
 
 
-def is_legacy(row: Item) -> bool:
-    """Tell whether a server before 1.1 wrote a row of a log."""
+def lacks_previous(row: Item) -> bool:
+    """Tell whether a server before 1.1 wrote a row: its change does not name the one before it."""
     return "previous" not in row and not is_commit(row)
 
 

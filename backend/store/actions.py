@@ -117,10 +117,10 @@ class ActionBuilder:
         condition, values = items.unchanged_condition(write.before.revision)
         if write.type not in DELETIONS:
             return [self._put_if(self._names.events, key, item, condition, values)]
-        noted = deletion_rows.deletion_to_item(event.key, event.revision, now)
+        deletion = deletion_rows.deletion_to_item(event.key, event.revision, now)
         return [
             self._delete_if(self._names.events, key, condition, values),
-            self._put(self._names.changes, deletion_rows.deletion_key(event.key), noted),
+            self._put(self._names.changes, deletion_rows.deletion_key(event.key), deletion),
         ]
 
     def _department_actions(
@@ -137,15 +137,15 @@ class ActionBuilder:
             ]
         condition, values = items.unchanged_condition(before.revision)
         if write.type in DELETIONS:
-            deleted = deletion_rows.deleted_department_number(change, now)
+            row_number = deletion_rows.deleted_department_number(change, now)
             return [
                 self._delete_if(self._names.departments, key, condition, values),
                 self._release_name(write, before),
-                self._mark_deleted(department.id, write.at, deleted),
+                self._mark_deleted(department.id, write.at, row_number),
                 self._put_if(
                     self._names.changes,
-                    deletion_rows.deleted_department_key(deleted),
-                    deletion_rows.deleted_department_to_item(deleted, change),
+                    deletion_rows.deleted_department_key(row_number),
+                    deletion_rows.deleted_department_to_item(row_number, change),
                     "attribute_not_exists(revision)",
                 ),
             ]
@@ -211,7 +211,11 @@ class ActionBuilder:
         return Action({"ConditionCheck": check}, _identity(self._names.changes, key), 100)
 
     def _begin_log(self, write: Write, department: Department) -> list[Action]:
-        """Put the head of a new department; that of a restored one is live again, with a new epoch."""
+        """Put the head of a new department.
+
+        That of a restored one is no longer marked deleted and gets a new epoch; the row that made it
+        possible to restore the department goes.
+        """
         deleted, epoch = write.restores, write.id[:8]
         if deleted is None:
             return [self.new_head(department.id, epoch)]
@@ -227,11 +231,11 @@ class ActionBuilder:
             self._delete_if(self._names.changes, row, not_purging),
         ]
 
-    def _mark_deleted(self, department_id: str, at: str, deleted_number: int) -> Action:
+    def _mark_deleted(self, department_id: str, at: str, row_number: int) -> Action:
         mark = {
             "UpdateExpression": "SET deleted_at = :at, deleted_number = :number",
             "ConditionExpression": "attribute_not_exists(deleted_at)",
-            "ExpressionAttributeValues": {":at": string(at), ":number": number(deleted_number)},
+            "ExpressionAttributeValues": {":at": string(at), ":number": number(row_number)},
         }
         return self._update_head(department_id, mark)
 

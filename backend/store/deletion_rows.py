@@ -1,4 +1,7 @@
-"""The rows that tell of deletions: of events, and of departments, which can be restored for a while."""
+"""The rows that tell of deletions: of events, and of departments, which can be restored for a while.
+
+Sends nothing.
+"""
 
 from datetime import datetime
 from hashlib import sha256
@@ -44,13 +47,13 @@ def deletion_revision(item: Item) -> int:
     return number_of(item, "deletion")
 
 
-def purge_number(now: datetime) -> int:
-    """Return the least number that a row of `DELETED_DEPARTMENTS` has whose purge is not due."""
-    return int(now.timestamp() * 1_000) * _REVISIONS
+def purge_number(due_at: datetime) -> int:
+    """Return the number above which the purges in `DELETED_DEPARTMENTS` are due at a moment or later."""
+    return int(due_at.timestamp() * 1_000) * _REVISIONS
 
 
-def deleted_department_key(number: int) -> dict[str, Any]:
-    return change_key(DELETED_DEPARTMENTS, number)
+def deleted_department_key(row_number: int) -> dict[str, Any]:
+    return change_key(DELETED_DEPARTMENTS, row_number)
 
 
 def deleted_department_number(deletion: Change, now: datetime) -> int:
@@ -58,10 +61,10 @@ def deleted_department_number(deletion: Change, now: datetime) -> int:
     return purge_number(now + CHANGE_RETENTION) + deletion.revision % _REVISIONS
 
 
-def deleted_department_to_item(number_of_row: int, deletion: Change) -> dict[str, Any]:
+def deleted_department_to_item(row_number: int, deletion: Change) -> dict[str, Any]:
     """Return the row of a deleted department, given its deletion in the log of the registry."""
     return {
-        **deleted_department_key(number_of_row),
+        **deleted_department_key(row_number),
         "id": string(deletion.entity.id),
         "entity": {"M": entity_to_item(deletion.entity)},
         "deletion": number(deletion.revision),

@@ -85,9 +85,9 @@ class Removal:
         self._while_deleted(purge, {"Delete": row}, {"Delete": head})
 
     def _while_deleted(self, purge: PendingPurge, *requests: Mapping[str, Any]) -> bool:
-        """Send a transaction that fails if the department is not marked deleted; return whether it did not.
+        """Send a transaction on condition that the department is marked deleted; return whether it was done.
 
-        When it fails, the department was restored, or another server has purged it: nothing is left to do.
+        If it was not, the department was restored, or another server has purged it: nothing is left to do.
         """
         try:
             self._client.call("transact_write_items", TransactItems=requests)

@@ -19,6 +19,7 @@ from tokens import EventOrder, decode_token, encode_token
 Entity = TypeVar("Entity")
 
 Attributes: TypeAlias = Mapping[str, Any] | None
+"""Attributes with DynamoDB's typed values; None if there are none."""
 
 CHANGE_RETENTION = timedelta(days=30)
 """How long changes are kept, and deleted departments can be restored."""
@@ -61,7 +62,7 @@ class Department:
 
     @property
     def unknown(self) -> Attributes:
-        """As of an event."""
+        """The same as `Event.unknown`."""
         return self._unknown
 
     def at_revision(self, revision: int) -> Self:
@@ -87,14 +88,14 @@ class Event:
     created_at: str = ""
     last_modified: str = ""
     revision: int = 0
-    _unknown: Attributes = field(default=None, compare=False, repr=False)
+    _unknown: Attributes = field(default=None, compare=False, repr=False)  # orjson leaves out names with `_`
 
     def public(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in _EVENT_FIELDS}
 
     @property
     def unknown(self) -> Attributes:
-        """The stored attributes that this server does not know, as they are stored; None if there are none.
+        """The attributes of the stored item that this server does not know.
 
         Newer servers and other tools wrote them. They survive edits, deletion with restoration, and the log.
         """
@@ -187,8 +188,8 @@ class Write:
     before: Event | Department | None = None
     releases_name: bool = True
     """Whether this write removes the row of the old name; false when the department does not own that row."""
-    takes_back: int = 0
-    """Revision of the deletion that a creation takes back."""
+    restored_from: int = 0
+    """Revision of the deletion of what a creation restores; 0 if it creates something new."""
     restores: "DeletedDepartment | None" = None
     """The deleted department that a creation restores."""
     receipts: tuple[Receipt, ...] = ()
@@ -205,7 +206,7 @@ class Write:
             at=self.at,
             by=self.by,
             write_id=self.id,
-            previous=self.before.revision if self.before else self.takes_back,
+            previous=self.before.revision if self.before else self.restored_from,
         )
 
 
@@ -220,7 +221,7 @@ class Change:
     by: str = ""
     write_id: str = ""
     previous: int | None = 0
-    """Revision of the entity's change before this one, 0 if there is none; None: its server did not say."""
+    """Revision of the entity's change before this one, 0 if there is none; None if its server did not say."""
 
     def payload(self) -> dict[str, Any]:
         """Return what clients get: the entity, or after a deletion what identifies it (ids, revision)."""

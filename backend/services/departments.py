@@ -128,7 +128,7 @@ class DepartmentService:
             write = Write(
                 type=ChangeType.DEPARTMENT_CREATED,
                 entity=department,
-                takes_back=deleted.revision,
+                restored_from=deleted.revision,
                 restores=deleted,
                 at=now,
             )

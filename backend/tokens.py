@@ -26,10 +26,10 @@ def parse_number_token(token: str) -> int | None:
     return int(match[0]) if match else None
 
 
-def parse_order_token(text: str) -> EventOrder | None:
+def parse_order_token(token: str) -> EventOrder | None:
     """Return the sort key after which a page begins; None when the token is malformed."""
     try:
-        order = json.loads(decode_token(text))
+        order = json.loads(decode_token(token))
     except (ValueError, RecursionError):
         return None
     if not isinstance(order, list) or [type(part) for part in order] != [str, int, str, str, str]:

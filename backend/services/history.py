@@ -14,7 +14,9 @@ from models import DynamoDBDatabase
 
 EDITABLE = ("event_date", "title", "description", "time", "url")
 PAGE_S = 3.0
-"""When a page ends though it is not full, if the store is slow: each change costs a request."""
+"""Seconds after which a page ends though it is not full: each change costs a request of a store that may be
+slow.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +61,17 @@ class EventHistory:
         return last if last and last.type is ChangeType.EVENT_DELETED else None
 
     def _changes(self, key: EventKey, begin: int | None = None) -> Iterator[Change]:
-        """Yield the changes of an event, newest first, from the one at the revision `begin` on."""
+        """Yield the changes of an event, newest first, from the one at the revision `begin` on.
+
+        They lead back to its creation, or to a change that has expired or was made by a server before 1.1,
+        which does not name the change before it. What is older than that is looked for in the legacy rows.
+        """
         revision = begin or self._last_revision(key)
         while revision:
             entry = self._db.find_change(key.department_id, revision)
             if isinstance(entry, Change):
                 if entry.entity.id != key.id:
-                    break
+                    break  # the page token is of another event's history
                 yield entry
             if entry is None or entry.previous is None or entry.previous >= revision:
                 break

@@ -11,6 +11,7 @@ from services.purge import Purge
 log = logging.getLogger(__name__)
 
 PAUSE_S = 10.0
+"""How long the adoption waits before it tries again to reach the store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +42,11 @@ class Repair:
             try:
                 adopted = self._db.adopt_departments()
             except StoreUnavailable as error:
-                log.warning("정리가 중단되었습니다. 곧 이어서 합니다: %s", error)
+                log.warning("부서 등록이 중단되었습니다. 곧 이어서 합니다: %s", error)
                 sleep(PAUSE_S)
             except SetupError as error:
-                log.warning("정리가 중단되었습니다. 다음 시작 때 이어서 합니다: %s", error)
+                log.warning("부서 등록이 중단되었습니다. 다음 시작 때 이어서 합니다: %s", error)
                 return
             else:
-                log.info("정리: 부서 %d개 새로 등록", adopted)
+                log.info("다른 도구가 쓴 부서 %d개를 새로 등록했습니다", adopted)
                 return

@@ -39,7 +39,7 @@ def test_a_server_logs_in_one_form_and_in_korean(tmp_path, mode):
     with running_server(tmp_path, mode, embedded(tmp_path / "data")) as server:
         Api(server.url)("GET", "/nowhere", status=404)
         Client(server.url).close()
-        wait_for(lambda: "정리:" in server.log)
+        wait_for(lambda: "새로 등록했습니다" in server.log)
         assert server.stop() in (0, -signal.SIGTERM)
     said = []
     for line in server.log.splitlines():

@@ -32,7 +32,7 @@ def test_a_store_out_of_reach_is_a_503_within_ten_seconds_until_it_is_back(tmp_p
             assert api("GET", "/healthz")
             port.open()
             wait_for(lambda: is_ready(server), 30)
-            wait_for(lambda: "정리: 부서 0개 새로 등록" in server.log, 30)
+            wait_for(lambda: "다른 도구가 쓴 부서 0개를 새로 등록했습니다" in server.log, 30)
 
 
 def test_an_embedded_engine_that_hangs_is_a_503_within_ten_seconds(tmp_path, settings):

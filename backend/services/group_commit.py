@@ -83,7 +83,10 @@ class GroupCommit:
     def __init__(
         self, db: DynamoDBDatabase, patience_s: float = PATIENCE_S, *, positions_kept: int = POSITIONS_KEPT
     ) -> None:
-        """`patience_s` is how long a writer waits for its turn and tries again after lost races."""
+        """`patience_s` is how long a writer waits for its turn and tries again after lost races.
+
+        `positions_kept` is of how many partitions the position is kept while nobody writes to them.
+        """
         self._db = db
         self._patience_s = patience_s
         self._lock = threading.Lock()

@@ -27,10 +27,10 @@ RECENT_BYTES = 2_000_000
 BUDGET_SHARES = 4
 """One department may take a quarter of the budget; a larger one is read from the index for each request."""
 SNAPSHOT_BYTES = 2_000
-"""Rough memory of a snapshot without events, with its part in the tables that keep it."""
+"""Rough bytes of a snapshot without events, with its entries in the dictionaries that keep it."""
 EVENT_BYTES = 1_000
 CHARACTER_BYTES = 5
-"""Rough memory of an event: its objects, and for each character of its texts the string and the kept JSON."""
+"""Rough bytes of an event: its objects, and for each character of its texts the string and the kept JSON."""
 
 
 @dataclass(frozen=True, slots=True)

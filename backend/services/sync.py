@@ -59,12 +59,12 @@ class SyncService:
         begin, reached = Position.from_sync_token(token), reading.position
         if begin is None or not reached.has_reached(begin):
             raise SyncTokenExpired()
-        kept = reading.snapshot.changes_after(begin.revision) if reading.snapshot else None
-        if kept is None and begin != reached:
-            kept = self._db.changes_after(department_id, begin.revision, limit)
-            if begin.revision + len(kept) < min(reached.revision, begin.revision + limit):
+        found = reading.snapshot.changes_after(begin.revision) if reading.snapshot else None
+        if found is None and begin != reached:
+            found = self._db.changes_after(department_id, begin.revision, limit)
+            if begin.revision + len(found) < min(reached.revision, begin.revision + limit):
                 raise SyncTokenExpired()
-        changes = list(kept or ())[:limit]
+        changes = list(found or ())[:limit]
         end = begin.at(begin.revision + len(changes))
         return Delta(known_changes(changes), end, has_more=end.revision < reached.revision)
 

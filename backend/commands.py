@@ -30,10 +30,14 @@ def tables_commands(core: Core) -> AppGroup:
 
     @group.command(
         "restore-department",
-        help="지운 부서를 이벤트와 함께 되살립니다. ID 없이는 되살릴 수 있는 부서를 보여 줍니다.",
+        help="지운 부서를 이벤트와 함께 되살립니다. ID를 주지 않으면 되살릴 수 있는 부서를 보여 줍니다.",
     )
     @click.argument("department_id", metavar="[ID]", required=False)
-    @click.option("--name", default="", help="그 사이 다른 부서가 이름을 쓰고 있으면, 새 이름.")
+    @click.option(
+        "--name",
+        default="",
+        help="되살릴 부서의 새 이름. 그사이 다른 부서가 같은 이름을 쓰고 있을 때 줍니다.",
+    )
     def restore_department(department_id: str | None, name: str) -> None:
         with _errors_as_sentences():
             click.echo(f"저장소: {core.db.store}")
@@ -59,7 +63,7 @@ def _list_deleted_departments(core: Core) -> None:
     for deleted in page.departments:
         click.echo(f"{deleted.department.id}  지운 때 {deleted.at}  '{deleted.department.name}'")
     if page.next_number:
-        click.echo(f"최근에 지운 {NUMBERED_PAGE_MAX}개만 보여 주었습니다.")
+        click.echo(f"최근에 지운 {NUMBERED_PAGE_MAX}개만 보여 줍니다.")
     elif not page.departments:
         click.echo("되살릴 수 있는 부서가 없습니다.")
 

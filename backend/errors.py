@@ -108,7 +108,7 @@ class DepartmentNotDeleted(CalendarError):
 
     code = "department_not_deleted"
     status = 409
-    message = "지워지지 않았거나 이미 되살린 부서입니다."
+    message = "지우지 않았거나 이미 되살린 부서입니다."
 
 
 class EventIdTaken(CalendarError):

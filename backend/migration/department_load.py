@@ -11,7 +11,7 @@ from services.group_commit import GroupCommit, WriteRefused
 from services.purge import Purge
 from text_order import fold_text
 
-MADE_ANEW = "지운 부서입니다. 파일의 내용으로 새로 만들었고, 지우기 전의 이벤트는 이제 되살릴 수 없습니다."
+MADE_ANEW = "지운 부서라서 파일의 내용으로 새로 만들었습니다. 지우기 전의 이벤트는 이제 되살릴 수 없습니다."
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,7 +65,7 @@ class ChangeShape(BaseModel):
 class DeletedDepartmentShape(BaseModel):
     department: DepartmentShape
     revision: int
-    at: str = Field(description="지운 때. 30일 동안 되살릴 수 있습니다.")
+    at: str = Field(description="지운 때. 이때부터 30일 동안 되살릴 수 있습니다.")
     by: str
 
 

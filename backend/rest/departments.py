@@ -96,7 +96,7 @@ def blueprint(departments: DepartmentService) -> APIBlueprint:
 
     @bp.post("/<department_id>/restore")
     @documented(
-        "지운 부서를 이벤트와 함께 되살리기 (30일 동안)",
+        "지운 부서를 이벤트와 함께 되살리기 (지운 뒤 30일 동안)",
         DepartmentAnswer,
         InvalidId,
         DepartmentNotFound,

@@ -245,7 +245,7 @@ def test_a_department_that_is_deleted_meanwhile_is_reported_and_not_resurrected(
         Calendar(workspace.store.database()).reading(removed[0])
     again = workspace.migrate()  # creates it anew, with the id it has in the file
     assert again.status == 0
-    assert any("지운 부서입니다. 파일의 내용으로 새로 만들었고" in line for line in again.lines)
+    assert any("지운 부서라서 파일의 내용으로 새로 만들었습니다" in line for line in again.lines)
     assert len(workspace.store.events()) == 30
 
 

@@ -1,6 +1,7 @@
 """The commit: one transaction that moves the head, changes the entities and adds to the log, or fails."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -51,36 +52,12 @@ class Committer:
 
     def commit(self, partition: str, seen: Position, writes: Sequence[Write]) -> list[Change]:
         now = utc_now()
-        actions: list[Action] = []
-        owners: list[int] = []  # for each action the index of its write
-        changes: list[Change] = []
-        logged: list[Mapping[str, Any]] = []
-        touched: set[str] = set()
-        size = row_size = 0
-        for index, write in enumerate(writes):
-            change = write.at_revision(seen.revision + index + 1)
-            more, entry = self._builder.actions_of(write, change, now), rows.change_to_map(change)
-            size += sum(action.size for action in more)
-            row_size += len(orjson.dumps(entry))
-            keys = {action.key for action in more}
-            full = (
-                2 + len(actions) + len(more) > TRANSACTION_LIMIT
-                or row_size > ROW_BYTES
-                or size + row_size > TRANSACTION_BYTES
-            )
-            if index and (full or touched & keys):
-                break
-            changes.append(change)
-            logged.append(entry)
-            actions += more
-            owners += [index] * len(more)
-            touched |= keys
+        changes, logged, actions = self._fit(seen, writes, now)
         move = self._builder.move_head(partition, seen, changes[-1].revision, new_epoch())
         row = self._builder.put_row(partition, seen.revision + 1, logged, now)
+        requests = [move, row, *(action.request for _, action in actions)]
         try:
-            self._client.call(
-                "transact_write_items", TransactItems=[move, row, *(a.request for a in actions)]
-            )
+            self._client.call("transact_write_items", TransactItems=requests)
         except RequestRejected as error:
             if len(changes) > 1:  # DynamoDB does not say which write is wrong: try the first alone
                 return self.commit(partition, seen, writes[:1])
@@ -92,8 +69,39 @@ class Committer:
             if row_failed:  # a conflict with the commit that moves the head, which DynamoDB has not looked at
                 raise HeadMoved(self._log.read_head(partition)) from error
             refusals: dict[int, Refusal] = {}
-            for owner, action, failed in zip(owners, actions, others_failed, strict=True):
+            for (index, action), failed in zip(actions, others_failed, strict=True):
                 if failed:
-                    refusals.setdefault(owner, action.refusal)
+                    refusals.setdefault(index, action.refusal)
             raise WritesRefused(refusals) from error
         return changes
+
+    def _fit(
+        self, seen: Position, writes: Sequence[Write], now: datetime
+    ) -> tuple[list[Change], list[Mapping[str, Any]], list[tuple[int, Action]]]:
+        """Take as many of the first writes as fit one transaction, and the first in any case.
+
+        Returns their changes, the attributes of these changes, and each action with the index of its write.
+        """
+        changes: list[Change] = []
+        logged: list[Mapping[str, Any]] = []
+        actions: list[tuple[int, Action]] = []
+        touched: set[str] = set()
+        size = row_size = 0
+        for index, write in enumerate(writes):
+            change = write.at_revision(seen.revision + index + 1)
+            more, attributes = self._builder.actions_of(write, change, now), rows.change_to_map(change)
+            size += sum(action.size for action in more)
+            row_size += len(orjson.dumps(attributes))
+            keys = {action.key for action in more}
+            full = (
+                2 + len(actions) + len(more) > TRANSACTION_LIMIT
+                or row_size > ROW_BYTES
+                or size + row_size > TRANSACTION_BYTES
+            )
+            if index and (full or touched & keys):
+                break
+            changes.append(change)
+            logged.append(attributes)
+            actions += [(index, action) for action in more]
+            touched |= keys
+        return changes, logged, actions

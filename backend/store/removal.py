@@ -56,12 +56,7 @@ class Removal:
             "ConditionExpression": "attribute_exists(revision)",
             "ExpressionAttributeValues": {":true": {"BOOL": True}},
         }
-        head = {
-            "TableName": self._table,
-            "Key": rows.head_key(purge.department_id),
-            "ConditionExpression": "attribute_exists(deleted_at)",
-        }
-        return self._while_deleted(purge, {"Update": mark}, {"ConditionCheck": head})
+        return self._while_deleted(purge, {"Update": mark}, {"ConditionCheck": self._deleted_head(purge)})
 
     def logged_event_ids(self, department_id: str) -> Iterator[tuple[int, list[str]]]:
         for row in self._log.rows(rows.log_after(department_id, 0)):
@@ -77,12 +72,15 @@ class Removal:
             "Key": deletion_rows.purge_key(purge),
             "ConditionExpression": "attribute_exists(revision)",
         }
-        head = {
+        self._while_deleted(purge, {"Delete": row}, {"Delete": self._deleted_head(purge)})
+
+    def _deleted_head(self, purge: PendingPurge) -> dict[str, Any]:
+        """Return the key of a head, with the condition that it is marked deleted."""
+        return {
             "TableName": self._table,
             "Key": rows.head_key(purge.department_id),
             "ConditionExpression": "attribute_exists(deleted_at)",
         }
-        self._while_deleted(purge, {"Delete": row}, {"Delete": head})
 
     def _while_deleted(self, purge: PendingPurge, *requests: Mapping[str, Any]) -> bool:
         """Send a transaction on condition that the department is marked deleted; return whether it was done.

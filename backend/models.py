@@ -240,7 +240,7 @@ class DynamoDBDatabase:
         return self._removal.begin_purge(purge)
 
     def finish_purge(self, purge: PendingPurge) -> None:
-        """Remove the head of a purged department and the record of its purge, together."""
+        """Remove the head of a purged department and the row that says it is due, together."""
         self._removal.finish_purge(purge)
 
     def indexed_keys(self, department_id: str) -> Iterator[EventKey]:

@@ -36,6 +36,7 @@ CHANGES_MAX = 1_000
 PAGE_MAX = 2_500
 NUMBERED_PAGE = 50
 NUMBERED_PAGE_MAX = 200
+"""Entries of a page whose token is a number: of a history, or of the deleted departments."""
 KEY_MAX = 255
 BODY_MAX = 1024 * 1024
 COMBINING_RUN_MAX = 30
@@ -272,7 +273,7 @@ class Query(Input):
     model_config = ConfigDict(strict=False, extra="ignore", populate_by_name=True)
 
 
-def _known_page_token(token: str, parse: Callable[[str], object]) -> str:
+def _checked_page_token(token: str, parse: Callable[[str], object]) -> str:
     if token and parse(token) is None:
         raise PydanticCustomError("invalid_page_token", "서버가 준 page_token이 아닙니다.")
     return token
@@ -306,7 +307,7 @@ class ListQuery(Query):
     @field_validator("page_token")
     @classmethod
     def _check_page_token(cls, token: str) -> str:
-        return _known_page_token(token, parse_order_token)
+        return _checked_page_token(token, parse_order_token)
 
 
 class ChangesQuery(Query):
@@ -330,7 +331,7 @@ class PageQuery(Query):
     @field_validator("page_token")
     @classmethod
     def _check_page_token(cls, token: str) -> str:
-        return _known_page_token(token, parse_number_token)
+        return _checked_page_token(token, parse_number_token)
 
 
 class HistoryQuery(PageQuery):

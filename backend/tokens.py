@@ -22,6 +22,7 @@ def number_token(number: int) -> str:
 
 def parse_number_token(token: str) -> int | None:
     """Return the number of a page token; None when the token is malformed."""
+    # DynamoDB takes numbers of 38 digits at most.
     match = re.fullmatch(r"[1-9][0-9]{0,30}", decode_token(token), re.ASCII)
     return int(match[0]) if match else None
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import click
 from flask.cli import AppGroup
 
-from errors import CalendarError, SetupError
+from errors import CalendarError, DepartmentNameTaken, SetupError
 from schemas import NUMBERED_PAGE_MAX, DepartmentRestore, parse_id
 from services.core import Core
 
@@ -35,18 +35,17 @@ def tables_commands(core: Core) -> AppGroup:
     @click.argument("department_id", metavar="[ID]", required=False)
     @click.option(
         "--name",
-        default="",
         help="되살릴 부서의 새 이름. 그사이 다른 부서가 같은 이름을 쓰고 있을 때 줍니다.",
     )
-    def restore_department(department_id: str | None, name: str) -> None:
+    def restore_department(department_id: str | None, name: str | None) -> None:
+        if name is not None and department_id is None:
+            raise click.UsageError("--name은 ID와 함께 줍니다.")
         with _errors_as_sentences():
             click.echo(f"저장소: {core.db.store}")
-            if department_id:
-                wanted = DepartmentRestore.model_validate({"name": name} if name else {})
-                restored = core.departments.restore_department(parse_id(department_id), wanted.name)
-                click.echo(f"✓ '{restored.name}' 부서를 이벤트와 함께 되살렸습니다.")
-            else:
+            if department_id is None:
                 _list_deleted_departments(core)
+            else:
+                _restore_department(core, department_id, name)
 
     @group.command("new-epoch", help="테이블을 복원한 뒤: 모든 클라이언트가 한 번씩 전체를 다시 받게 합니다.")
     def renew_epochs() -> None:
@@ -56,6 +55,15 @@ def tables_commands(core: Core) -> AppGroup:
         click.echo(f"✓ 새 epoch를 준 변경 기록: {moved}개. 클라이언트는 모두 한 번씩 전부 다시 받습니다.")
 
     return group
+
+
+def _restore_department(core: Core, department_id: str, name: str | None) -> None:
+    wanted = DepartmentRestore.model_validate({} if name is None else {"name": name})
+    try:
+        restored = core.departments.restore_department(parse_id(department_id), wanted.name)
+    except DepartmentNameTaken as error:
+        raise click.ClickException(f"{error} 다른 이름으로 되살리려면 --name을 주세요.") from error
+    click.echo(f"✓ '{restored.name}' 부서를 이벤트와 함께 되살렸습니다.")
 
 
 def _list_deleted_departments(core: Core) -> None:

@@ -97,6 +97,12 @@ def omit_empty_defaults(schema: dict[str, Any]) -> None:
         field.update(*variants)
 
 
+def _empty_example(schema: dict[str, Any]) -> None:
+    """Describe a body whose fields are all for special cases: what Swagger UI offers to send is `{}`."""
+    omit_empty_defaults(schema)
+    schema["examples"] = [{}]
+
+
 class Input(BaseModel):
     """Base of all input: strict types, no unknown fields, `ValidationFailed` for broken rules."""
 
@@ -241,7 +247,8 @@ class DepartmentChange(Input):
 class DepartmentRestore(Input):
     """The name under which a deleted department is restored, if not its own."""
 
-    name: Name = ""
+    model_config = ConfigDict(json_schema_extra=_empty_example)
+    name: Name = Field(default="", description="되살릴 부서의 새 이름. 없으면 지우기 전의 이름입니다.")
 
 
 class EventNew(Input):

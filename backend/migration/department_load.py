@@ -12,6 +12,9 @@ from services.purge import Purge
 from text_order import fold_text
 
 MADE_ANEW = "지운 부서라서 파일의 내용으로 새로 만들었습니다. 지우기 전의 이벤트는 이제 되살릴 수 없습니다."
+WOULD_BE_MADE_ANEW = (
+    "지운 부서입니다. 옮기면 파일의 내용으로 새로 만들고, 지우기 전의 이벤트는 되살릴 수 없게 됩니다."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +83,12 @@ class DepartmentLoad:
                     "그 부서의 이름을 바꾸거나 지운 뒤 다시 실행하세요.",
                 )
 
-    def compare(self) -> Iterator[DepartmentOutcome]:
-        """Yield the outcomes that `load` would have, without writing."""
-        return (DepartmentOutcome(candidate, self._judge(candidate)) for candidate in self.wanted)
+    def compare(self, db: DynamoDBDatabase | None) -> Iterator[DepartmentOutcome]:
+        """Yield the outcomes that `load` would have, without writing; `db` is None if there are no tables."""
+        for candidate in self.wanted:
+            kind = self._judge(candidate)
+            made_anew = db and kind is Kind.CREATED and db.find_purge(candidate.source.entity.id)
+            yield DepartmentOutcome(candidate, kind, WOULD_BE_MADE_ANEW if made_anew else "")
 
     def load(self, db: DynamoDBDatabase) -> Iterator[DepartmentOutcome]:
         """Write the wanted departments that are new or differ; yield the outcome of every wanted one.
@@ -123,18 +129,34 @@ class DepartmentLoad:
                 before=before,
                 releases_name=db.owns_name(before),
             )
-        purged = before is None and Purge(db).remove_now(source.entity.id)
         try:
-            group_commit.commit(REGISTRY, write)
+            made_anew = _commit(db, group_commit, write)
         except WriteRefused as error:
             if error.refusal is Refusal.NAME_TAKEN:
                 return DepartmentOutcome(candidate, Kind.REFUSED, "같은 이름의 부서가 이미 있습니다.")
             reason = "다른 사용자가 이 부서를 고치거나 지우는 중입니다. 잠시 후 다시 실행하세요."
             return DepartmentOutcome(candidate, Kind.REFUSED, reason)
-        return DepartmentOutcome(candidate, kind, MADE_ANEW if purged else "")
+        return DepartmentOutcome(candidate, kind, MADE_ANEW if made_anew else "")
 
     def _judge(self, candidate: Candidate) -> Kind:
         stored = self._stored.get(candidate.source.entity.id)
         if stored is None:
             return Kind.CREATED
         return Kind.EQUAL if with_stored_timestamps(candidate.source, stored) == stored else Kind.UPDATED
+
+
+def _commit(db: DynamoDBDatabase, group_commit: GroupCommit, write: Write) -> bool:
+    """Commit a write. Return whether what a deleted department with this id had left was purged for it.
+
+    Raises `WriteRefused`.
+    """
+    try:
+        group_commit.commit(REGISTRY, write)
+    except WriteRefused as error:
+        in_the_way = error.refusal is Refusal.CHANGED and write.before is None
+        if not (in_the_way and Purge(db).remove_now(write.entity.id)):
+            raise
+    else:
+        return False
+    group_commit.commit(REGISTRY, write)
+    return True

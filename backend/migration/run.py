@@ -86,7 +86,7 @@ class Migration:
             for row in load.survey():
                 self._staging.refuse_event(row, "같은 id의 이벤트가 다른 부서에 있습니다.")
         if not options.verify_only:
-            self._load_departments(departments)
+            self._load_departments(departments, tables)
             self._load_events(load)
         if not options.dry_run:
             self._verify(departments, load)
@@ -176,10 +176,10 @@ class Migration:
 
     # Loading
 
-    def _load_departments(self, load: DepartmentLoad) -> None:
+    def _load_departments(self, load: DepartmentLoad, tables: bool) -> None:
         console, dry_run = self._console, self._options.dry_run
         console.line("📋 부서 데이터 마이그레이션 시작...")
-        outcomes = load.compare() if dry_run else load.load(self._db)
+        outcomes = load.compare(self._db if tables else None) if dry_run else load.load(self._db)
         counts = dict.fromkeys(Kind, 0)
         with console.rows(len(load.wanted)):
             for outcome in outcomes:

@@ -1,9 +1,7 @@
 """Use cases of departments: list, get, create, update, delete, restore."""
 
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 from domain import (
@@ -27,8 +25,6 @@ from errors import (
 )
 from models import DynamoDBDatabase, Refusal
 from services.group_commit import GroupCommit, WriteRefused
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,24 +114,23 @@ class DepartmentService:
         Raises `DepartmentNotFound` when there is none or its 30 days are over, `DepartmentNotDeleted` when it
         is there, `DepartmentNameTaken`.
         """
-        while True:
+
+        def prepare() -> tuple[str, Write]:
             deleted = self._db.find_deleted_department(department_id, utc_now())
-            if deleted is None:
+            if deleted is None or self._db.find_department(department_id):
                 self.get_department(department_id)
                 raise DepartmentNotDeleted()
             now = timestamp(utc_now())
             department = replace(deleted.department, name=name or deleted.department.name, updated_at=now)
-            write = Write(
+            return REGISTRY, Write(
                 type=ChangeType.DEPARTMENT_CREATED,
                 entity=department,
                 restored_from=deleted.revision,
                 restores=deleted,
                 at=now,
             )
-            try:
-                return _committed(partial(self._group_commit.commit, REGISTRY, write))
-            except WriteRefused:
-                log.info("부서 %s: 다른 요청이 먼저 되살렸거나 정리했습니다.", department_id)
+
+        return _committed(lambda: self._group_commit.edit(department_id, prepare))
 
     def _edit(
         self, department_id: str, kind: ChangeType, after: Callable[[Department], Department]

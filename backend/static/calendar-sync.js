@@ -39,7 +39,8 @@
  * | `refused` | the server refuses in a way that asking again would not mend, see `error`. Final          |
  * | `closed`  | `close()` was called. Final                                                               |
  *
- * After a final state `calendar.department(id)` starts anew. Events, each also seen by the fields above:
+ * After a final state `calendar.department(id)` starts anew, for instance when `socket` brings a
+ * `department_created` with this id: the department has been restored. Events, each also seen by the fields above:
  * - `change` `{department_id, revision, full, changes: [{type, revision, event, previous}]}` after `events`
  *   changed. `type` is `event_created`, `event_updated` or `event_deleted`; `event` is the whole event,
  *   after a deletion only `{id, department_id, revision}`; `previous` is what was held, or null. `full:

@@ -257,8 +257,14 @@ def test_deleted_departments_are_listed_and_restored_by_a_command(settings):
     assert re.fullmatch(rf"{first.id}  지운 때 {TIMESTAMP.pattern}  '개발팀'", listed[1])
     assert command(first.id.upper()) == (0, ["✓ '개발팀' 부서를 이벤트와 함께 되살렸습니다."], "")
     assert store.events.get_event(first.id, event.id) == event
-    assert command(first.id) == (1, [], "Error: 지워지지 않았거나 이미 되살린 부서입니다.")
-    assert command(last.id) == (1, [], "Error: 같은 이름의 부서가 이미 있습니다.")
+    assert command(first.id) == (1, [], "Error: 지우지 않았거나 이미 되살린 부서입니다.")
+    assert command(last.id) == (
+        1,
+        [],
+        "Error: 같은 이름의 부서가 이미 있습니다. 다른 이름으로 되살리려면 --name을 주세요.",
+    )
+    assert command(last.id, "--name", "")[0] == 1
+    assert command("--name", "옛 영업팀")[0] == 2
     assert command(last.id, "--name", "영업팀 ")[0] == 1
     assert command(last.id, "--name", "가" * 101)[0] == 1
     renamed = command(last.id, "--name", "옛 영업팀")

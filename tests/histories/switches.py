@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from domain import Receipt
+from errors import DepartmentNotFound
 from models import DynamoDBDatabase
 from realtime.room import Room
 from services.coalesced_reads import CoalescedReads
@@ -33,7 +34,10 @@ class Switch(NamedTuple):
 def kept_without_asking(self, department_id):
     """Answer from the kept snapshot, though other servers may have committed since."""
     kept = self._kept.get(department_id)
-    snapshot = kept or self._keep(self._load(department_id, self._db.read_head(department_id)))
+    position = kept.position if kept else self._db.read_head(department_id)
+    if position is None:
+        raise DepartmentNotFound()
+    snapshot = kept or self._keep(self._load(department_id, position))
     return Reading(snapshot.position, snapshot)
 
 

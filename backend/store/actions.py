@@ -220,9 +220,16 @@ class ActionBuilder:
         if deleted is None:
             return [self.new_head(department.id, epoch)]
         revive = {
-            "UpdateExpression": "REMOVE deleted_at, deleted_number SET epoch = :epoch",
+            # A department that was deleted before its adoption has a head without a revision.
+            "UpdateExpression": "REMOVE deleted_at, deleted_number"
+            " SET epoch = :epoch, #head = if_not_exists(#head, :none)",
             "ConditionExpression": "deleted_number = :number",
-            "ExpressionAttributeValues": {":epoch": string(epoch), ":number": number(deleted.number)},
+            "ExpressionAttributeNames": {"#head": "head"},
+            "ExpressionAttributeValues": {
+                ":epoch": string(epoch),
+                ":number": number(deleted.number),
+                ":none": number(0),
+            },
         }
         row = deletion_rows.deleted_department_key(deleted.number)
         not_purging = f"attribute_exists(revision) AND attribute_not_exists({deletion_rows.PURGING})"

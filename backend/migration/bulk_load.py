@@ -180,14 +180,25 @@ class BulkLoad:
         if staged and self._db.index_lags:
             time.sleep(self._index_wait.replica_lag_s)
         for department_id in sorted(touched):
-            loads = self._unfinished.get(department_id, frozenset()) | {self._name}
+            if not self._finish_one(department_id):
+                gone.append(department_id)
+        return gone
+
+    def _finish_one(self, department_id: str) -> bool:
+        """Return whether the department still exists."""
+        loads = self._unfinished.get(department_id, frozenset()) | {self._name}
+        while True:
             try:
                 self._db.finish_load(department_id, loads)
             except DepartmentNotFound:
-                if self._db.find_purge(department_id) is None:
+                if self._db.find_purge(department_id):
+                    return False
+                if self._db.read_head(department_id) is None:
                     self._remove_loaded(department_id)
-                gone.append(department_id)
-        return gone
+                    return False
+                # It was restored in between.
+            else:
+                return True
 
     # Steps
 

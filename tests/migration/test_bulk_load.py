@@ -197,3 +197,30 @@ def test_an_event_that_a_user_deletes_meanwhile_does_not_hold_up_the_finish(
     service.delete_event(deleted.id)
     load.finish()
     assert deleted.id not in Calendar(db).snapshot(department.id).events
+
+
+def test_the_loaded_events_of_a_department_that_is_deleted_and_restored_during_the_finish_stay(
+    store: Store, staged: Stage
+) -> None:
+    department = new_department(store)
+    user = Calendar(store.created()).departments
+    refused: list[Answer] = []
+
+    def deleted_for_a_moment(request: Request) -> Answer:
+        if refused or "DELETE #loading" not in request.body.get("UpdateExpression", ""):
+            return request.forward()
+        user.delete_department(department.id)
+        refused.append(request.forward())
+        user.restore_department(department.id)
+        return refused[0]
+
+    with StoreProxy(store.url, deleted_for_a_moment) as proxy:
+        load = BulkLoad(
+            store.database(proxy.url), staged(department.id, "가", "나"), workers=1, index_wait=INDEX_WAIT
+        )
+        load.survey()
+        list(load.load())
+        assert load.finish() == []
+    assert refused[0][0] == 400
+    assert len(Calendar(store.created()).snapshot(department.id).events) == 2
+    assert store.unfinished() == {}

@@ -217,7 +217,8 @@ class Snapshots:
 
 def _size(event: Event) -> int:
     texts = len(event.title) + len(event.description) + len(event.url) + len(event.time)
-    return EVENT_BYTES + CHARACTER_BYTES * texts
+    unknown = len(orjson.dumps(event.unknown)) if event.unknown else 0
+    return EVENT_BYTES + CHARACTER_BYTES * texts + unknown
 
 
 def _change_size(change: LogEntry) -> int:

@@ -94,6 +94,13 @@ def test_unknown_attributes_of_an_event_survive_edits_deletion_and_restoration(
         assert [UNKNOWN.items() <= entity.items() for entity in logged_entities(row)] == [True]
 
 
+def test_unknown_attributes_count_as_memory(calendar, writer, department, event):
+    before = calendar.snapshot(department).footprint
+    writer.put_event(event_item(event, newer={"S": "x" * 100_000}))
+    calendar.events.update_event(event.id, {"title": "하나"})
+    assert calendar.snapshot(department).footprint > before + 2 * 100_000
+
+
 def test_unknown_attributes_survive_two_edits_at_once(settings, calendar, event, stored_unknown):
     class EditsInBetween(DynamoDBDatabase):
         edited = False

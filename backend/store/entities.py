@@ -34,8 +34,8 @@ class Entities:
         found = self._client.iterate("query", TableName=self._names.events, ConsistentRead=True, **query)
         events = [items.event_from_item(item) for item in found]
         if len(events) > 1:  # deleted departments keep theirs for as long as they can be restored
-            live = [event for event in events if self._log.read_head(event.department_id)]
-            events = live or events
+            live = self._log.live_partitions([event.department_id for event in events])
+            events = [event for event in events if event.department_id in live] or events
         return events[0] if events else None
 
     def indexed_events(self, department_id: str, first: str | None, last: str | None) -> Iterator[Event]:

@@ -38,6 +38,11 @@ class Log:
     def read_head(self, partition: str) -> Position | None:
         return rows.position_of(partition, self._client.find_item(self._table, rows.head_key(partition)))
 
+    def live_partitions(self, partitions: Sequence[str]) -> set[str]:
+        """Return those of these partitions that have a head which is not marked deleted, read strongly."""
+        heads = self._client.batch_get(self._table, [rows.head_key(partition) for partition in partitions])
+        return {rows.partition_of(head) for head in heads if rows.position_from_head(head)}
+
     def recent_heads(self, partitions: Sequence[str]) -> dict[str, Position | None]:
         keys = [rows.head_key(partition) for partition in partitions]
         found = self._client.batch_get_eventual(self._table, keys)

@@ -364,11 +364,3 @@ def test_writers_are_refused_while_their_department_is_deleted_and_lose_nothing(
             events[edited.id].title
             == max((c.entity for c in changes if c.entity.id == edited.id), key=lambda e: e.revision).title
         )
-
-
-def test_a_deleted_department_that_another_tool_wrote_anew_is_not_restored(client, calendar, settings):
-    department, _ = deleted_department(calendar)
-    item = {"id": {"S": department.id}, "name": {"S": "다른 도구의 것"}}
-    client.call("put_item", TableName=settings.departments_table, Item=item)
-    with pytest.raises(DepartmentNotDeleted):
-        calendar.departments.restore_department(department.id)

@@ -111,6 +111,14 @@ class DepartmentNotDeleted(CalendarError):
     message = "지우지 않았거나 이미 되살린 부서입니다."
 
 
+class EntityTooLarge(CalendarError):
+    """DynamoDB takes no item as large as this one would be: another tool has added to it."""
+
+    code = "entity_too_large"
+    status = 413
+    message = "저장하기에 너무 큽니다. 다른 도구가 덧붙인 큰 항목이 없는지 확인하세요."
+
+
 class EventIdTaken(CalendarError):
     """The id that a client chose for a new event belongs to another event."""
 

@@ -6,7 +6,14 @@ from apiflask import APIBlueprint
 from flask import Response, jsonify, request
 from werkzeug.routing import BaseConverter
 
-from errors import DepartmentNameTaken, DepartmentNotDeleted, DepartmentNotFound, InvalidId, StoreUnavailable
+from errors import (
+    DepartmentNameTaken,
+    DepartmentNotDeleted,
+    DepartmentNotFound,
+    EntityTooLarge,
+    InvalidId,
+    StoreUnavailable,
+)
 from rest.answer_shapes import DeletedDepartmentsAnswer, DepartmentAnswer, DepartmentsAnswer, MessageAnswer
 from rest.conditions import idempotency_key, is_held, not_modified, with_etag
 from rest.openapi import ETAG, REPLAYED, documented
@@ -46,6 +53,7 @@ def blueprint(departments: DepartmentService) -> APIBlueprint:
         "부서 만들기",
         DepartmentAnswer,
         DepartmentNameTaken,
+        EntityTooLarge,
         StoreUnavailable,
         status=201,
         takes=("Idempotency-Key",),
@@ -70,6 +78,7 @@ def blueprint(departments: DepartmentService) -> APIBlueprint:
         InvalidId,
         DepartmentNotFound,
         DepartmentNameTaken,
+        EntityTooLarge,
         StoreUnavailable,
     )
     @bp.input(DepartmentChange, arg_name="body")
@@ -78,7 +87,14 @@ def blueprint(departments: DepartmentService) -> APIBlueprint:
         return {"success": True, "department": updated.public()}
 
     @bp.delete("/<department_id:department_id>")
-    @documented("부서와 그 이벤트 지우기", MessageAnswer, InvalidId, DepartmentNotFound, StoreUnavailable)
+    @documented(
+        "부서와 그 이벤트 지우기",
+        MessageAnswer,
+        InvalidId,
+        DepartmentNotFound,
+        EntityTooLarge,
+        StoreUnavailable,
+    )
     def delete_department(department_id: str) -> dict[str, Any]:
         departments.delete_department(parse_id(department_id))
         return {"success": True, "message": "부서가 삭제되었습니다."}
@@ -102,6 +118,7 @@ def blueprint(departments: DepartmentService) -> APIBlueprint:
         DepartmentNotFound,
         DepartmentNotDeleted,
         DepartmentNameTaken,
+        EntityTooLarge,
         StoreUnavailable,
         optional_body=DepartmentRestore,
     )

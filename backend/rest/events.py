@@ -8,6 +8,7 @@ from flask import Response, jsonify
 from domain import Created, Event
 from errors import (
     DepartmentNotFound,
+    EntityTooLarge,
     EventIdTaken,
     EventNotFound,
     InvalidId,
@@ -60,6 +61,7 @@ def blueprint(events: EventService, sync: SyncService) -> APIBlueprint:
         InvalidId,
         DepartmentNotFound,
         EventIdTaken,
+        EntityTooLarge,
         StoreUnavailable,
         status=201,
         takes=("Idempotency-Key",),
@@ -132,6 +134,7 @@ def blueprint(events: EventService, sync: SyncService) -> APIBlueprint:
         DepartmentNotFound,
         EventNotFound,
         EventIdTaken,
+        EntityTooLarge,
         StoreUnavailable,
         413,
         415,
@@ -146,6 +149,7 @@ def blueprint(events: EventService, sync: SyncService) -> APIBlueprint:
         EventAnswer,
         InvalidId,
         EventNotFound,
+        EntityTooLarge,
         StoreUnavailable,
         takes=("If-Match",),
         sends=ETAG,
@@ -158,7 +162,13 @@ def blueprint(events: EventService, sync: SyncService) -> APIBlueprint:
 
     @bp.delete("/<event_id>")
     @documented(
-        "이벤트 지우기", MessageAnswer, InvalidId, EventNotFound, StoreUnavailable, takes=("If-Match",)
+        "이벤트 지우기",
+        MessageAnswer,
+        InvalidId,
+        EventNotFound,
+        EntityTooLarge,
+        StoreUnavailable,
+        takes=("If-Match",),
     )
     def delete_event(event_id: str) -> dict[str, Any]:
         events.delete_event(parse_id(event_id), expected_revisions())

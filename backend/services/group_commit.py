@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from cachetools import LRUCache
 
 from domain import Change, LogEntry, Position, Write, known_changes
-from errors import CalendarError, DepartmentNotFound, StoreUnavailable
+from errors import CalendarError, DepartmentNotFound, EntityTooLarge, StoreUnavailable
 from models import DynamoDBDatabase, HeadMoved, Refusal, WritesRefused
 from services.keyed_locks import KeyedLocks
 
@@ -108,9 +108,10 @@ class GroupCommit:
 
         `deadline` is when the writer stops waiting, by `time.monotonic`.
 
-        Raises `WriteRefused` when the conditions of this write fail, `DepartmentNotFound` when the partition
-        is gone or marked deleted, `StoreUnavailable` when the store is out of reach or other servers kept
-        committing first. After `StoreUnavailable` the write may still have been committed.
+        Raises `WriteRefused` when the conditions of this write fail, `EntityTooLarge` when DynamoDB takes no
+        item as large as it would be, `DepartmentNotFound` when the partition is gone or marked deleted,
+        `StoreUnavailable` when the store is out of reach or other servers kept committing first. After
+        `StoreUnavailable` the write may still have been committed.
         """
         now = time.monotonic()
         deadline = deadline or now + self._patience_s
@@ -243,7 +244,8 @@ class GroupCommit:
                 changes = self._db.commit(partition, position, [member.write for member in pending])
             except WritesRefused as error:
                 for index, refusal in error.refusals.items():
-                    pending[index].error = WriteRefused(refusal)
+                    too_large = refusal is Refusal.REJECTED
+                    pending[index].error = EntityTooLarge() if too_large else WriteRefused(refusal)
             except HeadMoved as error:
                 queue.position = error.position
                 self._settle_committed(partition, position, pending)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from domain import Change, ChangeType, Event, EventKey
+from domain import Change, ChangeType, Event, EventKey, LogEntry
 from models import DynamoDBDatabase
 
 EDITABLE = ("event_date", "title", "description", "time", "url")
@@ -41,26 +41,30 @@ class HistoryPage:
 class EventHistory:
     """The histories of all events."""
 
-    def __init__(self, db: DynamoDBDatabase) -> None:
+    def __init__(self, db: DynamoDBDatabase, page_s: float = PAGE_S) -> None:
         self._db = db
+        self._page_s = page_s
 
     def page(self, key: EventKey, limit: int, begin: int | None = None) -> HistoryPage:
         """Return `limit` changes at most, newest first, from the one at the revision `begin` on."""
-        deadline = time.monotonic() + PAGE_S
+        deadline = time.monotonic() + self._page_s
         changes: list[Change] = []
-        for change in self._changes(key, begin):
-            changes.append(change)  # one more than the page has: the state before its last change
-            if len(changes) > limit or (len(changes) > 1 and time.monotonic() > deadline):
-                next_revision = changes[-1].revision
-                return HistoryPage(_entries(changes)[:-1], next_revision)
-        return HistoryPage(_entries(changes), None)
+        for entry in self._entries(key, begin):
+            late = time.monotonic() > deadline
+            if isinstance(entry, Change):
+                changes.append(entry)  # one more than the page has: the state before its last change
+            elif late and len(changes) < 2:
+                return HistoryPage(_described(changes), entry.previous)
+            if len(changes) > limit or (late and len(changes) > 1):
+                return HistoryPage(_described(changes)[:-1], changes[-1].revision)
+        return HistoryPage(_described(changes), None)
 
     def find_last_deletion(self, key: EventKey) -> Change | None:
         """Return the last deletion of an event that does not exist; None if the log does not hold it."""
-        last = next(self._changes(key), None)
+        last = next((entry for entry in self._entries(key) if isinstance(entry, Change)), None)
         return last if last and last.type is ChangeType.EVENT_DELETED else None
 
-    def _changes(self, key: EventKey, begin: int | None = None) -> Iterator[Change]:
+    def _entries(self, key: EventKey, begin: int | None = None) -> Iterator[LogEntry]:
         """Yield the changes of an event, newest first, from the one at the revision `begin` on.
 
         They lead back to its creation, or to a change that has expired or was made by a server before 1.1,
@@ -69,9 +73,9 @@ class EventHistory:
         revision = begin or self._last_revision(key)
         while revision:
             entry = self._db.find_change(key.department_id, revision)
-            if isinstance(entry, Change):
-                if entry.entity.id != key.id:
-                    break  # the page token is of another event's history
+            if isinstance(entry, Change) and entry.entity.id != key.id:
+                break  # the page token is of another event's history
+            if entry:
                 yield entry
             if entry is None or entry.previous is None or entry.previous >= revision:
                 break
@@ -87,7 +91,7 @@ class EventHistory:
         return event.revision if event else self._db.find_deletion(key)
 
 
-def _entries(newest_first: list[Change]) -> list[HistoryEntry]:
+def _described(newest_first: list[Change]) -> list[HistoryEntry]:
     older = [*newest_first, None][1:]
     return [
         HistoryEntry(change, _changed_fields(before, change))

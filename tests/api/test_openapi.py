@@ -60,7 +60,7 @@ def test_schemathesis_finds_no_answer_that_is_not_as_described(server, tmp_path)
     command = [BIN / "schemathesis", "--config-file", config, "run", f"{server.url}/openapi.json"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=290, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "Tested: 15" in done.stdout
+    assert f"Tested: {len(OPERATIONS)}" in done.stdout
 
 
 def test_every_route_is_an_operation_with_the_name_of_a_method(document):
@@ -136,7 +136,7 @@ def test_an_answer_that_nothing_changed_is_described_without_content(operations)
         ("get_event", 404, {"department_not_found", "event_not_found"}),
         ("update_event", 400, {"bad_request", "invalid_id", "validation_failed"}),
         ("update_event", 412, {"event_changed"}),
-        ("update_event", 413, {"payload_too_large"}),
+        ("update_event", 413, {"payload_too_large", "entity_too_large"}),
         ("update_event", 415, {"unsupported_media_type"}),
         ("delete_event", 400, {"invalid_id", "validation_failed"}),
         ("restore_event", 409, {"event_id_taken"}),

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from domain import REGISTRY, ChangeType, Department, Event, Position, Receipt, Write, new_id, utc_now
-from errors import DepartmentNotFound, StoreUnavailable
+from errors import DepartmentNotFound, EntityTooLarge, StoreUnavailable
 from models import DynamoDBDatabase, HeadMoved, Refusal, WritesRefused
 from running import wait_for
 from services.group_commit import GroupCommit, WriteRefused
@@ -220,7 +220,7 @@ def test_one_refused_write_does_not_fail_the_others_of_its_group(db):
 def attempt(group_commit: GroupCommit, partition: str, write: Write):
     try:
         return group_commit.commit(partition, write)
-    except WriteRefused as error:
+    except (WriteRefused, EntityTooLarge) as error:
         return error
 
 
@@ -394,7 +394,7 @@ def test_an_item_that_is_too_large_fails_its_own_writer_alone(settings, db):
         store.gate.release(100)
         assert first.result(10).revision == 1
         before, refused, after = (writer.result(10) for writer in later)
-    assert refused.refusal is Refusal.REJECTED
+    assert isinstance(refused, EntityTooLarge)
     assert sorted([before.revision, after.revision]) == [2, 3]
     assert head_of(db, department).revision == 3
 

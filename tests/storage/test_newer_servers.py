@@ -19,6 +19,7 @@ from migration.source_rows import SourceDepartment, SourceEvent
 from migration.staging import Staging
 from models import DynamoDBDatabase
 from realtime.push import Push
+from services.history import EventHistory
 from services.snapshots import INDEX_LAG_WINDOW
 from store import items
 
@@ -396,6 +397,26 @@ def test_the_history_goes_on_behind_a_change_of_the_event_that_it_cannot_read(ca
         (3, {"title": {"from": "하나", "to": "둘"}}),
         (1, {}),
     ]
+
+
+def test_a_page_of_a_history_ends_in_time_though_all_changes_are_of_unknown_kinds(
+    calendar, writer, department
+):
+    event = calendar.add(department, "하나")
+    for revision in range(2, 6):
+        event = event.at_revision(revision)
+        change = Change(
+            revision=revision, type=ChangeType.EVENT_UPDATED, entity=event, at=AT, previous=revision - 1
+        )
+        pinned = change_attributes(change) | {"type": {"S": "event_pinned"}}
+        writer.append(commit_row(department, revision, [pinned]))
+        writer.put_event(event_item(event))
+    history = EventHistory(calendar.db, page_s=0.0)
+    pages = [history.page(event.key, 10)]
+    while pages[-1].next_revision:
+        pages.append(history.page(event.key, 10, pages[-1].next_revision))
+    assert len(pages) == 5
+    assert [entry.change.revision for page in pages for entry in page.entries] == [1]
 
 
 @pytest.mark.parametrize("newer", NEWER, ids=lambda newer: newer.__name__)

@@ -4,14 +4,14 @@ import pytest
 
 from config import Settings
 from domain import Department, new_id
-from errors import DepartmentNotDeleted
+from errors import DepartmentNotDeleted, EntityTooLarge
 from in_process import Calendar
 from interruption import interrupt
 from migration.bulk_load import Kind
 from migration.department_load import Candidate, DepartmentLoad
 from migration.source_rows import SourceDepartment
-from services.group_commit import WriteRefused
 from store.dynamo_client import DynamoClient
+from store.items import entity_to_item
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def test_a_name_with_which_a_department_is_too_large_ends_its_restoration(settin
         ExpressionAttributeValues={":text": {"S": "x" * 380_000}},
     )
     calendar.departments.delete_department(department)
-    with pytest.raises(WriteRefused):
+    with pytest.raises(EntityTooLarge):
         calendar.departments.restore_department(department, "긴 이름" * 3_000)
     assert calendar.departments.restore_department(department).name == "큰 부서"
 
@@ -85,3 +85,13 @@ def test_an_edit_costs_the_same_however_many_deleted_departments_had_the_id(clie
         del client.call
         calendar.departments.delete_department(department)
     assert costs[1] == costs[3]
+
+
+def test_an_edit_of_what_another_tool_has_filled_is_refused_as_too_large(settings, client, calendar):
+    department = calendar.departments.create_department("부서").entity.id
+    event = calendar.add(department)
+    filled = {"newer": {"S": "x" * 395_000}}
+    client.call("put_item", TableName=settings.events_table, Item=entity_to_item(event) | filled)
+    with pytest.raises(EntityTooLarge):
+        calendar.events.update_event(event.id, {"description": "가" * 9_000})
+    assert calendar.titles(department) == [event.title]

@@ -189,6 +189,10 @@ class DynamoDBDatabase:
         """Find an event by its id alone, read strongly; of a deleted department only if there is no other."""
         return self._entities.find_event(event_id)
 
+    def find_event_by_key(self, key: EventKey) -> Event | None:
+        """Find an event by its id and department, read strongly."""
+        return self._entities.find_event_by_key(key)
+
     def indexed_events(
         self, department_id: str, first: str | None = None, last: str | None = None
     ) -> Iterator[Event]:

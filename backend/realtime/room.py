@@ -187,11 +187,12 @@ class Room:
 
     def _push(self, pushed: Position, epoch: str, changes: Sequence[LogEntry]) -> None:
         for number, change in enumerate(known_changes(changes), 1):
+            if change.revision <= pushed.revision:
+                continue
             if change.type is ChangeType.DEPARTMENT_DELETED:
                 # First, as the department may be there again: whoever joins it after the broadcast stays in.
                 self._close_room(change.entity.id)
-            if change.revision > pushed.revision:
-                self._send(change.type.value, change.payload())
+            self._send(change.type.value, change.payload())
             if number % BURST == 0:
                 self._pause()
         self._pushed = Position(epoch, max(pushed.revision, changes[-1].revision))

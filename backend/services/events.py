@@ -85,7 +85,7 @@ class EventService:
         """Return an event. Raises `DepartmentNotFound`, `EventNotFound`."""
         snapshot = self._snapshots.current(department_id).snapshot
         key = EventKey(event_id, department_id)
-        event = snapshot.events.get(event_id) if snapshot else self._db.find_events([key]).get(event_id)
+        event = snapshot.events.get(event_id) if snapshot else self._db.find_event_by_key(key)
         if event is None:
             raise EventNotFound()
         return event

@@ -87,7 +87,7 @@ class EventHistory:
 
     def _last_revision(self, key: EventKey) -> int | None:
         """Return the revision of an event's last change; None if neither it nor its deletion is stored."""
-        event = self._db.find_events([key]).get(key.id)
+        event = self._db.find_event_by_key(key)
         return event.revision if event else self._db.find_deletion(key)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from domain import Department, Event
+from domain import Department, Event, EventKey
 from store import items, rows
 from store.dynamo_client import DynamoClient
 from store.log import Log
@@ -37,6 +37,11 @@ class Entities:
             live = self._log.live_partitions([event.department_id for event in events])
             events = [event for event in events if event.department_id in live] or events
         return events[0] if events else None
+
+    def find_event_by_key(self, key: EventKey) -> Event | None:
+        query = items.event_with_key(key)
+        found = self._client.iterate("query", TableName=self._names.events, ConsistentRead=True, **query)
+        return next(map(items.event_from_item, found), None)
 
     def indexed_events(self, department_id: str, first: str | None, last: str | None) -> Iterator[Event]:
         query = items.events_of_department(department_id, first, last)

@@ -108,6 +108,14 @@ def events_of_department(department_id: str, first: str | None, last: str | None
     }
 
 
+def event_with_key(key: EventKey) -> dict[str, Any]:
+    """Query parameters for one event; the server's policy allows queries of events, not GetItem."""
+    return {
+        "KeyConditionExpression": "id = :i AND department_id = :d",
+        "ExpressionAttributeValues": {":i": string(key.id), ":d": string(key.department_id)},
+    }
+
+
 def events_with_id(event_id: str) -> dict[str, Any]:
     """Query parameters for the events with an id, in any department."""
     return {

@@ -5,6 +5,7 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 
 from aws_client import aws_client
 from config import Settings
-from domain import new_id
+from domain import new_id, utc_now
 from in_process import Calendar
 from infrastructure.recording_client import RecordingClient
 from infrastructure.tools import SCRIPT, SECOND_TEMPLATE, TEMPLATE, as_list, engine, load_template, resources
@@ -217,13 +218,17 @@ def use_everything(db: DynamoDBDatabase, url: str) -> None:
     events.create_event(department.id, {"event_date": "2026-01-02", "title": "회의"}, key="하나")
     events.delete_event(event.id)
     events.restore_event(department.id, event.id)
-    events.history(department.id, event.id)
+    events.page_history(department.id, event.id, 10)
+    departments.delete_department(department.id)
+    departments.page_deleted_departments(10)
+    departments.restore_department(department.id)
     departments.delete_department(department.id)
     departments.create_department("운영팀")
     stranger = {"id": {"S": new_id()}, "name": {"S": "옛 부서"}}  # as another tool writes it
     by_hand = aws_client("dynamodb", url)
     by_hand.put_item(TableName="departments", Item=stranger)
     departments.delete_department(stranger["id"]["S"])
+    assert calendar.purge.run_due(utc_now() + timedelta(days=31)) == 2
     by_hand.put_item(TableName="departments", Item=stranger)
     assert calendar.repair.run() == Repaired(purged=0, adopted=1)
 

@@ -149,6 +149,32 @@ def test_the_room_of_a_deleted_department_is_emptied_and_then_everybody_is_told(
     assert store.head_reads == reads
 
 
+def test_a_deletion_that_comes_again_leaves_the_clients_of_the_restored_department_in_its_room(
+    transport, push
+):
+    """A commit whose answer was lost is pushed when it is recognised, with all that was before it."""
+    department = Department(id=DEPARTMENT, name="개발팀")
+    deleted, restored, renamed = (
+        Change(revision=revision, type=kind, entity=department, at="")
+        for revision, kind in enumerate(
+            (
+                ChangeType.DEPARTMENT_DELETED,
+                ChangeType.DEPARTMENT_CREATED,
+                ChangeType.DEPARTMENT_UPDATED,
+            ),
+            1,
+        )
+    )
+    push.connect("sid")
+    push.on_commit(REGISTRY, Position("e", 2), [deleted, restored])
+    push.join("sid", DEPARTMENT)
+    push.on_commit(REGISTRY, Position("e", 3), [deleted, restored, renamed])
+    assert transport.members[ROOM] == {"sid"}
+    assert [name for name, _ in transport.sent] == [
+        "connected", "department_deleted", "department_created", "department_updated",
+    ]  # fmt: skip
+
+
 def test_a_hint_for_a_room_that_everybody_left_reads_nothing(transport, store, push):
     push.join("sid", DEPARTMENT)
     push.leave("sid", DEPARTMENT)

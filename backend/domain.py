@@ -188,10 +188,8 @@ class Write:
     before: Event | Department | None = None
     releases_name: bool = True
     """Whether this write removes the row of the old name; false when the department does not own that row."""
-    restored_from: int = 0
-    """Revision of the deletion of what a creation restores; 0 if it creates something new."""
-    restores: "DeletedDepartment | None" = None
-    """The deleted department that a creation restores."""
+    restores: "Change | DeletedDepartment | None" = None
+    """The deletion that a creation takes back: of an event, or of a department; None for something new."""
     receipts: tuple[Receipt, ...] = ()
     by: str = ""
     at: str = field(default_factory=lambda: timestamp(utc_now()))
@@ -199,6 +197,7 @@ class Write:
 
     def at_revision(self, revision: int) -> "Change":
         """Return the change that this write becomes at a revision."""
+        previous = self.before or self.restores
         return Change(
             revision=revision,
             type=self.type,
@@ -206,7 +205,7 @@ class Write:
             at=self.at,
             by=self.by,
             write_id=self.id,
-            previous=self.before.revision if self.before else self.restored_from,
+            previous=previous.revision if previous else 0,
         )
 
 

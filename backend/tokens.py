@@ -15,9 +15,12 @@ def order_token(order: EventOrder) -> str:
     return encode_token(json.dumps(order, ensure_ascii=False))
 
 
-def number_token(number: int) -> str:
-    """Return a page token that is a revision, or another number that says where a page begins."""
-    return encode_token(str(number))
+def number_token(number: int | None) -> str:
+    """Return a page token that is a revision, or another number that says where a page begins.
+
+    None, for no further page, gives an empty token.
+    """
+    return "" if number is None else encode_token(str(number))
 
 
 def parse_number_token(token: str) -> int | None:

@@ -1,7 +1,9 @@
-"""Lets a test act between two requests of a server to its store."""
+"""Lets a test act between two requests of a server to its store, or between its reading and its writing."""
 
 from collections.abc import Callable
 
+from config import Settings
+from models import DynamoDBDatabase
 from store.dynamo_client import DynamoClient
 
 
@@ -20,3 +22,17 @@ def interrupt(client: DynamoClient, number: int, act: Callable[[], object]) -> l
 
     client.call = interposed
     return requests
+
+
+class EditedInBetween(DynamoDBDatabase):
+    """A store on which somebody else edits an event right after it was first read."""
+
+    def __init__(self, settings: Settings, edit: Callable[[str], object]) -> None:
+        super().__init__(settings)
+        self._edits = [edit]
+
+    def find_event(self, event_id):
+        found = super().find_event(event_id)
+        while self._edits:
+            self._edits.pop()(event_id)
+        return found

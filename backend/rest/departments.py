@@ -107,7 +107,7 @@ def blueprint(departments: DepartmentService) -> APIBlueprint:
         return {
             "success": True,
             "deleted": [deleted.public() for deleted in page.departments],
-            "next_page_token": number_token(page.next_number) if page.next_number else "",
+            "next_page_token": number_token(page.next_number),
         }
 
     @bp.post("/<department_id>/restore")

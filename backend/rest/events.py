@@ -107,7 +107,7 @@ def blueprint(events: EventService, sync: SyncService) -> APIBlueprint:
         return {
             "success": True,
             "history": [entry.public() for entry in page.entries],
-            "next_page_token": number_token(page.next_revision) if page.next_revision else "",
+            "next_page_token": number_token(page.next_revision),
         }
 
     @bp.get("/<department_id>/<event_id>")

@@ -125,7 +125,6 @@ class DepartmentService:
             return REGISTRY, Write(
                 type=ChangeType.DEPARTMENT_CREATED,
                 entity=department,
-                restored_from=deleted.revision,
                 restores=deleted,
                 at=now,
             )

@@ -115,13 +115,13 @@ class EventService:
         return self._earlier_creation(by_key, by_id)
 
     def _commit_creation(
-        self, event: Event, *receipts: Receipt | None, restored_from: int = 0
+        self, event: Event, *receipts: Receipt | None, restores: Change | None = None
     ) -> Created[Event]:
         write = Write(
             type=ChangeType.EVENT_CREATED,
             entity=event,
             receipts=tuple(receipt for receipt in receipts if receipt),
-            restored_from=restored_from,
+            restores=restores,
             at=event.last_modified,
         )
         return Created(_event_of(self._group_commit.commit(event.department_id, write)))
@@ -199,7 +199,7 @@ class EventService:
             raise EventNotFound()
         event = replace(_event_of(deletion), last_modified=timestamp(utc_now()))
         try:
-            return self._commit_creation(event, by_id, restored_from=deletion.revision).entity
+            return self._commit_creation(event, by_id, restores=deletion).entity
         except WriteRefused as error:
             raise EventIdTaken() from error
 

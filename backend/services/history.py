@@ -54,7 +54,7 @@ class EventHistory:
             if isinstance(entry, Change):
                 changes.append(entry)  # one more than the page has: the state before its last change
             elif late and len(changes) < 2:
-                return HistoryPage(_described(changes), entry.previous)
+                return HistoryPage(_described(changes), entry.previous or None)
             if len(changes) > limit or (late and len(changes) > 1):
                 return HistoryPage(_described(changes)[:-1], changes[-1].revision)
         return HistoryPage(_described(changes), None)

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import orjson
 
-from domain import DELETIONS, REGISTRY, Change, Department, Event, Position, Receipt, Write
+from domain import DELETIONS, REGISTRY, Change, DeletedDepartment, Department, Event, Position, Receipt, Write
 from store import deletion_rows, items, rows
 from store.items import Item, number, string
 from store.tables import TableNames
@@ -217,7 +217,7 @@ class ActionBuilder:
         possible to restore the department goes.
         """
         deleted, epoch = write.restores, write.id[:8]
-        if deleted is None:
+        if not isinstance(deleted, DeletedDepartment):
             return [self.new_head(department.id, epoch)]
         revive = {
             # A department that was deleted before its adoption has a head without a revision.

@@ -9,6 +9,8 @@ from moto import mock_aws
 
 from config import Settings
 from domain import new_id
+from in_process import Calendar
+from log_rows import LogWriter
 from models import DynamoDBDatabase
 from programs import program
 from running import DYNAMODB_LOCAL, running_dynamodb_local
@@ -73,6 +75,28 @@ def other_client(settings, db) -> DynamoClient:
 def other(settings, other_client) -> DynamoDBDatabase:
     """Another process on the tables of `db`."""
     return DynamoDBDatabase(settings, other_client)
+
+
+@pytest.fixture
+def calendar(db: DynamoDBDatabase) -> Calendar:
+    """The services of a server on the tables."""
+    return Calendar(db)
+
+
+@pytest.fixture
+def elsewhere(other: DynamoDBDatabase) -> Calendar:
+    """The services of another server on the same tables, whose requests no test interrupts."""
+    return Calendar(other)
+
+
+@pytest.fixture
+def department(calendar: Calendar) -> str:
+    return calendar.departments.create_department("개발팀").entity.id
+
+
+@pytest.fixture
+def writer(client: DynamoClient, settings: Settings) -> LogWriter:
+    return LogWriter(client, settings)
 
 
 def one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:

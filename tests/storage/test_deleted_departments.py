@@ -24,17 +24,6 @@ TOO_SMALL = 500
 """A budget in bytes in which no snapshot fits."""
 
 
-@pytest.fixture
-def calendar(db) -> Calendar:
-    return Calendar(db)
-
-
-@pytest.fixture
-def elsewhere(other) -> Calendar:
-    """The services of another server on the same tables."""
-    return Calendar(other)
-
-
 def deleted_department(
     calendar: Calendar, name: str = "개발팀", events: int = 0
 ) -> tuple[Department, list[Event]]:

@@ -15,6 +15,7 @@ from errors import (
     SyncTokenExpired,
 )
 from in_process import SNAPSHOT_BYTES, Calendar
+from interruption import EditedInBetween
 from models import DynamoDBDatabase
 from services import snapshots
 from services.repair import Repaired
@@ -23,11 +24,6 @@ from services.sync import SyncService
 from store import rows
 from store_proxy import StoreProxy
 from text_order import fold_text
-
-
-@pytest.fixture
-def calendar(db) -> Calendar:
-    return Calendar(db)
 
 
 def test_what_is_created_is_read_back_whole(calendar):
@@ -123,17 +119,10 @@ def test_edits_of_different_fields_at_once_both_survive(settings, calendar):
     department = calendar.departments.create_department("개발팀").entity
     event = calendar.add(department.id, "회의")
 
-    class EditsInBetween(DynamoDBDatabase):
-        edited = False
+    def edit(event_id: str) -> None:
+        calendar.events.update_event(event_id, {"description": "다른 사람"})
 
-        def find_event(self, event_id):
-            found = super().find_event(event_id)
-            if not self.edited:
-                self.edited = True
-                calendar.events.update_event(event_id, {"description": "다른 사람"})
-            return found
-
-    Calendar(EditsInBetween(settings)).events.update_event(event.id, {"title": "내 제목"})
+    Calendar(EditedInBetween(settings, edit)).events.update_event(event.id, {"title": "내 제목"})
     found = calendar.db.find_event(event.id)
     assert (found.title, found.description) == ("내 제목", "다른 사람")
 

@@ -13,11 +13,6 @@ from store import rows
 
 
 @pytest.fixture
-def calendar(db) -> Calendar:
-    return Calendar(db)
-
-
-@pytest.fixture
 def raw_head(settings, client) -> Callable[[str], dict[str, Any] | None]:
     """Return a function that reads the item of a partition's head."""
     return lambda partition: client.find_item(settings.changes_table, rows.head_key(partition))

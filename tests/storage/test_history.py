@@ -16,21 +16,6 @@ AT = "2024-01-15T10:30:00.000Z"
 TITLES = ["하나", "둘", "셋", "넷", "다섯"]
 
 
-@pytest.fixture
-def calendar(db) -> Calendar:
-    return Calendar(db)
-
-
-@pytest.fixture
-def writer(client, settings) -> LogWriter:
-    return LogWriter(client, settings)
-
-
-@pytest.fixture
-def department(calendar) -> str:
-    return calendar.departments.create_department("개발팀").entity.id
-
-
 @dataclass
 class Requests:
     """The requests that were sent, and how many items they read, those that a filter left out included."""

@@ -12,12 +12,12 @@ from domain import REGISTRY, Change, ChangeType, Department, Event, EventKey, Un
 from errors import SyncTokenExpired
 from fake_transport import FakeTransport
 from in_process import Calendar
+from interruption import EditedInBetween
 from log_rows import LogWriter, Row, change_attributes, commit_row, event_item, logged_entities, single_row
 from migration.bulk_load import BulkLoad, IndexWait, Kind
 from migration.department_load import Candidate, DepartmentLoad
 from migration.source_rows import SourceDepartment, SourceEvent
 from migration.staging import Staging
-from models import DynamoDBDatabase
 from realtime.push import Push
 from services.history import EventHistory
 from services.snapshots import INDEX_LAG_WINDOW
@@ -33,21 +33,6 @@ EVENT_FIELDS = [
     "id", "department_id", "event_date", "title", "description", "time", "url",
     "created_at", "last_modified", "revision",
 ]  # fmt: skip
-
-
-@pytest.fixture
-def calendar(db) -> Calendar:
-    return Calendar(db)
-
-
-@pytest.fixture
-def writer(client, settings) -> LogWriter:
-    return LogWriter(client, settings)
-
-
-@pytest.fixture
-def department(calendar) -> str:
-    return calendar.departments.create_department("개발팀").entity.id
 
 
 @pytest.fixture
@@ -103,17 +88,10 @@ def test_unknown_attributes_count_as_memory(calendar, writer, department, event)
 
 
 def test_unknown_attributes_survive_two_edits_at_once(settings, calendar, event, stored_unknown):
-    class EditsInBetween(DynamoDBDatabase):
-        edited = False
+    def edit(event_id: str) -> None:
+        calendar.events.update_event(event_id, {"description": "다른 사람"})
 
-        def find_event(self, event_id):
-            found = super().find_event(event_id)
-            if not self.edited:
-                self.edited = True
-                calendar.events.update_event(event_id, {"description": "다른 사람"})
-            return found
-
-    Calendar(EditsInBetween(settings)).events.update_event(event.id, {"title": "내 제목"})
+    Calendar(EditedInBetween(settings, edit)).events.update_event(event.id, {"title": "내 제목"})
     found = calendar.db.find_event(event.id)
     assert (found.title, found.description) == ("내 제목", "다른 사람")
     assert stored_unknown(event) == UNKNOWN

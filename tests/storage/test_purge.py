@@ -21,17 +21,6 @@ AFTER_30_DAYS = timedelta(days=30, minutes=1)
 
 
 @pytest.fixture
-def calendar(db) -> Calendar:
-    return Calendar(db)
-
-
-@pytest.fixture
-def elsewhere(other) -> Calendar:
-    """The services of another server on the same tables, whose requests no test interrupts."""
-    return Calendar(other)
-
-
-@pytest.fixture
 def small_slices(monkeypatch) -> None:
     """Let a purge of a few events take several slices."""
     monkeypatch.setattr(purge, "SLICE", 2)

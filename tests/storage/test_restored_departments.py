@@ -5,18 +5,12 @@ import pytest
 from config import Settings
 from domain import Department, new_id
 from errors import DepartmentNotDeleted, EntityTooLarge
-from in_process import Calendar
 from interruption import interrupt
 from migration.bulk_load import Kind
 from migration.department_load import Candidate, DepartmentLoad
 from migration.source_rows import SourceDepartment
 from store.dynamo_client import DynamoClient
 from store.items import entity_to_item
-
-
-@pytest.fixture
-def calendar(db) -> Calendar:
-    return Calendar(db)
 
 
 def put_department(client: DynamoClient, settings: Settings, name: str, department_id: str = "") -> str:

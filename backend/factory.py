@@ -25,7 +25,6 @@ from realtime.origins import allowed_origins
 from realtime.push import Push
 from realtime.redis_hints import Hints
 from rest.json_provider import OrjsonProvider
-from schemas import BODY_MAX
 from services.core import build_core
 
 VERSION = "1.2.0"
@@ -93,6 +92,5 @@ def _create_socketio(app: Flask, settings: Settings) -> GuardedSocketIO:
         always_connect=True,  # else `connected` is sent before the answer to the client's CONNECT
         manage_session=False,
         cors_allowed_origins=allowed_origins(settings.cors_origins),
-        max_http_buffer_size=BODY_MAX,
         http_compression=False,
     )

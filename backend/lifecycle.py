@@ -42,7 +42,7 @@ class CalendarServer:
     def shut_down(self) -> None:
         """Turn not ready and disconnect every client, so that the process can end."""
         self._shutting_down = True
-        self.socketio.start_background_task(self.socketio.server.eio.disconnect)
+        self.socketio.start_background_task(self.socketio.server.eio.say_goodbye)
 
 
 def start(app: Flask, settings: Settings) -> None:

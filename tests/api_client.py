@@ -92,10 +92,12 @@ class _SocketIOInOrder(socketio.Client):
 class Client:
     """A Socket.IO client that keeps the broadcasts it receives, in order: pairs of name and payload."""
 
-    def __init__(self, url: str, transport: str = "websocket", **options: Any) -> None:
+    def __init__(
+        self, url: str, transport: str = "websocket", *, reconnection: bool = False, **options: Any
+    ) -> None:
         self.received: list[tuple[str, Any]] = []
         self._changed = threading.Condition()
-        self.sio = _SocketIOInOrder(reconnection=False)
+        self.sio = _SocketIOInOrder(reconnection=reconnection)
         self.sio.on("*", self._note)
         self.sio.connect(url, transports=[transport], **options)
 

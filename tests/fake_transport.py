@@ -1,6 +1,6 @@
 """A transport for the push that keeps in memory what is sent and who is in which room."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 
@@ -14,6 +14,10 @@ class FakeTransport:
 
     def emit(self, event: str, *_payload: Any, to: str | None = None) -> None:
         self.sent.append((event, to))
+
+    def continue_answer(self, _sid: str, steps: Iterator[object]) -> None:
+        for _ in steps:
+            pass
 
     def sleep(self, _seconds: float) -> None:
         raise AssertionError("nothing pauses here")

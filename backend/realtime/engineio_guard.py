@@ -5,10 +5,13 @@ where they offer no setting. A test of tests/api covers each; `library_versions.
 """
 
 import logging
-from collections.abc import Callable
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import parse_qs
 
 import engineio
 import flask_socketio
@@ -16,18 +19,33 @@ import orjson
 import socketio
 
 from realtime.inbox import Inbox
+from realtime.large_answers import (
+    EVENTS_MARK,
+    LargeEvents,
+    LargePacket,
+    LargeText,
+    large_events_in,
+    polled_payload,
+)
 from realtime.library_versions import require_supported
+from realtime.outbox import SMALL_BYTES, Outbox
 from realtime.refusals import METHODS, handshake_refusal, refusal
-from realtime.websocket_adapters import checking_frames
+from realtime.silent_clients import SilentClients
+from realtime.websocket import MESSAGE_BYTES
+from realtime.websocket_transport import websocket_app
 
 log = logging.getLogger(__name__)
 
-QUEUE_LIMIT = 1_000
-"""Packets that may wait to be sent to one client."""
-PACKETS_LIMIT = 5_000
+POST_BYTES = 64 * 1024
+"""Most bytes of one POST of a polling client; the handshake tells clients."""
+PACKETS_LIMIT = 1_000
 """Packets in one POST of a polling client: all its messages of one moment. The library allows 16."""
+GOODBYE_S = 2.0
+"""Over how many seconds the connections end when the server stops, so that not all clients return at once."""
 RESERVED = frozenset({"connect", "connect_error", "disconnect", "*"})
 """Names that no client library sends. python-socketio would call its handlers of other events for them."""
+BINARY_TYPES = ("5", "6")
+"""First characters of Socket.IO packets with binary attachments, which no client of ours sends."""
 
 acknowledgement_wanted: ContextVar[bool] = ContextVar("acknowledgement_wanted", default=False)
 """Whether the message being handled asked for an acknowledgement. python-socketio does not tell handlers."""
@@ -44,7 +62,13 @@ class Json:
 
     @staticmethod
     def dumps(data: Any, **_separators: Any) -> str:
-        return orjson.dumps(data).decode()
+        return orjson.dumps(data, default=_mark).decode()
+
+
+def _mark(value: object) -> orjson.Fragment:
+    if isinstance(value, LargeEvents):
+        return orjson.Fragment(EVENTS_MARK.encode())
+    raise TypeError(f"{type(value).__name__} in a payload")
 
 
 class Packet(socketio.packet.Packet):  # type: ignore[misc] # no types
@@ -55,6 +79,11 @@ class Packet(socketio.packet.Packet):  # type: ignore[misc] # no types
 
     json = Json
     uses_binary_events = False
+
+    def encode(self) -> str | LargeText:
+        text: str = super().encode()
+        events = large_events_in(self.data)
+        return text if events is None else LargeText(text, events)
 
 
 class OneLineWarning(logging.Filter):
@@ -82,34 +111,39 @@ class GuardedEngine(engineio.Server):  # type: ignore[misc] # no types
     """The Engine.IO server, with limits on what a client may send and on what may wait for it."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
+        super().__init__(max_http_buffer_size=POST_BYTES, **options)
         engineio.payload.Payload.max_decode_packets = PACKETS_LIMIT  # documented; holds for the whole process
         library: dict[str, Any] = self._async  # shared by all engines of the process
-        limit = int(self.max_http_buffer_size)
-        self._async: Any = {**library, "websocket": checking_frames(library["websocket"], limit)}
+        self._async: Any = {**library, "websocket": websocket_app}
 
-    def handle_request(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
-        """Answer a request for Socket.IO. Refuse a malformed WebSocket handshake."""
-        # Turns permessage-deflate off for all WebSockets: it costs a third of the CPU of every fan-out.
-        environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
-        if refused := handshake_refusal(environ):
+    def create_queue(self, *args: Any, **kwargs: Any) -> Outbox:
+        """Return the queue of what is sent to one client."""
+        return Outbox(super().create_queue(*args, **kwargs), self.get_queue_empty_exception())
+
+    def handle_request(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Answer a request for Socket.IO. Refuse a malformed WebSocket handshake, and JSONP."""
+        refused = handshake_refusal(environ)
+        if refused is None and "j" in parse_qs(environ.get("QUERY_STRING", "")):
+            refused = refusal(HTTPStatus.BAD_REQUEST, "JSONP is not supported")
+        if refused:
             start_response(refused["status"], refused["headers"])
             answer = [refused["response"]]
         else:
             answer = super().handle_request(environ, start_response)
-        return [] if environ["REQUEST_METHOD"] == "HEAD" else answer
+        if environ["REQUEST_METHOD"] == "HEAD":
+            return []
+        return answer[0] if len(answer) == 1 and isinstance(answer[0], Iterator) else answer
 
     def send_packet(self, sid: str, pkt: Any) -> None:
-        """Queue a packet for a client. Disconnect a client whose queue is full, because it does not read.
+        """Queue a packet for a client. Disconnect a client that leaves too much unread.
 
         The library's queue has no limit: it would keep all that is sent to a client that does not read.
         """
+        super().send_packet(sid, pkt)
         connection = self.sockets.get(sid)
-        if connection is not None and connection.queue.qsize() >= QUEUE_LIMIT:
+        if connection is not None and connection.queue.is_full:
             log.warning("받은 것을 읽지 않는 클라이언트를 끊습니다. 다시 접속하면 이어서 동기화합니다.")
             self._cut_off(sid, connection)
-        else:
-            super().send_packet(sid, pkt)
 
     def disconnect(self, sid: str | None = None) -> None:
         """End one connection or all, without waiting for a client.
@@ -119,12 +153,29 @@ class GuardedEngine(engineio.Server):  # type: ignore[misc] # no types
         for eio_sid in [sid] if sid else list(self.sockets):
             self.hang_up(eio_sid)
 
+    def say_goodbye(self) -> None:
+        """End all connections in random order within `GOODBYE_S`."""
+        remaining = list(self.sockets)
+        random.shuffle(remaining)
+        started = time.monotonic()
+        for number, sid in enumerate(remaining):
+            self.sleep(max(0.0, started + GOODBYE_S * number / len(remaining) - time.monotonic()))
+            self.hang_up(sid)
+        self.disconnect()  # those who came meanwhile
+
     def hang_up(self, sid: str) -> None:
         """End a connection without waiting for its client to read what is queued."""
         connection = self.sockets.get(sid)
         if connection is not None:
             connection.close(wait=False, reason=self.reason.SERVER_DISCONNECT)
             self.sockets.pop(sid, None)
+
+    def _ok(self, packets: Any = None, headers: Any = None, jsonp_index: int | None = None) -> dict[str, Any]:
+        large = any(isinstance(packet, LargePacket) for packet in packets or ())
+        answer: dict[str, Any] = super()._ok([] if large else packets, headers, jsonp_index)
+        if large:
+            answer["response"] = polled_payload(packets)
+        return answer
 
     def _bad_request(self, message: str | None = None) -> dict[str, Any]:
         return refusal(HTTPStatus.BAD_REQUEST, message or "Bad Request")
@@ -139,14 +190,8 @@ class GuardedEngine(engineio.Server):  # type: ignore[misc] # no types
         """End a connection now, and drop the packets that wait for its client."""
         connection.close(wait=False, abort=True, reason=self.reason.SERVER_DISCONNECT)
         self.sockets.pop(sid, None)
-        try:
-            while True:
-                connection.queue.get(block=False)
-                connection.queue.task_done()
-        except self.get_queue_empty_exception():
-            connection.queue.put(None)  # ends its writer
-        websocket = getattr(connection, "checked_websocket", None)
-        if websocket is not None:
+        connection.queue.clear()
+        if websocket := getattr(connection, "websocket", None):
             websocket.sever()
 
 
@@ -156,22 +201,51 @@ class GuardedServer(socketio.Server):  # type: ignore[misc] # no types
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.eio.on("message", self._receive)
+        self._silent = SilentClients(self.eio)
 
     def is_crowded(self) -> bool:
-        """Tell whether the queue of some client is more than half full."""
+        """Tell whether for some client a quarter waits of what it may leave unread."""
         connections = list(self.eio.sockets.values())
-        return any(connection.queue.qsize() > QUEUE_LIMIT // 2 for connection in connections)
+        return any(connection.queue.small_bytes > SMALL_BYTES // 4 for connection in connections)
+
+    def continue_answer(self, sid: str, steps: Iterator[object]) -> None:
+        """Send the rest of an answer step by step, each when the client has read what was sent before."""
+        connection = self.eio.sockets.get(self.manager.eio_sid_from_sid(sid, "/"))
+        if connection is not None:
+            connection.inbox.continue_answer(steps)
 
     def _engineio_server_class(self) -> type[GuardedEngine]:
         return GuardedEngine
+
+    def _send_eio_packet(self, eio_sid: str, eio_pkt: Any) -> None:
+        if isinstance(eio_pkt.data, LargeText):
+            eio_pkt = LargePacket(engineio.packet.MESSAGE, eio_pkt.data)
+        super()._send_eio_packet(eio_sid, eio_pkt)
+
+    def _handle_eio_connect(self, eio_sid: str, environ: dict[str, Any]) -> Any:
+        self._silent.watch(eio_sid)
+        return super()._handle_eio_connect(eio_sid, environ)
+
+    def _handle_connect(self, eio_sid: str, namespace: str | None, data: Any) -> None:
+        super()._handle_connect(eio_sid, namespace, data)
+        if self.manager.sid_from_eio_sid(eio_sid, "/"):
+            self._silent.forget(eio_sid)
+
+    def _handle_eio_disconnect(self, eio_sid: str, reason: str) -> None:
+        self._silent.forget(eio_sid)
+        super()._handle_eio_disconnect(eio_sid, reason)
 
     def _receive(self, eio_sid: str, data: Any) -> None:
         connection = self.eio.sockets.get(eio_sid)
         if connection is None:
             return
+        if not isinstance(data, str) or len(data) > MESSAGE_BYTES or data.startswith(BINARY_TYPES):
+            log.warning("클라이언트가 이진 데이터나 너무 긴 메시지를 보냈습니다.")
+            self.eio.hang_up(eio_sid)
+            return
         if not hasattr(connection, "inbox"):
             connection.inbox = Inbox(self.eio, eio_sid, self._handle_eio_message)
-        connection.inbox.receive(data, may_wait=connection.upgraded)
+        connection.inbox.receive(data)
 
     def _handle_event_internal(
         self, server: Any, sid: str, eio_sid: str, data: Any, namespace: str, ack_id: int | None

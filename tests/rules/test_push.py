@@ -10,8 +10,9 @@ import socketio
 from domain import REGISTRY, Change, ChangeType, Department, Event, Position
 from errors import StoreUnavailable, TableMissing
 from fake_transport import FakeTransport
-from realtime.engineio_guard import QUEUE_LIMIT, GuardedServer
+from realtime.engineio_guard import GuardedServer
 from realtime.messages import Messages
+from realtime.outbox import SMALL_BYTES
 from realtime.push import Push
 from realtime.room import BURST
 from running import wait_for
@@ -303,10 +304,10 @@ def test_a_burst_goes_on_after_a_while_though_clients_do_not_read(store):
     assert transport.revisions == list(range(1, 2 * BURST + 1))
 
 
-def test_the_server_is_crowded_when_the_queue_of_a_client_is_more_than_half_full():
-    queues = [SimpleNamespace(qsize=lambda: 0), SimpleNamespace(qsize=lambda: QUEUE_LIMIT // 2)]
+def test_the_server_is_crowded_when_a_quarter_of_its_limit_waits_for_a_client():
+    queues = [SimpleNamespace(small_bytes=0), SimpleNamespace(small_bytes=SMALL_BYTES // 4)]
     server = GuardedServer(async_mode="threading")
     server.eio.sockets = {n: SimpleNamespace(queue=queue) for n, queue in enumerate(queues)}
     assert not server.is_crowded()
-    queues[1].qsize = lambda: QUEUE_LIMIT // 2 + 1
+    queues[1].small_bytes += 1
     assert server.is_crowded()

@@ -23,7 +23,7 @@ def sync_response(sync: Sync) -> dict[str, Any]:
     if sync.events is None:
         content = {"changes": [change.public() for change in sync.changes]}
     else:
-        content = {"events": orjson.Fragment(sync.events)}
+        content = {"events": orjson.Fragment(b"[" + b",".join(sync.events) + b"]")}
     return {
         "department_id": sync.department_id,
         "full": sync.full,

@@ -25,6 +25,7 @@ from rest.answer_shapes import (
 from rest.conditions import expected_revisions, idempotency_key, is_held, not_modified, with_etag
 from rest.openapi import ETAG, REPLAYED, documented
 from schemas import ChangesQuery, EventChange, EventNew, HistoryQuery, ListQuery, parse_id
+from services.event_chunks import EventsJson
 from services.events import EventList, EventService
 from services.sync import SyncService
 from tokens import number_token
@@ -50,9 +51,9 @@ def blueprint(events: EventService, sync: SyncService) -> APIBlueprint:
         found = events.list_events(
             parse_id(department_id), query.event_filter(), lambda position: is_held(str(position))
         )
-        if found.json is None:
+        if found.events is None:
             return not_modified(str(found.position))
-        return _list_answer(found, found.json)
+        return _list_answer(found, found.events)
 
     @bp.post("/<department_id>")
     @documented(
@@ -177,16 +178,21 @@ def blueprint(events: EventService, sync: SyncService) -> APIBlueprint:
     return bp
 
 
-def _list_answer(found: EventList, events: bytes) -> Response:
-    """Build the answer around a list that is JSON already."""
+def _list_answer(found: EventList, events: EventsJson) -> Response:
+    """Build the answer from the pieces of a list that are JSON already, without a copy of them."""
     position = found.position
-    body = b'{"success":true,"events":%b,"revision":%d,"sync_token":"%b","next_page_token":"%b"}' % (
-        events,
+    end = b'],"revision":%d,"sync_token":"%b","next_page_token":"%b"}' % (
         position.revision,
         position.sync_token.encode(),
         found.next_page_token.encode(),
     )
-    return with_etag(Response(body, mimetype="application/json"), str(position))
+    body = [b'{"success":true,"events":[']
+    for piece in events:
+        body += (piece, b",")
+    body[-1] = end if len(body) > 1 else body[-1] + end
+    response = Response(body, mimetype="application/json")
+    response.content_length = sum(map(len, body))
+    return with_etag(response, str(position))
 
 
 def _event_answer(event: Event) -> Response:

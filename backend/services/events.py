@@ -1,12 +1,9 @@
 """Use cases of events: list, get, create, update, delete, restore, history."""
 
 import contextlib
-from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
-
-import orjson
 
 from domain import (
     Change,
@@ -30,9 +27,11 @@ from errors import (
     IdempotencyKeyReused,
 )
 from models import DynamoDBDatabase
+from services.event_chunks import EventChunks, EventsJson
 from services.group_commit import GroupCommit, WriteRefused
 from services.history import EventHistory, HistoryPage
 from services.snapshots import Snapshots
+from services.turns import Turns
 from text_order import fold_text
 from tokens import order_token
 
@@ -48,8 +47,8 @@ class EventList:
     """A part of a department's list, and the position at which it was read."""
 
     position: Position
-    json: bytes | None
-    """The events in order, as a JSON array; None if the caller holds them already."""
+    events: EventsJson | None
+    """The events in order; None if the caller holds them already."""
     next_page_token: str = ""
     """Token of the next page; empty when there is none."""
 
@@ -62,6 +61,7 @@ class EventService:
         self._group_commit = group_commit
         self._snapshots = snapshots
         self._history = EventHistory(db)
+        self._searches = Turns()
 
     def list_events(
         self, department_id: str, wanted: EventFilter, is_held: Callable[[Position], bool]
@@ -73,13 +73,21 @@ class EventService:
         reading = self._snapshots.current(department_id)
         if is_held(reading.position):
             return EventList(reading.position, None)
-        snapshot = reading.snapshot or self._snapshots.load(
-            department_id, reading.position, wanted.first, wanted.last
-        )
-        if wanted == EventFilter():
-            return EventList(snapshot.position, snapshot.json)
-        found, next_page_token = _select(snapshot.ordered, wanted)
-        return EventList(snapshot.position, orjson.dumps(found), next_page_token)
+        snapshot = reading.snapshot or self._snapshots.load(department_id, reading.position)
+        found, next_page_token = self._select(snapshot.chunks, wanted)
+        return EventList(snapshot.position, found, next_page_token)
+
+    def _select(self, events: EventChunks, wanted: EventFilter) -> tuple[EventChunks, str]:
+        """Return the wanted part of ordered events, and the token of the next page or an empty text."""
+        found = events.part(wanted)
+        one_more = wanted.limit + 1 if wanted.limit else None
+        if sought := fold_text(wanted.text):
+            with self._searches.turn():
+                found = found.matching(lambda event: contains(event, sought), one_more)
+        if wanted.limit is None:
+            return found, ""
+        page = found.head(wanted.limit)
+        return page, order_token(page.chunks[-1].events[-1].order()) if page.count() < found.count() else ""
 
     def get_event(self, department_id: str, event_id: str) -> Event:
         """Return an event. Raises `DepartmentNotFound`, `EventNotFound`."""
@@ -253,20 +261,6 @@ def _event_of(change: Change) -> Event:
     return change.entity
 
 
-def _date(event: Event) -> str:
-    return event.event_date
-
-
-def _select(events: Sequence[Event], wanted: EventFilter) -> tuple[Sequence[Event], str]:
-    """Return the wanted part of ordered events, and the token of the next page or an empty text."""
-    begin = bisect_left(events, wanted.first or "", key=_date)
-    end = bisect_right(events, wanted.last, key=_date) if wanted.last else len(events)
-    if wanted.after:
-        begin = max(begin, bisect_right(events, wanted.after, key=Event.order))
-    found = events[begin:end]
-    if sought := fold_text(wanted.text):
-        found = [e for e in found if sought in fold_text(e.title) or sought in fold_text(e.description)]
-    if wanted.limit is None or len(found) <= wanted.limit:
-        return found, ""
-    found = found[: wanted.limit]
-    return found, order_token(found[-1].order())
+def contains(event: Event, sought: str) -> bool:
+    """Tell whether the title or the description contains a folded text."""
+    return sought in fold_text(event.title) or sought in fold_text(event.description)

@@ -8,6 +8,7 @@ from domain import Change, Position, known_changes
 from errors import SyncTokenExpired
 from models import DynamoDBDatabase
 from schemas import CHANGES_MAX
+from services.event_chunks import EventsJson
 from services.snapshots import Snapshots
 
 log = logging.getLogger(__name__)
@@ -25,12 +26,12 @@ class Delta:
 
 @dataclass(frozen=True, slots=True)
 class Sync:
-    """What brings a client to a position: the changes after its token, or all events as a JSON array."""
+    """What brings a client to a position: the changes after its token, or all events."""
 
     department_id: str
     position: Position
     changes: Sequence[Change] = ()
-    events: bytes | None = None
+    events: EventsJson | None = None
 
     @property
     def full(self) -> bool:
@@ -84,4 +85,4 @@ class SyncService:
         """Return all events."""
         reading = self._snapshots.current(department_id)
         snapshot = reading.snapshot or self._snapshots.load(department_id, reading.position)
-        return Sync(department_id, snapshot.position, events=snapshot.json)
+        return Sync(department_id, snapshot.position, events=snapshot.chunks)

@@ -29,7 +29,7 @@ from in_process import SNAPSHOT_BYTES, Calendar
 from models import DynamoDBDatabase, HeadMoved
 from realtime.engineio_guard import Json
 from realtime.push import Push
-from services.snapshots import Snapshot
+from services.snapshot import Snapshot
 
 SEEDS = int(os.environ.get("HISTORIES", "24"))
 SHARES = 4

@@ -17,8 +17,8 @@ from errors import (
 from in_process import SNAPSHOT_BYTES, Calendar
 from interruption import EditedInBetween
 from models import DynamoDBDatabase
-from services import snapshots
 from services.repair import Repaired
+from services.snapshot import INDEX_LAG_WINDOW
 from services.snapshots import Snapshots
 from services.sync import SyncService
 from store import rows
@@ -143,7 +143,7 @@ def test_lists_are_complete_beyond_one_page_and_in_order(calendar):
     for n in range(60):
         calendar.add(department.id, f"{n:02}", date=f"2024-{1 + n % 12:02}-{1 + n % 28:02}", description=big)
     fresh = Calendar(calendar.db)
-    dates = [event.event_date for event in fresh.snapshot(department.id).ordered]
+    dates = [event.event_date for event in fresh.snapshot(department.id).chunks.events()]
     assert len(dates) == 60
     assert dates == sorted(dates)
 
@@ -249,9 +249,9 @@ def test_a_read_of_a_kept_department_costs_one_small_request(client, calendar, m
 
     monkeypatch.setattr(client, "call", counted)
     snapshot = calendar.snapshot(department)
-    assert [event.title for event in snapshot.ordered] == ["0", "1", "2"]
+    assert [event.title for event in snapshot.chunks.events()] == ["0", "1", "2"]
     assert asked == ["get_item"]
-    assert calendar.snapshot(department).json is snapshot.json
+    assert calendar.snapshot(department) is snapshot
     assert len(calendar.sync.changes_since(department, token, 10).changes) == 3
     assert asked == ["get_item"] * 3
 
@@ -383,7 +383,7 @@ def test_recent_changes_have_no_hole(client, calendar, settings):
     client.call("delete_item", TableName=settings.changes_table, Key=key)
 
     def revisions(reached: int) -> list[int]:
-        found = calendar.db.recent_changes(department, reached, snapshots.INDEX_LAG_WINDOW)
+        found = calendar.db.recent_changes(department, reached, INDEX_LAG_WINDOW)
         return [change.revision for change in found]
 
     assert revisions(2) == [1, 2], "3 and 4 are of a commit that appears just now"

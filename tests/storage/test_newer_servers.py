@@ -20,7 +20,7 @@ from migration.source_rows import SourceDepartment, SourceEvent
 from migration.staging import Staging
 from realtime.push import Push
 from services.history import EventHistory
-from services.snapshots import INDEX_LAG_WINDOW
+from services.snapshot import INDEX_LAG_WINDOW
 from store import items
 
 UNKNOWN: Row = {

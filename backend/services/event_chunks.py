@@ -1,0 +1,217 @@
+"""Ordered events in immutable chunks: an edit replaces a chunk or two and shares all others.
+
+The JSON of a chunk is made once, for all clients and for every later state in which the chunk is the same.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+import orjson
+
+from domain import Event, EventFilter
+from services.coalesced_reads import let_others_run
+from tokens import EventOrder
+
+EVENT_BYTES = 1_000
+CHARACTER_BYTES = 5
+"""Rough bytes of an event: its objects, and for each character of its texts the string and the kept JSON."""
+CHUNK_BYTES = 200_000
+"""Most bytes of a chunk, rough: its JSON is less than two thirds of them."""
+
+
+class EventsJson(Protocol):
+    """Ordered events as JSON, in pieces of events that are separated by commas, without brackets."""
+
+    def __len__(self) -> int:
+        """Return the number of pieces."""
+        ...
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Yield the pieces, none of them empty."""
+        ...
+
+
+def size_of(event: Event) -> int:
+    """Return the rough memory of an event and its JSON, in bytes."""
+    texts = len(event.title) + len(event.description) + len(event.url) + len(event.time)
+    unknown = len(orjson.dumps(event.unknown)) if event.unknown else 0
+    return EVENT_BYTES + CHARACTER_BYTES * texts + unknown
+
+
+@dataclass(frozen=True, eq=False)
+class Chunk:
+    """Some events that follow each other in a list, one at least."""
+
+    events: Sequence[Event]
+    size: int
+    """Rough memory in bytes."""
+
+    @cached_property
+    def first(self) -> EventOrder:
+        """The sort key of the first event."""
+        return self.events[0].order()
+
+    @cached_property
+    def json(self) -> bytes:
+        """The events, separated by commas, without brackets."""
+        return orjson.dumps(self.events)[1:-1]
+
+    @property
+    def has_json(self) -> bool:
+        """Whether the JSON has been made."""
+        return "json" in self.__dict__
+
+    def position(self, order: EventOrder) -> int:
+        """Return how many of the events come before a sort key."""
+        return bisect_left(self.events, order, key=Event.order)
+
+
+def chunk_of(events: Sequence[Event]) -> Chunk:
+    return Chunk(events, sum(map(size_of, events)))
+
+
+def cut(events: Iterable[Event]) -> Iterator[Chunk]:
+    """Cut ordered events into chunks as large as they may be."""
+    taken: list[Event] = []
+    size = 0
+    for event in events:
+        more = size_of(event)
+        if taken and size + more > CHUNK_BYTES:
+            yield Chunk(taken, size)
+            taken, size = [], 0
+        taken.append(event)
+        size += more
+    if taken:
+        yield Chunk(taken, size)
+
+
+@dataclass(frozen=True, slots=True)
+class EventChunks:
+    """The events of a department, or a part of them, in order. Immutable; implements `EventsJson`."""
+
+    chunks: Sequence[Chunk] = ()
+
+    def __len__(self) -> int:
+        return len(self.chunks)
+
+    def __iter__(self) -> Iterator[bytes]:
+        for number, chunk in enumerate(self.chunks):
+            if number and not chunk.has_json:
+                let_others_run()
+            yield chunk.json
+
+    def events(self) -> Iterator[Event]:
+        for chunk in self.chunks:
+            yield from chunk.events
+
+    def count(self) -> int:
+        return sum(len(chunk.events) for chunk in self.chunks)
+
+    def changed(self, removed: Iterable[Event], added: Iterable[Event]) -> "EventChunks":
+        """Return the events without some of them and with others."""
+        chunks = list(self.chunks)
+        for event in removed:
+            _remove(chunks, event)
+        for event in added:
+            _add(chunks, event)
+        return EventChunks(chunks)
+
+    def part(self, wanted: EventFilter) -> "EventChunks":
+        """Return the events of the wanted dates after the wanted sort key; chunks within them are shared."""
+        begin: EventOrder = (wanted.first or "", -1, "", "", "")
+        if wanted.after:
+            begin = max(begin, (*wanted.after[:4], wanted.after[4] + "\0"))
+        end = (wanted.last + "\0", -1, "", "", "") if wanted.last else None
+        return self._until(end)._since(begin)
+
+    def head(self, limit: int) -> "EventChunks":
+        """Return the first events, `limit` at most."""
+        taken: list[Chunk] = []
+        for chunk in self.chunks:
+            if limit < len(chunk.events):
+                if limit:
+                    taken.append(chunk_of(chunk.events[:limit]))
+                break
+            taken.append(chunk)
+            limit -= len(chunk.events)
+        return EventChunks(taken)
+
+    def matching(self, is_wanted: Callable[[Event], bool], limit: int | None) -> "EventChunks":
+        """Return the first events that are wanted, `limit` at most. Lets others run between two chunks."""
+        taken: list[Chunk] = []
+        for number, chunk in enumerate(self.chunks):
+            if number:
+                let_others_run()
+            found = [event for event in chunk.events if is_wanted(event)]
+            if limit is not None:
+                found = found[:limit]
+                limit -= len(found)
+            if found:
+                taken.append(chunk_of(found))
+            if limit == 0:
+                break
+        return EventChunks(taken)
+
+    def _since(self, begin: EventOrder) -> "EventChunks":
+        number = _containing(self.chunks, begin)
+        if number < 0:
+            return self
+        boundary = self.chunks[number]
+        rest = boundary.events[boundary.position(begin) :]
+        return EventChunks([*([chunk_of(rest)] if rest else []), *self.chunks[number + 1 :]])
+
+    def _until(self, end: EventOrder | None) -> "EventChunks":
+        if end is None:
+            return self
+        number = _containing(self.chunks, end)
+        if number < 0:
+            return EventChunks()
+        boundary = self.chunks[number]
+        position = boundary.position(end)
+        if position == len(boundary.events):
+            return EventChunks(self.chunks[: number + 1])
+        rest = boundary.events[:position]
+        return EventChunks([*self.chunks[:number], *([chunk_of(rest)] if rest else [])])
+
+
+def _containing(chunks: Sequence[Chunk], order: EventOrder) -> int:
+    """Return the index of the last chunk that begins at a sort key or before it; -1 if there is none."""
+    return bisect_right(chunks, order, key=lambda chunk: chunk.first) - 1
+
+
+def _remove(chunks: list[Chunk], event: Event) -> None:
+    order = event.order()
+    number = _containing(chunks, order)
+    chunk = chunks[number]
+    position = chunk.position(order)
+    rest = [*chunk.events[:position], *chunk.events[position + 1 :]]
+    _replace(chunks, number, rest, chunk.size - size_of(event))
+
+
+def _add(chunks: list[Chunk], event: Event) -> None:
+    if not chunks:
+        chunks.append(chunk_of([event]))
+        return
+    order = event.order()
+    number = max(0, _containing(chunks, order))
+    chunk = chunks[number]
+    position = chunk.position(order)
+    more = [*chunk.events[:position], event, *chunk.events[position:]]
+    _replace(chunks, number, more, chunk.size + size_of(event))
+
+
+def _replace(chunks: list[Chunk], number: int, events: Sequence[Event], size: int) -> None:
+    """Put events in place of a chunk: as two if they are too large, with the next chunk if both are small."""
+    if not events:
+        del chunks[number]
+    elif size > CHUNK_BYTES and len(events) > 1:
+        middle = len(events) // 2
+        chunks[number : number + 1] = [chunk_of(events[:middle]), chunk_of(events[middle:])]
+    elif size < CHUNK_BYTES // 4 and number + 1 < len(chunks) and chunks[number + 1].size < CHUNK_BYTES // 2:
+        following = chunks[number + 1]
+        chunks[number : number + 2] = [Chunk([*events, *following.events], size + following.size)]
+    else:
+        chunks[number] = Chunk(events, size)

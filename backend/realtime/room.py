@@ -24,7 +24,10 @@ log = logging.getLogger(__name__)
 HEARTBEAT_S = 30.0
 """How often a room is sent its revision, so that clients notice when the last broadcast was lost."""
 BURST = 50
-"""Changes that are pushed without a pause. Without pauses clients cannot read, and their queues overflow."""
+BURST_CHARACTERS = 50_000
+"""Changes, and characters of their texts, that are pushed without a pause. Without pauses clients cannot
+read, and too much waits for them.
+"""
 BURST_PAUSE_S = 0.01
 CROWDED_S = 1.0
 """How long a burst waits at most for clients whose queues are long."""
@@ -186,15 +189,19 @@ class Room:
             self._pushed = sync.position
 
     def _push(self, pushed: Position, epoch: str, changes: Sequence[LogEntry]) -> None:
-        for number, change in enumerate(known_changes(changes), 1):
+        burst = characters = 0
+        for change in known_changes(changes):
             if change.revision <= pushed.revision:
                 continue
             if change.type is ChangeType.DEPARTMENT_DELETED:
                 # First, as the department may be there again: whoever joins it after the broadcast stays in.
                 self._close_room(change.entity.id)
             self._send(change.type.value, change.payload())
-            if number % BURST == 0:
+            burst += 1
+            characters += len(change.entity.description)
+            if burst == BURST or characters > BURST_CHARACTERS:
                 self._pause()
+                burst = characters = 0
         self._pushed = Position(epoch, max(pushed.revision, changes[-1].revision))
 
     def _pause(self) -> None:

@@ -357,6 +357,8 @@ class SyncMessage(LeaveMessage):
     """A Socket.IO message about one department, with the sync token that the client holds."""
 
     sync_token: str = ""
+    parts: bool = False
+    """Whether the client takes a large `sync_response` in parts."""
 
 
 def parse_id(text: str) -> str:

@@ -1,6 +1,6 @@
 """Answers that hold a department's events: their JSON is sent in pieces, which all clients share."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import engineio
@@ -12,7 +12,7 @@ EVENTS_MARK = "\0"
 class LargeEvents:
     """A JSON array in a payload, given as its pieces: JSON values separated by commas, at least one each."""
 
-    def __init__(self, pieces: Collection[bytes]) -> None:
+    def __init__(self, pieces: Iterable[bytes]) -> None:
         self.pieces = pieces
 
 

@@ -62,7 +62,7 @@ class Messages:
         missed = self._sync.delta_or_full(department_id, message.sync_token)
         answer = payloads.department_position(department_id, missed.position)
         self._push.joined(sid, answer)
-        self._push.sync_response(sid, missed)
+        self._push.sync_response(sid, missed, in_parts=message.parts)
         return answer
 
     def _leave_department(self, sid: str, *payload: Any) -> dict[str, Any]:
@@ -75,7 +75,7 @@ class Messages:
         message = SyncMessage.model_validate(_only(payload))
         department_id = parse_id(message.department_id)
         missed = self._sync.delta_or_full(department_id, message.sync_token)
-        self._push.sync_response(sid, missed)
+        self._push.sync_response(sid, missed, in_parts=message.parts)
         position = payloads.department_position(department_id, missed.position)
         return {"department_id": department_id, "full": missed.full, **position}
 

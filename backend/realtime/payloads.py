@@ -1,11 +1,17 @@
 """Payloads of broadcasts and answers that are no entities: positions, and the `sync_response`."""
 
+from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 import orjson
 
 from domain import Position
+from realtime.large_answers import LargeEvents
 from services.sync import Sync
+
+PART_BYTES = 256 * 1024
+"""A full `sync_response` with more JSON of events than this comes in parts, if its client asked for that."""
 
 
 def department_position(department_id: str, position: Position) -> dict[str, Any]:
@@ -22,8 +28,10 @@ def sync_response(sync: Sync) -> dict[str, Any]:
     content: dict[str, Any]
     if sync.events is None:
         content = {"changes": [change.public() for change in sync.changes]}
+    elif len(sync.events) > 1:
+        content = {"events": LargeEvents(sync.events)}
     else:
-        content = {"events": orjson.Fragment(b"[" + b",".join(sync.events) + b"]")}
+        content = {"events": _json_array(b"".join(sync.events))}
     return {
         "department_id": sync.department_id,
         "full": sync.full,
@@ -31,3 +39,33 @@ def sync_response(sync: Sync) -> dict[str, Any]:
         "revision": sync.position.revision,
         "sync_token": sync.position.sync_token,
     }
+
+
+def sync_response_parts(sync: Sync) -> Iterator[dict[str, Any]]:
+    """Build the `sync_response`s of a client that takes parts; a single one without `part` if it is small.
+
+    The last part has the `sync_token`: only then does the client hold everything.
+    """
+    pieces = iter(sync.events or ())
+    first: list[bytes] = []
+    while sum(map(len, first)) <= PART_BYTES:
+        if (piece := next(pieces, None)) is None:
+            yield sync_response(sync)
+            return
+        first.append(piece)
+    assert sync.events is not None  # noqa: S101 - it had pieces
+    parts = len(sync.events)
+    for part, piece in enumerate(chain(first, pieces), 1):
+        yield {
+            "department_id": sync.department_id,
+            "full": True,
+            "part": part,
+            "parts": parts,
+            "events": _json_array(piece),
+            "revision": sync.position.revision,
+            **({"sync_token": sync.position.sync_token} if part == parts else {}),
+        }
+
+
+def _json_array(values: bytes) -> orjson.Fragment:
+    return orjson.Fragment(b"[%b]" % values)

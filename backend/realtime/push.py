@@ -6,7 +6,7 @@ The only module that emits; `room.py` decides what is pushed to a room.
 import functools
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from domain import REGISTRY, LogEntry, Position
@@ -19,6 +19,8 @@ from services.sync import Sync, SyncService
 
 log = logging.getLogger(__name__)
 
+FEATURES = ["parts"]
+"""What a client may ask for beyond the first version of the protocol."""
 POLL_S = 2.0
 """How often the heads are read, to find the changes of other servers."""
 
@@ -27,6 +29,8 @@ class Transport(Tasks, Protocol):
     """The methods of a `socketio.Server` that the push calls."""
 
     def emit(self, event: str, *args: Any, **kwargs: Any) -> None: ...
+
+    def continue_answer(self, sid: str, steps: Iterator[object]) -> None: ...
 
     def close_room(self, room: str, namespace: str | None = None) -> None: ...
 
@@ -86,7 +90,8 @@ class Push:
             self._enter(sid, REGISTRY)
         except (StoreUnavailable, SetupError) as error:
             log.warning("저장소에 닿지 않는 동안 클라이언트가 접속했습니다: %s", error)
-        self._transport.emit("connected", {"message": "서버에 연결되었습니다."}, to=sid)
+        greeting = {"message": "서버에 연결되었습니다.", "features": FEATURES}
+        self._transport.emit("connected", greeting, to=sid)
 
     def join(self, sid: str, department_id: str) -> None:
         """Put a client into a department's room. Raises `DepartmentNotFound`, `StoreUnavailable`.
@@ -143,8 +148,18 @@ class Push:
     def left(self, sid: str, department_id: str) -> None:
         self._transport.emit("left_department", {"department_id": department_id}, to=sid)
 
-    def sync_response(self, sid: str, sync: Sync) -> None:
-        self._transport.emit("sync_response", payloads.sync_response(sync), to=sid)
+    def sync_response(self, sid: str, sync: Sync, *, in_parts: bool) -> None:
+        """Send a client what it missed; a large answer in parts, if wanted, no faster than it reads."""
+        parts = payloads.sync_response_parts(sync) if in_parts else iter([payloads.sync_response(sync)])
+        first = next(parts)
+        self._transport.emit("sync_response", first, to=sid)
+        if "part" in first:
+            self._transport.continue_answer(sid, self._send_each(sid, parts))
+
+    def _send_each(self, sid: str, parts: Iterator[Mapping[str, Any]]) -> Iterator[None]:
+        for part in parts:
+            self._transport.emit("sync_response", part, to=sid)
+            yield
 
     def error(self, sid: str, envelope: Mapping[str, Any]) -> None:
         self._transport.emit("error", envelope, to=sid)

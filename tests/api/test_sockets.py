@@ -27,6 +27,11 @@ def test_a_client_is_greeted(connect, transport):
     assert greeting["message"]
 
 
+def test_the_greeting_names_what_a_client_may_ask_for(connect):
+    [greeting] = connect().wait("connected")
+    assert greeting["features"] == ["parts"]
+
+
 def test_the_greeting_follows_the_answer_to_connect(server):
     url = f"{server.url}/socket.io/?EIO=4&transport=websocket"
     with raw_websocket(url) as wire:
@@ -427,3 +432,80 @@ def test_a_second_upgrade_of_one_connection_is_refused(server):
         while not first.recv().startswith("40"):  # then the upgrade has taken effect
             pass
         assert requests.get(url, headers=UPGRADE, timeout=5).status_code == 400
+
+
+@pytest.mark.parametrize("packets", ["bAAAA", '451-["x",{"_placeholder":true,"num":0}]', "4" + "x" * 16_385])
+def test_a_polling_client_that_sends_binary_data_or_a_long_message_is_ended(server, packets):
+    client = Polling(server)
+    assert client.post(packets).status_code == 200
+    assert client.post("3").status_code == 400
+
+
+def test_a_post_over_the_limit_is_refused_before_it_is_read(server):
+    client = Polling(server)
+    assert client.post("4" + "x" * 65_536).status_code == 400
+
+
+def test_jsonp_is_refused(server):
+    answer = requests.get(f"{server.url}/socket.io/?EIO=4&transport=polling&j=0", timeout=10)
+    assert (answer.status_code, answer.json()["error"]) == (400, "bad_request")
+
+
+LARGE = {"description": "가" * 10_000}
+"""Fields of an event with 30 KB of JSON."""
+
+
+def large_department(api) -> str:
+    department = api.department()["id"]
+    for number in range(30):
+        api.event(department, str(number), **LARGE)
+    return department
+
+
+@pytest.mark.parametrize("message", ["sync_request", "join_department"])
+def test_a_large_sync_comes_in_parts_for_a_client_that_asks(api, connect, transport, message):
+    department = large_department(api)
+    client = connect(transport)
+    answer = client.ask(message, {"department_id": department, "sync_token": "old", "parts": True})
+    wait_for(lambda: any("sync_token" in part for part in client.of("sync_response")))
+    parts = client.of("sync_response")
+    assert len(parts) > 2
+    assert [part["part"] for part in parts] == list(range(1, len(parts) + 1))
+    assert {part["parts"] for part in parts} == {len(parts)}
+    assert all(part["full"] and part["department_id"] == department for part in parts)
+    assert ["sync_token" in part for part in parts] == [False] * (len(parts) - 1) + [True]
+    assert parts[-1]["sync_token"] == answer["sync_token"]
+    assert [event for part in parts for event in part["events"]] == api.events(department)
+    assert all(len(json.dumps(part, ensure_ascii=False).encode()) < 300_000 for part in parts)
+
+
+def test_a_large_sync_comes_whole_for_a_client_that_does_not_ask(api, connect, transport):
+    department = large_department(api)
+    client = connect(transport)
+    client.ask("sync_request", {"department_id": department})
+    [whole] = client.wait("sync_response")
+    assert whole["events"] == api.events(department)
+    assert "part" not in whole
+
+
+def test_a_small_sync_comes_whole_for_a_client_that_takes_parts(api, connect, transport):
+    department = api.department()["id"]
+    event = api.event(department)
+    client = connect(transport)
+    client.ask("sync_request", {"department_id": department, "parts": True})
+    [whole] = client.wait("sync_response")
+    assert (whole["events"], "part" in whole, "sync_token" in whole) == ([event], False, True)
+
+
+def test_a_broadcast_may_come_between_parts_and_messages_wait_for_the_last(server, api):
+    department, other = large_department(api), api.department()["id"]
+    client = Polling(server)
+    client.post(joining(department))
+    client.post(f'42["sync_request",{{"department_id":"{department}","parts":true}}]', joining(other))
+    client.get()
+    api.event(department, "사이에")
+    while other not in joined(client.received):
+        client.get()
+    names = [json.loads(packet[2:])[0] for packet in client.received if packet.startswith("42")]
+    assert "sync_response" in names[: names.index("event_created")]
+    assert "sync_response" not in names[len(names) - 1 - names[::-1].index("joined_department") :]

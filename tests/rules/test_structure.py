@@ -105,15 +105,17 @@ IMPORTS = {
         "store.tables",
     },
     # services/
+    "services.background_loads": {"deadlines", "errors"},
     "services.coalesced_reads": {"errors"},
     "services.keyed_locks": {"errors"},
+    "services.turns": {"deadlines", "errors"},
+    "services.event_chunks": {"domain", "services.coalesced_reads", "tokens"},
     "services.group_commit": {"domain", "errors", "models", "services.keyed_locks"},
     "services.history": {"domain", "models"},
     "services.purge": {"domain", "errors", "models"},
-    "services.background_loads": {"deadlines", "errors"},
-    "services.turns": {"deadlines", "errors"},
-    "services.event_chunks": {"domain", "services.coalesced_reads", "tokens"},
     "services.snapshot": {"domain", "models", "services.coalesced_reads", "services.event_chunks"},
+    "services.departments": {"domain", "errors", "models", "services.group_commit"},
+    "services.repair": {"errors", "models", "services.purge"},
     "services.snapshots": {
         "domain",
         "errors",
@@ -122,7 +124,6 @@ IMPORTS = {
         "services.coalesced_reads",
         "services.snapshot",
     },
-    "services.departments": {"domain", "errors", "models", "services.group_commit"},
     "services.events": {
         "domain",
         "errors",
@@ -135,15 +136,7 @@ IMPORTS = {
         "text_order",
         "tokens",
     },
-    "services.repair": {"errors", "models", "services.purge"},
-    "services.sync": {
-        "domain",
-        "errors",
-        "models",
-        "schemas",
-        "services.event_chunks",
-        "services.snapshots",
-    },
+    "services.sync": {"domain", "errors", "models", "schemas", "services.event_chunks", "services.snapshots"},
     "services.core": {
         "models",
         "services.departments",
@@ -176,7 +169,7 @@ IMPORTS = {
         "realtime.websocket_transport",
     },
     "realtime.redis_hints": {"domain", "errors", "realtime.concurrency"},
-    "realtime.payloads": {"domain", "services.sync"},
+    "realtime.payloads": {"domain", "realtime.large_answers", "services.sync"},
     "realtime.room": {
         "domain",
         "errors",
@@ -223,6 +216,7 @@ IMPORTS = {
         "services.departments",
         "tokens",
     },
+    "rest.home": {"config", "domain", "errors", "services.departments"},
     "rest.events": {
         "domain",
         "errors",
@@ -235,7 +229,6 @@ IMPORTS = {
         "services.sync",
         "tokens",
     },
-    "rest.home": {"config", "domain", "errors", "services.departments"},
     # migration/
     "migration.json_list": set(),
     "migration.text_repair": set(),
@@ -289,9 +282,7 @@ IMPORTS = {
         "models",
     },
     # the entries
-    "deadlines": set(),
     "gunicorn.conf": {"errors", "logs"},
-    "commands": {"errors", "schemas", "services.core"},
     "migrate_to_dynamodb": {
         "config",
         "errors",
@@ -302,6 +293,7 @@ IMPORTS = {
         "migration.staging",
         "models",
     },
+    "commands": {"errors", "schemas", "services.core"},
     "lifecycle": {
         "config",
         "domain",

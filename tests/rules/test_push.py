@@ -14,7 +14,7 @@ from realtime.engineio_guard import GuardedServer
 from realtime.messages import Messages
 from realtime.outbox import SMALL_BYTES
 from realtime.push import Push
-from realtime.room import BURST
+from realtime.room import BURST, BURST_CHARACTERS
 from running import wait_for
 from services.sync import Sync
 
@@ -93,9 +93,14 @@ def push(transport, store) -> Push:
     return Push(transport, store, None, poll_s=None)
 
 
-def created(revision: int) -> Change:
+def created(revision: int, description: str = "") -> Change:
     event = Event(
-        id=EVENT, department_id=DEPARTMENT, event_date="2024-01-20", title="회의", revision=revision
+        id=EVENT,
+        department_id=DEPARTMENT,
+        event_date="2024-01-20",
+        title="회의",
+        description=description,
+        revision=revision,
     )
     return Change(revision=revision, type=ChangeType.EVENT_CREATED, entity=event, at="")
 
@@ -293,6 +298,15 @@ def test_a_burst_pauses_until_clients_have_read(store):
     push.on_hint(DEPARTMENT, BURST)
     assert transport.pauses == 3
     assert transport.revisions == list(range(1, BURST + 1))
+
+
+def test_a_burst_of_long_texts_pauses_before_too_much_waits_for_clients(store):
+    transport = PausingTransport()
+    push = Push(transport, store, None, poll_s=None)
+    push.join("sid", DEPARTMENT)
+    store.log = [created(revision, "가" * (BURST_CHARACTERS // 4)) for revision in range(1, 11)]
+    push.on_hint(DEPARTMENT, 10)
+    assert (transport.pauses, len(transport.revisions)) == (2, 10)
 
 
 def test_a_burst_goes_on_after_a_while_though_clients_do_not_read(store):

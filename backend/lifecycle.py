@@ -37,6 +37,7 @@ class CalendarServer:
         """Raise `StoreUnavailable` when the server should get no requests."""
         if self._shutting_down:
             raise StoreUnavailable("서버가 종료되는 중입니다.")
+        self.core.db.require_writable()
         self.core.db.read_head(REGISTRY)
 
     def shut_down(self) -> None:

@@ -106,6 +106,10 @@ class DynamoDBDatabase:
         """Raise `TableMissing` for the first table that does not exist."""
         self._tables.check()
 
+    def require_writable(self) -> None:
+        """Raise `StoreUnavailable` if a write would get lost: the embedded store's files were deleted."""
+        self._client.require_writable()
+
     # The commit
 
     def commit(self, partition: str, seen: Position, writes: Sequence[Write]) -> list[Change]:

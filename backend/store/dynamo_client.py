@@ -26,6 +26,7 @@ from config import Settings
 from domain import new_id
 from errors import CredentialsRejected, NotDynamoDB, StoreUnavailable, TableMissing
 from store import local_engine
+from store.engine_connections import restrict
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -132,6 +133,7 @@ class DynamoClient:
                 retries={"total_max_attempts": 1, "mode": "standard"},
                 max_pool_connections=50,
                 tcp_keepalive=True,
+                proxies={} if self._engine else None,  # None: those of the environment
                 parameter_validation=False,  # half of a batch's client time; DynamoDB checks all of it again
                 user_agent=USER_AGENT,  # botocore would put its own together anew for each request
             ),
@@ -143,7 +145,14 @@ class DynamoClient:
         )
         client.meta.events.register("before-call.dynamodb", _write_body)
         client.meta.events.register("before-parse.dynamodb", _read_body)
+        if self._engine:
+            restrict(client, self._engine)
         return client
+
+    def require_writable(self) -> None:
+        """Raise `StoreUnavailable` if a write would get lost: the embedded store's files were deleted."""
+        if self._engine:
+            self._engine.require_files()
 
     def call(self, operation: str, **parameters: Any) -> dict[str, Any]:
         """Send one request, again after a temporary failure, and return the answer.

@@ -1,17 +1,12 @@
-"""Starts, shares and stops the embedded DynamoDB engine of a data directory.
+"""Starts and shares the embedded DynamoDB engine of a data directory.
 
-The engine outlives each server, so a small *supervisor* process starts it. File locks show which processes
-live, because the kernel frees the locks of a process that ends, even by `kill -9`: every process that uses
-the engine holds `clients.lock` shared, the supervisor holds `engine.lock`. The supervisor restarts an engine
-that dies, and stops the engine once nobody holds `clients.lock`. When the supervisor is killed, Linux kills
-its engine.
+The engine outlives each server, so a small process of its own starts it: `engine_supervisor`. When files of
+the store are deleted under the engine, `Engine` refuses writes, and starts no engine on what is left.
 """
 
-import ctypes
 import fcntl
-import json
+import logging
 import os
-import signal
 import socket
 import sqlite3
 import subprocess
@@ -21,22 +16,28 @@ import time
 from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
-from errors import SetupError
+from errors import SetupError, StoreUnavailable
+from store.engine_files import (
+    FAILURE_FILE,
+    LOCK_PATIENCE_S,
+    OUTPUT_FILE,
+    POLL_S,
+    START_TIMEOUT_S,
+    STORE_FILE,
+    USERS_LOCK,
+    Address,
+    file_id,
+    open_directory,
+    open_lock,
+    try_lock,
+)
+from store.engine_supervisor import ENGINE_BINARY
+
+log = logging.getLogger(__name__)
 
 BACKEND_DIR = Path(__file__).resolve().parents[1]
-ENGINE_BINARY = BACKEND_DIR.parent / "node_modules/@dynoxide/linux-x64/dynoxide"
-STORE_FILE, ADDRESS_FILE = "calendar.db", "engine.json"
-OUTPUT_FILE, FAILURE_FILE = "engine.log", "engine.failed"
-START_TIMEOUT_S = 20.0
-START_TRIES = 5
-"""After so many engines in a row that ended before they answered, the supervisor gives up."""
 REVIVE_TIMEOUT_S = 5.0
-POLL_S = 0.25
-STOP_TIMEOUT_S = 5.0
-LOCK_PATIENCE_S = 1.0
-PR_SET_PDEATHSIG = 1
 
 
 class EngineUnavailable(SetupError):
@@ -44,29 +45,71 @@ class EngineUnavailable(SetupError):
 
 
 class Engine:
-    """The engine of a data directory, kept running until this process ends; `url` is its HTTP address."""
+    """The engine of a data directory, kept running until this process ends."""
 
     def __init__(self, data_dir: Path) -> None:
         self._data_dir = data_dir.resolve()
         try:
             data_dir.mkdir(parents=True, exist_ok=True)
-            self._clients = _open_lock(data_dir / "clients.lock")
+            self._users = open_lock(self._data_dir / USERS_LOCK)
         except OSError as error:
             raise EngineUnavailable(f"EMBEDDED_DATA_DIR={data_dir} 폴더에 쓸 수 없습니다: {error}") from error
         self._reviving = threading.Lock()
-        self.url = self._join(START_TIMEOUT_S)
+        self._loss_logged = False
+        self.address = self._join(START_TIMEOUT_S)
+        """Of the engine that ran last. Changes only in `revive`."""
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.address.port}"
 
     def revive(self) -> bool:
-        """Start the supervisor again if it died; return whether the engine's address has changed.
+        """Find the engine again, or start it again, if it died; return whether its port has changed.
 
-        Raises `EngineUnavailable`.
+        Raises `EngineUnavailable`, and `StoreUnavailable` if the store was deleted: a new engine would begin
+        an empty one.
         """
         with self._reviving:
-            before = self.url
-            self.url = self._join(REVIVE_TIMEOUT_S)
-            return self.url != before
+            if self.address.has_engine():
+                return False
+            self._refuse_loss(self.address.lost_file(self._data_dir, [STORE_FILE]))
+            before = self.address.port
+            try:
+                self.address = self._join(REVIVE_TIMEOUT_S)
+            except OSError as error:
+                raise EngineUnavailable(f"{self._data_dir} 폴더에 쓸 수 없습니다: {error}") from error
+            return self.address.port != before
 
-    def _join(self, timeout: float) -> str:
+    def require_files(self, *, answered: bool = False) -> None:
+        """Raise `StoreUnavailable` if a file of the store was deleted or replaced.
+
+        The engine still has the old one open. What it writes there is lost when it ends. `answered` says that
+        it has just answered a write, which must not be acknowledged in case of doubt.
+        """
+        address = self.address
+        lost = address.lost_file(self._data_dir)
+        if lost and lost.name != STORE_FILE and not address.has_engine():
+            # An engine that ends deletes these itself; a request will start the next one.
+            if answered:
+                raise StoreUnavailable()
+            return
+        self._refuse_loss(lost)
+
+    def _refuse_loss(self, lost: Path | None) -> None:
+        if lost and not self._loss_logged:
+            log.error(
+                "내장 저장소의 파일이 쓰는 동안 지워졌거나 다른 파일로 바뀌었습니다: %s\n"
+                "  → 여기에 쓰면 사라지므로 쓰기를 모두 거절하고, 읽기만 계속합니다.\n"
+                "  → 파일을 옮겼다면 제자리에 되돌리세요. 지웠다면 이 폴더를 쓰는 서버를 모두 끝내고, "
+                "백업한 파일을 두고 다시 실행하세요. 백업이 없으면 빈 저장소로 시작합니다.",
+                lost,
+            )
+        self._loss_logged = lost is not None
+        if lost:
+            raise StoreUnavailable("저장소의 파일이 지워져 저장할 수 없습니다. 서버 운영자에게 알리세요.")
+
+    def _join(self, timeout: float) -> Address:
+        """Return the address of the living engine; start a supervisor if none lives."""
         (self._data_dir / FAILURE_FILE).unlink(missing_ok=True)
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
@@ -78,25 +121,33 @@ class Engine:
                     "빈 저장소로 시작합니다."
                 )
             # A supervisor that shuts down holds the lock: a new one must wait until it has ended.
-            if _try_lock(self._clients, fcntl.LOCK_SH):
+            if self._hold_users_lock():
                 if not self._supervisor_lives():
                     self._start_supervisor()
-                elif (address := self._address()) and _answers(address["port"]):
-                    return f"http://127.0.0.1:{address['port']}"
+                elif (address := Address.find(self._data_dir)) and _is_reached(address):
+                    return address
             time.sleep(POLL_S / 10)
         raise EngineUnavailable(f"내장 저장소를 시작하지 못했습니다. 기록: {self._data_dir / OUTPUT_FILE}")
 
+    def _hold_users_lock(self) -> bool:
+        """Hold the lock file that a new supervisor will see: the one held so far may have been deleted."""
+        path = self._data_dir / USERS_LOCK
+        if file_id(path) != file_id(self._users):
+            os.close(self._users)
+            self._users = open_lock(path)
+        return try_lock(self._users, fcntl.LOCK_SH)
+
     def _supervisor_lives(self) -> bool:
-        lock = _open_lock(self._data_dir / "engine.lock")
+        directory = open_directory(self._data_dir)
         try:
-            return not _try_lock(lock, fcntl.LOCK_EX)
+            return not try_lock(directory, fcntl.LOCK_SH)
         finally:
-            os.close(lock)
+            os.close(directory)
 
     def _start_supervisor(self) -> None:
         with (self._data_dir / OUTPUT_FILE).open("ab") as output:
             subprocess.run(  # noqa: S603 - our own interpreter and file
-                [sys.executable, "-m", __name__, str(self._data_dir)],
+                [sys.executable, "-m", "store.engine_supervisor", str(self._data_dir)],
                 cwd=BACKEND_DIR,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -112,13 +163,6 @@ class Engine:
             return (self._data_dir / FAILURE_FILE).read_text()
         except FileNotFoundError:
             return ""
-
-    def _address(self) -> dict[str, Any] | None:
-        try:
-            address: dict[str, Any] = json.loads((self._data_dir / ADDRESS_FILE).read_text())
-        except (FileNotFoundError, ValueError):
-            return None
-        return address
 
 
 def acquire(data_dir: Path) -> Engine:
@@ -153,131 +197,7 @@ def is_used(data_dir: Path) -> bool:
         return True
 
 
-class Supervisor:
-    """Runs one engine for as long as a server uses it, in a process of its own."""
-
-    def __init__(self, data_dir: Path) -> None:
-        self._data_dir = data_dir
-        self._address_file = data_dir / ADDRESS_FILE
-        self._output = data_dir / OUTPUT_FILE
-        self._output_from = 0
-        self._engine: subprocess.Popen[bytes] | None = None
-
-    def run(self) -> None:
-        lock = _open_lock(self._data_dir / "engine.lock")
-        # A server holds the lock for a moment to see whether a supervisor lives: try again before giving up.
-        deadline = time.monotonic() + LOCK_PATIENCE_S
-        while not _try_lock(lock, fcntl.LOCK_EX):
-            if time.monotonic() > deadline:
-                return  # another supervisor was faster
-            time.sleep(POLL_S / 10)
-        clients = _open_lock(self._data_dir / "clients.lock")
-        failures = 0
-        # Both locks stay held until exit, so that no new supervisor begins before the engine is gone.
-        while not _try_lock(clients, fcntl.LOCK_EX):
-            if self._engine is None or self._engine.poll() is not None:
-                failures = 0 if self._start_engine() else failures + 1
-            if failures == START_TRIES:
-                self._give_up()
-                return
-            time.sleep(POLL_S)
-        if self._engine is not None:
-            self._engine.terminate()
-            try:
-                self._engine.wait(STOP_TIMEOUT_S)
-            except subprocess.TimeoutExpired:
-                self._engine.kill()
-                self._engine.wait()
-
-    def _start_engine(self) -> bool:
-        """Start an engine and store its address; return False if it ends or hangs before it answers."""
-        port = self._free_port()
-        self._output_from = self._output.stat().st_size
-        self._engine = subprocess.Popen(  # noqa: S603 - a fixed program, no shell
-            self._command(port),
-            stdin=subprocess.DEVNULL,
-            preexec_fn=_die_with_parent,
-        )
-        deadline = time.monotonic() + START_TIMEOUT_S
-        while not _answers(port):
-            if self._engine.poll() is not None or time.monotonic() > deadline:
-                self._engine.kill()
-                return False  # the loop tries again, on another port if this one is taken
-            time.sleep(POLL_S / 10)
-        _write_whole(self._address_file, json.dumps({"port": port}))
-        return True
-
-    def _give_up(self) -> None:
-        """Store the last line of the engine's output as the reason that waiting servers report."""
-        with self._output.open("rb") as output:
-            output.seek(self._output_from)
-            said = output.read().decode(errors="replace").strip().splitlines()
-        reason = said[-1].removeprefix("error: ") if said else "이유를 남기지 않고 끝났습니다."
-        _write_whole(self._data_dir / FAILURE_FILE, reason)
-
-    def _command(self, port: int) -> list[str]:
-        if ENGINE_BINARY.exists():
-            store = self._data_dir / STORE_FILE
-            return [str(ENGINE_BINARY), "serve", "--port", str(port), "--db-path", str(store)]
-        return [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-
-    def _free_port(self) -> int:
-        """Return the last used port if it is free, so that servers find a restarted engine again."""
-        try:
-            wanted = int(json.loads(self._address_file.read_text())["port"])
-        except (FileNotFoundError, ValueError, KeyError):
-            wanted = 0
-        for port in (wanted, 0):
-            with socket.socket() as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                try:
-                    probe.bind(("127.0.0.1", port))
-                except OSError:
-                    continue
-                return int(probe.getsockname()[1])
-        raise EngineUnavailable("127.0.0.1에 빈 포트가 없습니다.")
-
-
-def _open_lock(path: Path) -> int:
-    """Open a lock file; the descriptor is not inherited by programs that this process starts."""
-    return os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-
-
-def _write_whole(path: Path, text: str) -> None:
-    """Write a file under another name and rename it, so that nobody reads half of it."""
-    draft = path.with_suffix(".new")
-    draft.write_text(text)
-    draft.replace(path)
-
-
-def _try_lock(file: int, kind: int) -> bool:
-    try:
-        fcntl.flock(file, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def _answers(port: int) -> bool:
+def _is_reached(address: Address) -> bool:
     with socket.socket() as probe:
         probe.settimeout(1.0)
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def _die_with_parent() -> None:
-    """Make Linux kill the engine when its supervisor dies for any reason."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-def _detach() -> None:
-    """Leave the server's process group, so that Ctrl-C there does not end the engine during a write."""
-    if os.fork():
-        os._exit(0)
-    os.setsid()
-    os.chdir("/")
-
-
-if __name__ == "__main__":
-    _detach()
-    Supervisor(Path(sys.argv[1])).run()
+        return address.has_engine() and probe.connect_ex(("127.0.0.1", address.port)) == 0

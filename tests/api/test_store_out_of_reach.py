@@ -1,6 +1,7 @@
 """A store that refuses, hangs or is missing: answers stay within ten seconds, and the server recovers."""
 
 import os
+import shutil
 import signal
 import socket
 import threading
@@ -52,6 +53,34 @@ def test_an_embedded_engine_that_hangs_is_a_503_within_ten_seconds(tmp_path, set
             for pid in engines:
                 os.kill(pid, signal.SIGCONT)
         wait_for(lambda: is_ready(server), 30)
+
+
+@pytest.mark.parametrize("mode", ["eventlet", "gevent", "flask"])
+def test_a_server_whose_store_was_deleted_is_not_ready_and_refuses_writes_until_it_starts_again(
+    tmp_path, settings, mode
+):
+    with running_server(tmp_path, mode, settings) as server:
+        api = Api(server.url)
+        department = api.department()["id"]
+        event = api.event(department)
+        shutil.rmtree(tmp_path / "data")
+        for method, path, body in (
+            ("GET", "/readyz", None),
+            ("POST", "/api/departments", {"name": "총무팀"}),
+            ("POST", f"/api/events/{department}", {"event_date": "2024-01-20", "title": "회의"}),
+            ("DELETE", f"/api/events/{event['id']}", None),
+        ):
+            refusal = api(method, path, body, status=503)
+            assert refusal["error"] == "store_unavailable"
+            assert (
+                refusal["message"] == "저장소의 파일이 지워져 저장할 수 없습니다. 서버 운영자에게 알리세요."
+            )
+        assert api.events(department) == [event]
+        assert server.log.count("백업한 파일을 두고 다시 실행하세요") == 1
+        assert "Traceback" not in server.log
+    with running_server(tmp_path, mode, settings) as server:
+        assert Api(server.url)("GET", "/api/departments")["departments"] == []
+        Api(server.url).department()
 
 
 class StorePort:

@@ -16,7 +16,7 @@ from cfnlint.decode import cfn_yaml
 
 from programs import program
 from running import ROOT, free_port, is_listening, wait_for
-from store.local_engine import ENGINE_BINARY
+from store.engine_supervisor import ENGINE_BINARY
 
 INFRASTRUCTURE = ROOT / "infrastructure"
 TEMPLATE = INFRASTRUCTURE / "dynamodb-schema.yaml"

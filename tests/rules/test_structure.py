@@ -14,7 +14,7 @@ FOLDERS = {"rest", "realtime", "services", "store", "migration"}
 
 FLASK = {"factory", "app", "commands", "lifecycle", "logs"}
 """The modules outside of rest/ and realtime/ that may know Flask."""
-BOTO3 = {"store.dynamo_client"}
+BOTO3 = {"store.dynamo_client", "store.engine_connections"}
 
 WRITTEN_AT_RUN_TIME = {"backend/.env"}
 
@@ -30,8 +30,17 @@ IMPORTS = {
     "domain": {"text_order", "tokens"},
     "schemas": {"domain", "errors", "tokens"},
     # store/, and its facade
-    "store.local_engine": {"errors"},
-    "store.dynamo_client": {"config", "domain", "errors", "store.local_engine"},
+    "store.engine_files": set(),
+    "store.engine_supervisor": {"store.engine_files"},
+    "store.local_engine": {"errors", "store.engine_files", "store.engine_supervisor"},
+    "store.engine_connections": {"store.local_engine"},
+    "store.dynamo_client": {
+        "config",
+        "domain",
+        "errors",
+        "store.engine_connections",
+        "store.local_engine",
+    },
     "store.items": {"domain"},
     "store.rows": {"domain", "store.items", "text_order"},
     "store.deletion_rows": {"domain", "store.items", "store.rows"},

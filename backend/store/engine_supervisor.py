@@ -1,0 +1,206 @@
+"""The process that runs the engine of a data directory for as long as a server uses it.
+
+It restarts an engine that dies, and stops the engine once nobody uses it. When the supervisor is killed,
+Linux kills its engine.
+"""
+
+import ctypes
+import fcntl
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from store.engine_files import (
+    ADDRESS_FILE,
+    FAILURE_FILE,
+    LOCK_PATIENCE_S,
+    OLDER_SUPERVISOR_LOCK,
+    OUTPUT_FILE,
+    POLL_S,
+    SQLITE_FILES,
+    START_TIMEOUT_S,
+    STORE_FILE,
+    USERS_LOCK,
+    Address,
+    file_id,
+    last_port,
+    new_address,
+    open_directory,
+    open_lock,
+    publish_address,
+    try_lock,
+    write_whole,
+)
+
+ENGINE_BINARY = Path(__file__).resolve().parents[2] / "node_modules/@dynoxide/linux-x64/dynoxide"
+START_TRIES = 5
+"""After so many engines in a row that ended before they answered, the supervisor gives up."""
+STOP_TIMEOUT_S = 5.0
+PR_SET_PDEATHSIG = 1
+
+
+class Supervisor:
+    """Runs one engine at a time on a data directory."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._lock = open_directory(folder)
+        self._output = os.open(folder / OUTPUT_FILE, os.O_RDONLY)
+        self._output_from = 0
+        self._engine: subprocess.Popen[bytes] | None = None
+        self._address: Address | None = None
+        """Of the last engine that answered."""
+
+    def run(self) -> None:
+        older = open_lock(self._folder / OLDER_SUPERVISOR_LOCK)
+        if not _lock_patiently(self._lock) or not _lock_patiently(older):
+            return  # another supervisor was faster, or one of version 1.1 lives
+        users = open_lock(self._folder / USERS_LOCK)
+        failures = 0
+        # All locks stay held until exit, so that no new supervisor begins before the engine is gone.
+        while not try_lock(users, fcntl.LOCK_EX):
+            if self._engine_lives() and not self._address_is_shown() and not self._store_is_lost():
+                self._kill_engine()  # only an engine locks its address file: a new file needs a new engine
+            if not self._engine_lives():
+                if self._store_is_lost():
+                    self._set_rest_aside()
+                    return  # the servers that run refuse to work; one that starts begins a new store
+                failures = 0 if self._start_engine() else failures + 1
+            if failures == START_TRIES:
+                self._give_up()
+                return
+            time.sleep(POLL_S)
+        self._set_rest_aside()
+        self._stop_engine()
+
+    def _engine_lives(self) -> bool:
+        return self._engine is not None and self._engine.poll() is None
+
+    def _store_is_lost(self) -> bool:
+        """Return whether the directory, or a file that the last engine had open, was deleted or replaced.
+
+        A new engine would begin an empty store there, perhaps one that another supervisor's engine serves.
+        """
+        if file_id(self._folder) != file_id(self._lock):
+            return True
+        return self._address is not None and self._address.lost_file(self._folder, [STORE_FILE]) is not None
+
+    def _set_rest_aside(self) -> None:
+        """Rename what a deleted `calendar.db` leaves: SQLite would write that log into a backup put there."""
+        if self._address is None or not self._address.lost_file(self._folder, [STORE_FILE]):
+            return
+        for name in SQLITE_FILES:
+            if not self._address.lost_file(self._folder, [name]):
+                with suppress(FileNotFoundError):
+                    (self._folder / name).rename(self._folder / f"{name}.deleted")
+
+    def _address_is_shown(self) -> bool:
+        return self._address is not None and self._address.id == file_id(self._folder / ADDRESS_FILE)
+
+    def _start_engine(self) -> bool:
+        """Start an engine and publish its address; return False if it ends or hangs before it answers."""
+        port = self._free_port()
+        self._output_from = os.fstat(self._output).st_size
+        locked, address = new_address(self._folder)
+        try:
+            self._engine = subprocess.Popen(  # noqa: S603 - a fixed program, no shell
+                self._command(port),
+                stdin=subprocess.DEVNULL,
+                pass_fds=(self._lock, locked),
+                preexec_fn=_die_with_parent,
+            )
+            os.close(locked)
+            deadline = time.monotonic() + START_TIMEOUT_S
+            while not self._listens(port):
+                if self._engine.poll() is not None or time.monotonic() > deadline:
+                    self._kill_engine()
+                    return False  # the loop tries again, on another port if this one is taken
+                time.sleep(POLL_S / 10)
+            publish_address(self._folder, address, port)
+        finally:
+            os.close(address)
+        self._address = Address.find(self._folder)
+        return True
+
+    def _listens(self, port: int) -> bool:
+        """Return whether the engine says that it has the port. Who answers there may be another program."""
+        return f"http://127.0.0.1:{port}\n" in self._said()
+
+    def _said(self) -> str:
+        return os.pread(self._output, 1_000_000, self._output_from).decode(errors="replace")
+
+    def _stop_engine(self) -> None:
+        if self._engine is None:
+            return
+        self._engine.terminate()
+        try:
+            self._engine.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self._kill_engine()
+
+    def _kill_engine(self) -> None:
+        """End the engine at once. SQLite's files stay as after a loss of power, and nothing is lost."""
+        if self._engine is not None:
+            self._engine.kill()
+            self._engine.wait()
+
+    def _give_up(self) -> None:
+        """Store the last line of the engine's output as the reason that waiting servers report."""
+        said = self._said().strip().splitlines()
+        reason = said[-1].removeprefix("error: ") if said else "이유를 남기지 않고 끝났습니다."
+        write_whole(self._folder / FAILURE_FILE, reason)
+
+    def _command(self, port: int) -> list[str]:
+        if ENGINE_BINARY.exists():
+            store = self._folder / STORE_FILE
+            return [str(ENGINE_BINARY), "serve", "--port", str(port), "--db-path", str(store)]
+        return [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+
+    def _free_port(self) -> int:
+        """Return the last used port if it is free, so that servers find a restarted engine again."""
+        for port in (last_port(self._folder), 0):
+            with socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                try:
+                    probe.bind(("127.0.0.1", port))
+                except OSError:
+                    continue
+                return int(probe.getsockname()[1])
+        raise OSError("127.0.0.1에 빈 포트가 없습니다.")
+
+
+def _lock_patiently(file: int) -> bool:
+    """Lock a file for this process alone.
+
+    A server holds the lock for a moment to see whether a supervisor lives: tries again before it gives up.
+    """
+    deadline = time.monotonic() + LOCK_PATIENCE_S
+    while not try_lock(file, fcntl.LOCK_EX):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(POLL_S / 10)
+    return True
+
+
+def _die_with_parent() -> None:
+    """Make Linux kill the engine when its supervisor dies for any reason."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _detach() -> None:
+    """Leave the server's process group, so that Ctrl-C there does not end the engine during a write."""
+    if os.fork():
+        os._exit(0)
+    os.setsid()
+    os.chdir("/")
+
+
+if __name__ == "__main__":
+    _detach()
+    Supervisor(Path(sys.argv[1])).run()

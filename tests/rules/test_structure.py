@@ -32,18 +32,12 @@ IMPORTS = {
     # store/, and its facade
     "store.engine_files": set(),
     "store.engine_supervisor": {"store.engine_files"},
+    "store.items": {"domain"},
     "store.local_engine": {"errors", "store.engine_files", "store.engine_supervisor"},
     "store.engine_connections": {"store.local_engine"},
-    "store.dynamo_client": {
-        "config",
-        "domain",
-        "errors",
-        "store.engine_connections",
-        "store.local_engine",
-    },
-    "store.items": {"domain"},
     "store.rows": {"domain", "store.items", "text_order"},
     "store.deletion_rows": {"domain", "store.items", "store.rows"},
+    "store.dynamo_client": {"config", "domain", "errors", "store.engine_connections", "store.local_engine"},
     "store.tables": {"errors", "store.dynamo_client", "store.items", "store.rows"},
     "store.actions": {
         "domain",

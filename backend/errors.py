@@ -49,6 +49,7 @@ HTTP_FAILURES = {
     431: ("headers_too_large", "요청 헤더가 너무 많거나 너무 깁니다."),
     500: ("internal_error", "서버 오류가 발생했습니다."),
     501: ("not_implemented", "서버가 지원하지 않는 요청입니다."),
+    503: ("server_unavailable", "서버를 잠시 사용할 수 없습니다. 잠시 후 다시 시도하세요."),
     505: ("http_version_not_supported", "서버가 지원하지 않는 HTTP 버전입니다."),
 }
 

@@ -1,5 +1,6 @@
 """Settings of gunicorn, which reads this file when it is started in this folder."""
 
+import resource
 import signal
 import sys
 import warnings
@@ -10,6 +11,7 @@ from typing import Any
 
 import gunicorn.glogging
 import gunicorn.util
+import gunicorn.workers
 import orjson
 
 sys.path.insert(0, str(Path(__file__).parent))  # gunicorn adds this folder only later
@@ -19,8 +21,25 @@ from logs import Formatter
 
 # The default, `sync`, serves one connection at a time: a single WebSocket would block all other clients.
 worker_class = "eventlet"
-# Each WebSocket counts as a connection; at the limit the worker answers not even health checks.
-worker_connections = 10_000
+gunicorn.workers.SUPPORTED_WORKERS |= {
+    "eventlet": "workers.eventlet_worker.EventletWorker",
+    "gevent": "workers.gevent_worker.GeventWorker",
+}
+
+OTHER_FILES = 200
+"""File descriptors that are for no client: connections to the store and to Redis, listeners, logs."""
+FEW_CONNECTIONS = 1_000
+
+
+def connections_within(file_limit: int) -> int:
+    """Return for how many connections a limit of file descriptors is enough. Each WebSocket is one."""
+    wanted = 10_000
+    if file_limit == resource.RLIM_INFINITY:
+        return wanted
+    return min(wanted, max(file_limit - OTHER_FILES, file_limit // 2))
+
+
+worker_connections = connections_within(resource.getrlimit(resource.RLIMIT_NOFILE)[1])
 # Seconds. After SIGTERM an open WebSocket could keep the worker alive for as long as this.
 graceful_timeout = 5
 control_socket_disable = True
@@ -85,6 +104,21 @@ def on_starting(server: Any) -> None:
             "✗ 이 워커는 연결을 한 번에 하나만 처리해, 클라이언트 하나가 접속하면 서버가 멈춥니다.\n"
             "  → --worker-class 옵션을 빼거나 eventlet, gevent 또는 gthread --threads 100을 쓰세요."
         )
+    raise_file_limit(server.cfg.worker_connections)
+    if server.cfg.worker_connections < FEW_CONNECTIONS:
+        server.log.warning(
+            f"클라이언트가 {server.cfg.worker_connections}개까지만 접속할 수 있습니다.\n"
+            "  → 열 수 있는 파일 수의 한도(systemd의 LimitNOFILE, ulimit -Hn)를 16384 이상으로 올리세요."
+        )
+
+
+def raise_file_limit(connections: int) -> None:
+    """Let this process and its workers open as many files as the system allows."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    elif soft != hard:  # macOS takes only a number as the soft limit
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, connections + OTHER_FILES), hard))
 
 
 def when_ready(server: Any) -> None:

@@ -1,7 +1,11 @@
 """gunicorn's master process reads its settings before a worker patches the standard library."""
 
+import resource
+import runpy
 import subprocess
 import sys
+
+import pytest
 
 from running import BACKEND
 
@@ -14,3 +18,12 @@ def test_the_settings_of_gunicorn_load_neither_the_app_nor_what_a_worker_patches
     )
     loaded = set(done.stdout.split())
     assert not loaded & {"app", "factory", "flask", "socketio", "boto3", "eventlet", "gevent"}
+
+
+@pytest.mark.parametrize(
+    ("files", "connections"),
+    [(resource.RLIM_INFINITY, 10_000), (65_536, 10_000), (1_024, 824), (256, 128)],
+)
+def test_connections_leave_file_descriptors_for_the_store(files, connections):
+    settings = runpy.run_path(str(BACKEND / "gunicorn.conf.py"))
+    assert settings["connections_within"](files) == connections

@@ -1,0 +1,14 @@
+"""Letting the other tasks of this process go on during a long piece of work."""
+
+import time
+
+SHORTEST_S = 1e-6
+
+
+def give_turn() -> None:
+    """Let every other thread or greenlet that can go on do so, and see what has come from clients.
+
+    With `time.sleep(0)` gevent looks at its sockets only after each fiftieth call: in 200 ms, where the work
+    between two calls takes 4 ms. A shortest time costs the same, 5 µs, under eventlet as well.
+    """
+    time.sleep(SHORTEST_S)

@@ -17,6 +17,7 @@ class CalendarError(Exception):
     message: str
     details: Any = None
     retry_after: int | None = None
+    """After how many seconds a repetition may succeed."""
 
     def __init__(self, message: str | None = None, details: Any = None) -> None:
         if message is not None:
@@ -157,6 +158,20 @@ class StoreUnavailable(CalendarError):
     status = 503
     message = "저장소를 잠시 사용할 수 없습니다. 잠시 후 다시 시도하세요."
     retry_after = 2
+
+    def __init__(self, message: str | None = None, *, retry_after: int | None = None) -> None:
+        """`retry_after` is for a caller who knows when the work will be done."""
+        super().__init__(message)
+        if retry_after is not None:
+            self.retry_after = retry_after
+
+
+class OutOfTime(StoreUnavailable):
+    """The deadline of a request came before the store had done its work."""
+
+    message = "저장소가 너무 느려서 시간 안에 처리하지 못했습니다. 잠시 후 다시 시도하세요."
+    retry_after = 10
+    """As long as a request may take, so that repetitions are at most half of the load."""
 
 
 class SetupError(Exception):

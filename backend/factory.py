@@ -1,7 +1,9 @@
 """Builds the app from its parts: `create_app` returns a new one per call."""
 
+from typing import Any
+
 from apiflask import APIFlask
-from flask import Flask, Request
+from flask import Flask, Request, request
 from flask.sessions import SessionInterface
 
 import rest.assets
@@ -16,6 +18,7 @@ import rest.request_bodies
 import rest.security_headers
 from commands import tables_commands
 from config import Settings
+from deadlines import REQUEST_S, deadline
 from lifecycle import CalendarServer
 from models import DynamoDBDatabase
 from realtime.concurrency import async_mode
@@ -35,6 +38,16 @@ class NoSessions(SessionInterface):
 
     def open_session(self, app: Flask, request: Request) -> None:
         return None
+
+
+class AppWithDeadline(APIFlask):
+    """Sets the deadline of each request when its body is here: a slow line takes no time from the store."""
+
+    def dispatch_request(self) -> Any:
+        if request.method in ("POST", "PUT") and not request.routing_exception:
+            request.get_data()
+        with deadline(REQUEST_S):
+            return super().dispatch_request()
 
 
 def create_app(settings: Settings, db: DynamoDBDatabase | None = None) -> APIFlask:
@@ -65,7 +78,9 @@ def create_app(settings: Settings, db: DynamoDBDatabase | None = None) -> APIFla
 
 
 def _create_flask(settings: Settings) -> APIFlask:
-    app = APIFlask(__name__, title="부서 캘린더 API", version=VERSION, docs_path=None, json_errors=False)
+    app = AppWithDeadline(
+        __name__, title="부서 캘린더 API", version=VERSION, docs_path=None, json_errors=False
+    )
     app.json = OrjsonProvider(app)
     app.session_interface = NoSessions()
     app.config.update(

@@ -29,7 +29,7 @@ from store.actions import Refusal
 from store.adoption import Adoption
 from store.bulk_events import BulkEvents
 from store.commit import Committer, HeadMoved, WritesRefused
-from store.dynamo_client import DynamoClient
+from store.dynamo_client import ATTEMPT_S, DynamoClient
 from store.entities import Entities
 from store.epochs import Epochs
 from store.log import Log
@@ -37,6 +37,7 @@ from store.removal import Removal
 from store.tables import TableNames, TableResult, Tables
 
 __all__ = [
+    "ATTEMPT_S",
     "DynamoDBDatabase",
     "HeadMoved",
     "Refusal",

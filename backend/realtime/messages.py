@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+from deadlines import REQUEST_S, deadline
 from errors import (
     CalendarError,
     SetupError,
@@ -46,7 +47,8 @@ class Messages:
         server.on("*", self._unknown)
 
     def _connect(self, sid: str, _environ: object, _auth: object = None) -> None:
-        self._push.connect(sid)
+        with deadline(REQUEST_S):
+            self._push.connect(sid)
 
     def _disconnect(self, sid: str, _reason: object = None) -> None:
         self._push.disconnect(sid)
@@ -92,7 +94,8 @@ class Messages:
         @functools.wraps(handler)
         def answer(sid: str, *payload: Any) -> dict[str, Any]:
             try:
-                return {"success": True, **handler(sid, *payload)}
+                with deadline(REQUEST_S):
+                    return {"success": True, **handler(sid, *payload)}
             except CalendarError as error:
                 envelope = error.envelope()
             except SetupError:

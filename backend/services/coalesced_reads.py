@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from errors import StoreUnavailable
+from deadlines import timeout_s
+from errors import OutOfTime, StoreUnavailable
 
 Result = TypeVar("Result")
 
@@ -28,6 +29,11 @@ class _Read(Generic[Result]):
     """Whether `read` was called; a read that took over the failure of the previous one did not call it."""
     result: Result | None = None
     error: Exception | None = None
+
+    @property
+    def got_no_answer(self) -> bool:
+        """Whether the store gave no answer, though its caller had the time to wait for one."""
+        return isinstance(self.error, StoreUnavailable) and not isinstance(self.error, OutOfTime)
 
     def outcome(self) -> Result:
         if self.error:
@@ -60,28 +66,31 @@ class CoalescedReads(Generic[Result]):
         self._reads: dict[str, _Reads[Result]] = {}
 
     def __call__(self, key: str) -> Result:
-        """Return the result of a read that began after this call; raise what the read raised."""
-        with self._lock:
-            reads = self._reads.setdefault(key, _Reads())
-            previous = reads.running
-            mine: _Read[Result] | None = None
-            if shared := reads.next:
-                shared.callers += 1
-            else:
-                mine = _Read()
-                if previous:
-                    reads.next = mine
-                else:
-                    reads.running = mine
-        if shared:
-            shared.done.wait()
-            return shared.outcome()
-        assert mine is not None  # noqa: S101 - narrows the type for mypy
-        if previous:
-            previous.done.wait()
-            self._wait_for_joiners(mine)
+        """Return the result of a read that began after this call; raise what the read raised.
+
+        Raises `OutOfTime` when the caller's deadline comes first.
+        """
+        while True:
             with self._lock:
-                reads.running, reads.next = mine, None
+                reads = self._reads.setdefault(key, _Reads())
+                shared, previous = reads.next, reads.running
+                if shared:
+                    shared.callers += 1
+                else:
+                    mine: _Read[Result] = _Read()
+                    if previous:
+                        reads.next = mine
+                    else:
+                        reads.running = mine
+            if not shared:
+                break
+            if not shared.done.wait(timeout_s()):
+                raise OutOfTime()
+            if not isinstance(shared.error, OutOfTime):
+                return shared.outcome()
+            # The caller that was to run this read ran out of time; this one may have some left.
+        if previous:
+            self._wait_for_turn(key, reads, mine, previous)
         self._run(key, reads, mine, previous)
         return mine.outcome()
 
@@ -96,12 +105,33 @@ class CoalescedReads(Generic[Result]):
         """Whether no read runs or waits."""
         return not self._reads
 
+    def _wait_for_turn(
+        self, key: str, reads: _Reads[Result], mine: _Read[Result], previous: _Read[Result]
+    ) -> None:
+        """Wait until a read may start. Raises `OutOfTime`, and leaves the read to those who share it."""
+        starts = False
+        try:
+            if not previous.done.wait(timeout_s()):
+                raise OutOfTime()
+            self._wait_for_joiners(mine)
+            starts = True
+        finally:
+            with self._lock:
+                reads.next = None
+                if starts:
+                    reads.running = mine
+                elif reads.running is None:
+                    self._reads.pop(key, None)
+            if not starts:
+                mine.error = OutOfTime()
+                mine.done.set()
+
     def _run(
         self, key: str, reads: _Reads[Result], mine: _Read[Result], previous: _Read[Result] | None
     ) -> None:
         try:
-            if previous and previous.started and isinstance(previous.error, StoreUnavailable):
-                raise previous.error  # these callers have waited for one attempt to reach the store already
+            if previous and previous.started and previous.got_no_answer:
+                raise StoreUnavailable()  # these callers have waited for one attempt to reach the store
             mine.started = True
             mine.result = self._read(key)
         except Exception as error:  # noqa: BLE001 - handed to each caller, which raises it

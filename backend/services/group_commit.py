@@ -1,8 +1,8 @@
 """Group commit: every write of this process goes through `GroupCommit.commit`, and only through it.
 
 Writes of one partition that arrive while its transaction is in flight share the next transaction. The thread
-of one of them, the leader, commits the whole group. Knows nothing of what a write means; the conditions of
-writes are in `store/`.
+of one of them, the leader, commits the whole group: of the writer whose deadline is the latest, so that it
+cuts short no write of another. Knows nothing of what a write means; the conditions of writes are in `store/`.
 """
 
 import logging
@@ -15,19 +15,16 @@ from dataclasses import dataclass, field
 
 from cachetools import LRUCache
 
+from deadlines import REQUEST_S, deadline, remaining_s
 from domain import Change, LogEntry, Position, Write, known_changes
-from errors import CalendarError, DepartmentNotFound, EntityTooLarge, StoreUnavailable
-from models import DynamoDBDatabase, HeadMoved, Refusal, WritesRefused
+from errors import CalendarError, DepartmentNotFound, EntityTooLarge, OutOfTime, StoreUnavailable
+from models import ATTEMPT_S, DynamoDBDatabase, HeadMoved, Refusal, WritesRefused
 from services.keyed_locks import KeyedLocks
 
 log = logging.getLogger(__name__)
 
 GROUP_LIMIT = 98
 """Most writes in one transaction: of its 100 actions head and row take one each, each write one or more."""
-PATIENCE_S = 3.0
-"""How long a writer waits for its turn and tries again after lost races, before it gets a 503. A request in
-flight at that moment ends within 7 s, so that no writer waits for more than 10 s.
-"""
 RACE_PAUSE_S = 0.02
 """The longest pause after another server has committed first; the actual one is random."""
 POSITIONS_KEPT = 1_000
@@ -49,17 +46,22 @@ class _PendingWrite:
     """A write without an outcome so far; its writer may become the leader of the next group."""
 
     write: Write
-    deadline: float
-    """When its writer stops waiting, by `time.monotonic`."""
+    ends_at: float
+    """The deadline of its writer, by `time.monotonic`."""
     wake: threading.Event = field(default_factory=threading.Event)
     """Set when the write is settled, and when its writer becomes the leader."""
-    is_leader: bool = False
+    group: list["_PendingWrite"] = field(default_factory=list)
+    """What its writer has to commit as the leader; empty while it is none."""
     change: Change | None = None
     error: Exception | None = None
 
     @property
     def settled(self) -> bool:
         return self.change is not None or self.error is not None
+
+    def wait(self, spare_s: float = 0.0) -> bool:
+        """Wait to be woken until the deadline, less what the writer still needs then."""
+        return self.wake.wait(max(0.0, self.ends_at - spare_s - time.monotonic()))
 
 
 @dataclass(slots=True)
@@ -73,6 +75,15 @@ class _Queue:
     position: Position | None = None
     """The partition's position as the last transaction left it; None when the head has to be read first."""
 
+    def appoint_leader(self) -> None:
+        """Form the next group and wake its leader. The caller holds the lock."""
+        group = [self.waiting.popleft() for _ in range(min(GROUP_LIMIT, len(self.waiting)))]
+        self.has_leader = bool(group)
+        if group:
+            leader = max(group, key=lambda member: member.ends_at)
+            leader.group = group
+            leader.wake.set()
+
 
 CommitListener = Callable[[str, Position, Sequence[LogEntry]], None]
 
@@ -80,15 +91,9 @@ CommitListener = Callable[[str, Position, Sequence[LogEntry]], None]
 class GroupCommit:
     """Commit writes, and call listeners with the committed changes, in revision order for each partition."""
 
-    def __init__(
-        self, db: DynamoDBDatabase, patience_s: float = PATIENCE_S, *, positions_kept: int = POSITIONS_KEPT
-    ) -> None:
-        """`patience_s` is how long a writer waits for its turn and tries again after lost races.
-
-        `positions_kept` is of how many partitions the position is kept while nobody writes to them.
-        """
+    def __init__(self, db: DynamoDBDatabase, *, positions_kept: int = POSITIONS_KEPT) -> None:
+        """`positions_kept` is of how many partitions the position is kept while nobody writes to them."""
         self._db = db
-        self._patience_s = patience_s
         self._lock = threading.Lock()
         self._queues: dict[str, _Queue] = {}
         self._positions: LRUCache[str, Position] = LRUCache(positions_kept)
@@ -103,32 +108,27 @@ class GroupCommit:
         """
         self._listeners.append(listener)
 
-    def commit(self, partition: str, write: Write, deadline: float | None = None) -> Change:
-        """Commit one write and return its change.
-
-        `deadline` is when the writer stops waiting, by `time.monotonic`.
+    def commit(self, partition: str, write: Write) -> Change:
+        """Commit one write and return its change, within the deadline and within `REQUEST_S`.
 
         Raises `WriteRefused` when the conditions of this write fail, `EntityTooLarge` when DynamoDB takes no
         item as large as it would be, `DepartmentNotFound` when the partition is gone or marked deleted,
         `StoreUnavailable` when the store is out of reach or other servers kept committing first. After
         `StoreUnavailable` the write may still have been committed.
         """
-        now = time.monotonic()
-        deadline = deadline or now + self._patience_s
-        if now > deadline:
-            raise StoreUnavailable()
-        mine = _PendingWrite(write, deadline)
-        with self._lock:
-            queue = self._queues.get(partition)
-            if queue is None:
-                queue = self._queues[partition] = _Queue(position=self._positions.pop(partition, None))
-            with queue.lock:
-                queue.waiting.append(mine)
-                mine.is_leader, queue.has_leader = not queue.has_leader, True
-        if not mine.is_leader:
+        with deadline(REQUEST_S):
+            mine = _PendingWrite(write, time.monotonic() + remaining_s())
+            with self._lock:
+                queue = self._queues.get(partition)
+                if queue is None:
+                    queue = self._queues[partition] = _Queue(position=self._positions.pop(partition, None))
+                with queue.lock:
+                    queue.waiting.append(mine)
+                    if not queue.has_leader:
+                        queue.appoint_leader()
             self._wait(queue, mine)
-        if not mine.settled:
-            self._lead(partition, queue, deadline)
+            if mine.group:
+                self._lead(partition, queue, mine.group)
         if mine.error:
             raise mine.error
         assert mine.change is not None  # noqa: S101 - settled without error
@@ -142,16 +142,15 @@ class GroupCommit:
 
         Raises what `commit` and `prepare` raise.
         """
-        deadline = time.monotonic() + self._patience_s
-        with self._edits.hold(entity_id, deadline):
+        with deadline(REQUEST_S), self._edits.hold(entity_id):
             while True:
                 partition, write = prepare()
                 try:
-                    return self.commit(partition, write, deadline)
+                    return self.commit(partition, write)
                 except WriteRefused as error:
                     if error.refusal is not Refusal.CHANGED:
                         raise
-                    _pause_unless_late(deadline, error)
+                    _pause_unless_late(error)
 
     @property
     def listeners(self) -> tuple[CommitListener, ...]:
@@ -177,35 +176,28 @@ class GroupCommit:
 
     @staticmethod
     def _wait(queue: _Queue, mine: _PendingWrite) -> None:
-        """Wait until a write is settled or its writer becomes the leader.
-
-        Raises `StoreUnavailable` when the deadline passes before the write is in a transaction.
-        """
-        if mine.wake.wait(max(0.0, mine.deadline - time.monotonic())):
+        """Wait until a write is settled or its writer becomes the leader. Raises `OutOfTime`."""
+        if mine.wait(spare_s=ATTEMPT_S):
             return
         with queue.lock:
-            if mine in queue.waiting and not mine.wake.is_set():
+            if mine in queue.waiting:  # a transaction might end after the deadline: certainly not committed
                 queue.waiting.remove(mine)
-                raise StoreUnavailable()
-        mine.wake.wait()
+                raise OutOfTime()
+        if not mine.wait():
+            raise OutOfTime()
 
-    def _lead(self, partition: str, queue: _Queue, deadline: float) -> None:
-        """Commit one group, then make the writer that has waited longest the leader."""
-        with queue.lock:
-            group = [queue.waiting.popleft() for _ in range(min(GROUP_LIMIT, len(queue.waiting)))]
+    def _lead(self, partition: str, queue: _Queue, group: list[_PendingWrite]) -> None:
+        """Commit one group, then appoint the leader of the next."""
         try:
-            self._commit_group(partition, queue, group, deadline)
+            self._commit_group(partition, queue, group)
         except Exception as error:  # noqa: BLE001 - handed to each writer, which raises it
             for member in group:
                 if not member.settled:
                     member.error = error
         finally:
             with self._lock, queue.lock:
-                successor = queue.waiting[0] if queue.waiting else None
-                queue.has_leader = successor is not None
-                if successor:
-                    successor.wake.set()
-                else:
+                queue.appoint_leader()
+                if not queue.has_leader:
                     del self._queues[partition]
                     if queue.position:
                         self._positions[partition] = queue.position
@@ -230,9 +222,7 @@ class GroupCommit:
             for member in group:
                 member.wake.set()
 
-    def _commit_group(
-        self, partition: str, queue: _Queue, group: list[_PendingWrite], deadline: float
-    ) -> None:
+    def _commit_group(self, partition: str, queue: _Queue, group: list[_PendingWrite]) -> None:
         """Settle each write of a group: in one transaction, and again without those that are refused."""
         if queue.position is None:
             queue.position = self._db.read_head(partition)
@@ -250,7 +240,7 @@ class GroupCommit:
                 queue.position = error.position
                 self._settle_committed(partition, position, pending)
                 if any(not member.settled for member in pending):
-                    _pause_unless_late(deadline, error)
+                    _pause_unless_late(error)
             except CalendarError:
                 queue.position = None  # the transaction may have been committed: read the head again
                 raise
@@ -281,11 +271,11 @@ class GroupCommit:
                 log.exception("리비전 %d 커밋 뒤의 처리 실패 (부서 %s)", reached.revision, partition)
 
 
-def _pause_unless_late(deadline: float, reason: Exception) -> None:
+def _pause_unless_late(reason: Exception) -> None:
     """Pause for a random time, so that racing servers do not collide again.
 
-    Raises `StoreUnavailable` when the deadline has passed.
+    Raises `OutOfTime` when the deadline has passed.
     """
-    if time.monotonic() > deadline:
-        raise StoreUnavailable() from reason
+    if remaining_s() < 0:
+        raise OutOfTime() from reason
     time.sleep(random.uniform(0, RACE_PAUSE_S))  # noqa: S311 - jitter

@@ -9,13 +9,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from deadlines import remaining_s
 from domain import Change, ChangeType, Event, EventKey, LogEntry
-from models import DynamoDBDatabase
+from models import ATTEMPT_S, DynamoDBDatabase
 
 EDITABLE = ("event_date", "title", "description", "time", "url")
 PAGE_S = 3.0
 """Seconds after which a page ends though it is not full: each change costs a request of a store that may be
-slow.
+slow. A page ends earlier when a request may leave no time for another one.
 """
 
 
@@ -41,16 +42,15 @@ class HistoryPage:
 class EventHistory:
     """The histories of all events."""
 
-    def __init__(self, db: DynamoDBDatabase, page_s: float = PAGE_S) -> None:
+    def __init__(self, db: DynamoDBDatabase) -> None:
         self._db = db
-        self._page_s = page_s
 
     def page(self, key: EventKey, limit: int, begin: int | None = None) -> HistoryPage:
         """Return `limit` changes at most, newest first, from the one at the revision `begin` on."""
-        deadline = time.monotonic() + self._page_s
+        ends_at = time.monotonic() + min(PAGE_S, remaining_s() - ATTEMPT_S)
         changes: list[Change] = []
         for entry in self._entries(key, begin):
-            late = time.monotonic() > deadline
+            late = time.monotonic() > ends_at
             if isinstance(entry, Change):
                 changes.append(entry)  # one more than the page has: the state before its last change
             elif late and len(changes) < 2:

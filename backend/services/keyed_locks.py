@@ -1,12 +1,12 @@
 """A lock for each key: writers of one entity in this process wait for each other instead of racing."""
 
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from errors import StoreUnavailable
+from deadlines import remaining_s
+from errors import OutOfTime
 
 
 @dataclass(slots=True)
@@ -24,17 +24,14 @@ class KeyedLocks:
         self._locks: dict[str, _KeyedLock] = {}
 
     @contextmanager
-    def hold(self, key: str, deadline: float) -> Iterator[None]:
-        """Hold the lock of a key within the block.
-
-        Raises `StoreUnavailable` when it is not free by the deadline, a time of `time.monotonic`.
-        """
+    def hold(self, key: str) -> Iterator[None]:
+        """Hold the lock of a key within the block. Raises `OutOfTime` when it is not free by the deadline."""
         with self._lock:
             mine = self._locks.setdefault(key, _KeyedLock())
             mine.users += 1
         try:
-            if not mine.lock.acquire(timeout=max(0.0, deadline - time.monotonic())):
-                raise StoreUnavailable()
+            if not mine.lock.acquire(timeout=min(max(0.0, remaining_s()), threading.TIMEOUT_MAX)):
+                raise OutOfTime()
             try:
                 yield
             finally:

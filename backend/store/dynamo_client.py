@@ -23,21 +23,26 @@ from botocore.exceptions import (
 )
 
 from config import Settings
+from deadlines import remaining_s
 from domain import new_id
-from errors import CredentialsRejected, NotDynamoDB, StoreUnavailable, TableMissing
+from errors import CredentialsRejected, NotDynamoDB, OutOfTime, StoreUnavailable, TableMissing
 from store import local_engine
 from store.engine_connections import restrict
+from store.local_engine import REVIVE_TIMEOUT_S
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 log = logging.getLogger(__name__)
 
-# One attempt lasts at most 4 s and no attempt begins later than 3 s after the first, so that a request
-# of ours is answered within 10 s even when the store hangs.
 CONNECT_TIMEOUT_S = 1.0
 READ_TIMEOUT_S = 3.0
+ATTEMPT_S = CONNECT_TIMEOUT_S + READ_TIMEOUT_S
+"""The longest that one attempt takes; less shortly before a deadline, so that none ends after it."""
+SHORTEST_ATTEMPT_S = 2.0
+"""No attempt begins with less time left. It may take `CONNECT_TIMEOUT_S`, and read for the rest."""
 RETRY_WINDOW_S = 3.0
+"""How long after the first attempt of a request another one may begin."""
 MAX_ATTEMPTS = 8
 BACKOFF_BASE_S = 0.05
 BACKOFF_CAP_S = 1.0
@@ -144,6 +149,7 @@ class DynamoClient:
             _set_parameters_aside,  # type: ignore[arg-type] # the return value replaces the parameters
         )
         client.meta.events.register("before-call.dynamodb", _write_body)
+        client.meta.events.register("before-call.dynamodb", _end_before_deadline)
         client.meta.events.register("before-parse.dynamodb", _read_body)
         if self._engine:
             restrict(client, self._engine)
@@ -158,8 +164,12 @@ class DynamoClient:
         """Send one request, again after a temporary failure, and return the answer.
 
         Raises `TransactionRefused`, `ConditionFailed`, `TableBusy`, `RequestRejected`, `StoreUnavailable`,
-        `TableMissing`, `CredentialsRejected`, `NotDynamoDB`, or `UnexpectedAnswer` for any other error.
+        `TableMissing`, `CredentialsRejected`, `NotDynamoDB`, or `UnexpectedAnswer` for any other error; and
+        `OutOfTime` when the deadline of the caller leaves no time for an attempt.
         """
+        if remaining_s() < SHORTEST_ATTEMPT_S:
+            log.warning("DynamoDB %s 요청을 보낼 시간이 남지 않았습니다", operation)
+            raise OutOfTime()
         if operation == "transact_write_items":
             parameters.setdefault("ClientRequestToken", new_id())  # DynamoDB carries out a resend only once
         started = time.monotonic()
@@ -168,15 +178,17 @@ class DynamoClient:
                 answer: dict[str, Any] = getattr(self._client, operation)(**parameters)
             except (ClientError, BotoCoreError) as error:
                 unavailable = _translate(error, parameters)
-                if self._engine and not isinstance(error, ClientError):
+                if self._engine and not isinstance(error, ClientError) and remaining_s() > REVIVE_TIMEOUT_S:
                     revival = time.monotonic()
                     if self._engine.revive():
                         self._client = self._connect()
                     started += time.monotonic() - revival  # the time to start an engine does not count
                 pause = _backoff(attempt)
-                if attempt == MAX_ATTEMPTS or time.monotonic() - started + pause > RETRY_WINDOW_S:
+                too_late = remaining_s() - pause < SHORTEST_ATTEMPT_S
+                gives_up = attempt == MAX_ATTEMPTS or time.monotonic() - started + pause > RETRY_WINDOW_S
+                if too_late or gives_up:
                     log.warning("DynamoDB %s 요청을 %d번 만에 포기했습니다: %s", operation, attempt, error)
-                    raise unavailable from error
+                    raise (OutOfTime() if too_late else unavailable) from error
                 time.sleep(pause)
             else:
                 return answer
@@ -199,7 +211,8 @@ class DynamoClient:
             request = {table: {"Keys": keys[start : start + BATCH_GET_LIMIT]}}
             yield from self.call("batch_get_item", RequestItems=request)["Responses"].get(table, [])
 
-    # Bulk methods: they wait up to `BULK_PATIENCE_S` for a throttled table, `call` at most `RETRY_WINDOW_S`
+    # Bulk methods: they wait up to `BULK_PATIENCE_S` for a throttled table, `call` at most `RETRY_WINDOW_S`;
+    # in a request until its deadline
 
     def batch_delete(self, table: str, keys: Sequence[Mapping[str, Any]]) -> None:
         """Delete the items with these keys, in batches; keys without an item are ignored."""
@@ -320,6 +333,14 @@ def _set_parameters_aside(params: dict[str, Any], context: dict[str, Any], **_ev
 
 def _write_body(params: dict[str, Any], context: dict[str, Any], **_event: Any) -> None:
     params["body"] = orjson.dumps(context["department_calendar"])
+
+
+def _end_before_deadline(context: dict[str, Any], **_event: Any) -> None:
+    """Let the attempt that begins now read until the deadline at most.
+
+    https://github.com/boto/botocore/pull/3770
+    """
+    context["read_timeout"] = min(READ_TIMEOUT_S, remaining_s() - CONNECT_TIMEOUT_S)
 
 
 def _read_body(

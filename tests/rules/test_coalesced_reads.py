@@ -5,7 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from errors import DepartmentNotFound, StoreUnavailable
+from deadlines import deadline
+from errors import DepartmentNotFound, OutOfTime, StoreUnavailable
 from running import wait_for
 from services.coalesced_reads import JOINING_YIELDS, CoalescedReads
 
@@ -121,3 +122,56 @@ def test_callers_that_waited_during_a_read_without_an_answer_fail_with_it_and_re
         store.error = None
         store.gate.release()
         assert reads("d") == ["first"]
+
+
+def in_a_hurry(reads: CoalescedReads, key: str) -> object:
+    with deadline(0.1):
+        return reads(key)
+
+
+def test_a_caller_whose_deadline_comes_leaves_its_read_to_those_who_share_it(store):
+    reads = CoalescedReads(store.read)
+    with ThreadPoolExecutor(3) as pool:
+        first = pool.submit(reads, "d")
+        wait_for(lambda: store.started == 1)
+        hurried = pool.submit(in_a_hurry, reads, "d")
+        wait_for(lambda: reads.count_waiting("d") == 1)
+        patient = pool.submit(reads, "d")
+        assert isinstance(hurried.exception(5), OutOfTime)
+        wait_for(lambda: reads.count_waiting("d") == 1)
+        store.gate.release(2)
+        assert first.result(5) == patient.result(5) == ["first"]
+    assert store.started == 2
+    assert reads.is_idle
+
+
+def test_a_caller_that_shares_a_read_stops_waiting_at_its_deadline(store):
+    reads = CoalescedReads(store.read)
+    with ThreadPoolExecutor(3) as pool:
+        callers = [pool.submit(reads, "d")]
+        wait_for(lambda: store.started == 1)
+        callers.append(pool.submit(reads, "d"))
+        wait_for(lambda: reads.count_waiting("d") == 1)
+        assert isinstance(pool.submit(in_a_hurry, reads, "d").exception(5), OutOfTime)
+        assert not any(caller.done() for caller in callers)
+        store.gate.release(2)
+        assert [caller.result(5) for caller in callers] == [["first"], ["first"]]
+
+
+def test_a_read_that_its_own_deadline_cut_short_is_repeated_by_those_who_share_it(store):
+    reads = CoalescedReads(store.read)
+    store.error = OutOfTime()
+    with ThreadPoolExecutor(3) as pool:
+        callers = [pool.submit(reads, "d")]
+        wait_for(lambda: store.started == 1)
+        for waiting in (1, 2):
+            callers.append(pool.submit(reads, "d"))
+            wait_for(lambda count=waiting: reads.count_waiting("d") == count)
+        store.gate.release()
+        wait_for(lambda: store.started == 2)
+        store.error = None
+        store.gate.release(2)
+        outcomes = [caller.exception(5) or caller.result() for caller in callers]
+    assert [type(outcome) for outcome in outcomes[:2]] == [OutOfTime, OutOfTime]
+    assert outcomes[2] == ["first"]
+    assert reads.is_idle

@@ -40,7 +40,14 @@ IMPORTS = {
     "store.engine_connections": {"store.local_engine"},
     "store.rows": {"domain", "store.items", "text_order"},
     "store.deletion_rows": {"domain", "store.items", "store.rows"},
-    "store.dynamo_client": {"config", "domain", "errors", "store.engine_connections", "store.local_engine"},
+    "store.dynamo_client": {
+        "config",
+        "deadlines",
+        "domain",
+        "errors",
+        "store.engine_connections",
+        "store.local_engine",
+    },
     "store.tables": {"errors", "store.dynamo_client", "store.items", "store.rows"},
     "store.actions": {
         "domain",
@@ -112,12 +119,12 @@ IMPORTS = {
     },
     # services/
     "services.background_loads": {"deadlines", "errors"},
-    "services.coalesced_reads": {"errors"},
-    "services.keyed_locks": {"errors"},
+    "services.coalesced_reads": {"deadlines", "errors"},
+    "services.keyed_locks": {"deadlines", "errors"},
     "services.turns": {"deadlines", "errors"},
     "services.event_chunks": {"domain", "services.coalesced_reads", "tokens"},
-    "services.group_commit": {"domain", "errors", "models", "services.keyed_locks"},
-    "services.history": {"domain", "models"},
+    "services.group_commit": {"deadlines", "domain", "errors", "models", "services.keyed_locks"},
+    "services.history": {"deadlines", "domain", "models"},
     "services.purge": {"domain", "errors", "models"},
     "services.snapshot": {"domain", "models", "services.coalesced_reads", "services.event_chunks"},
     "services.departments": {"domain", "errors", "models", "services.group_commit"},
@@ -194,6 +201,7 @@ IMPORTS = {
         "services.sync",
     },
     "realtime.messages": {
+        "deadlines",
         "errors",
         "realtime.engineio_guard",
         "realtime.payloads",
@@ -319,6 +327,7 @@ IMPORTS = {
     "factory": {
         "commands",
         "config",
+        "deadlines",
         "lifecycle",
         "models",
         "realtime.concurrency",

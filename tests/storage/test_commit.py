@@ -1,14 +1,17 @@
 """The commit: head, entities and log together or not at all, on every store."""
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from deadlines import deadline, remaining_s
 from domain import REGISTRY, ChangeType, Department, Event, Position, Receipt, Write, new_id, utc_now
-from errors import DepartmentNotFound, EntityTooLarge, StoreUnavailable
-from models import DynamoDBDatabase, HeadMoved, Refusal, WritesRefused
+from errors import DepartmentNotFound, EntityTooLarge, OutOfTime, StoreUnavailable
+from models import ATTEMPT_S, DynamoDBDatabase, HeadMoved, Refusal, WritesRefused
 from running import wait_for
 from services.group_commit import GroupCommit, WriteRefused
 from store import rows
@@ -41,6 +44,11 @@ def head_of(db: DynamoDBDatabase, partition: str) -> Position:
     head = db.read_head(partition)
     assert head is not None
     return head
+
+
+def within(seconds: float, task: Callable[..., Any], *arguments: Any) -> Any:
+    with deadline(seconds):
+        return task(*arguments)
 
 
 def test_a_new_department_has_a_head_at_revision_0_with_an_epoch_of_its_own(db):
@@ -294,7 +302,7 @@ def test_a_writer_that_always_loses_the_race_gives_up_with_a_503(settings, db):
             raise HeadMoved(head.at(head.revision + 1))
 
     with pytest.raises(StoreUnavailable):
-        GroupCommit(AlwaysSlower(settings), patience_s=0.1).commit(department, creation(department))
+        within(0.1, GroupCommit(AlwaysSlower(settings)).commit, department, creation(department))
 
 
 class Gated(DynamoDBDatabase):
@@ -304,9 +312,12 @@ class Gated(DynamoDBDatabase):
         super().__init__(settings)
         self.gate = threading.Semaphore(0)
         self.commits = 0
+        self.time_left: list[float] = []
+        """How much time each commit had, in seconds."""
 
     def commit(self, partition, head, writes):
         self.commits += 1
+        self.time_left.append(remaining_s())
         self.gate.acquire()
         return super().commit(partition, head, writes)
 
@@ -327,20 +338,61 @@ def test_writes_that_arrive_during_a_commit_share_the_next_one(settings, db):
     assert store.commits == 2
 
 
-def test_writers_behind_a_commit_that_hangs_wait_no_longer_than_their_patience(settings, db):
+def test_writers_behind_a_commit_that_hangs_give_up_while_their_own_could_still_end_in_time(settings, db):
     department = new_department(db)
     store = Gated(settings)
-    group_commit = GroupCommit(store, patience_s=0.2)
+    group_commit = GroupCommit(store)
     with ThreadPoolExecutor(61) as pool:
         first = pool.submit(group_commit.commit, department, creation(department))
         wait_for(lambda: store.commits == 1)
-        later = [pool.submit(group_commit.commit, department, creation(department)) for _ in range(60)]
+        later = [
+            pool.submit(within, ATTEMPT_S + 0.2, group_commit.commit, department, creation(department))
+            for _ in range(60)
+        ]
         for writer in later:
-            assert isinstance(writer.exception(10), StoreUnavailable)
+            assert isinstance(writer.exception(10), OutOfTime)
         store.gate.release(2)
         assert first.result(10).revision == 1
         assert group_commit.commit(department, creation(department)).revision == 2
     assert store.commits == 2
+
+
+@pytest.mark.parametrize("seconds", [(6, 9), (9, 6)])
+def test_a_group_is_committed_by_the_writer_with_the_latest_deadline(settings, db, seconds):
+    department = new_department(db)
+    store = Gated(settings)
+    group_commit = GroupCommit(store)
+    with ThreadPoolExecutor(3) as pool:
+        first = pool.submit(group_commit.commit, department, creation(department))
+        wait_for(lambda: store.commits == 1)
+        later = []
+        for left in seconds:
+            later.append(pool.submit(within, left, group_commit.commit, department, creation(department)))
+            wait_for(lambda: group_commit.count_waiting(department) == len(later))
+        store.gate.release(2)
+        for writer in (first, *later):
+            assert writer.result(10)
+    assert len(store.time_left) == 2
+    assert 6 < store.time_left[1] < 9
+
+
+def test_a_writer_leaves_a_commit_in_flight_at_its_deadline_and_the_others_get_theirs(settings, db):
+    department = new_department(db)
+    store = Gated(settings)
+    group_commit = GroupCommit(store)
+    with ThreadPoolExecutor(3) as pool:
+        first = pool.submit(group_commit.commit, department, creation(department))
+        wait_for(lambda: store.commits == 1)
+        hurried = pool.submit(within, ATTEMPT_S + 0.5, group_commit.commit, department, creation(department))
+        wait_for(lambda: group_commit.count_waiting(department) == 1)
+        other = pool.submit(group_commit.commit, department, creation(department))
+        wait_for(lambda: group_commit.count_waiting(department) == 2)
+        store.gate.release()
+        assert first.result(10).revision == 1
+        assert isinstance(hurried.exception(10), OutOfTime)
+        store.gate.release()
+        assert other.result(10).revision == 3
+    assert head_of(db, department).revision == 3  # what the hurried writer wrote is there
 
 
 def test_editors_of_one_event_in_one_process_never_lose_to_each_other(settings, db):
@@ -361,19 +413,20 @@ def test_editors_of_one_event_in_one_process_never_lose_to_each_other(settings, 
     assert (store.commits, group_commit.nobody_edits) == (12, True)
 
 
-def test_editors_behind_one_that_hangs_wait_no_longer_than_their_patience(settings, db):
+def test_editors_behind_one_that_hangs_wait_no_longer_than_their_deadline(settings, db):
     department = new_department(db)
     event = GroupCommit(db).commit(department, creation(department)).entity
     store = Gated(settings)
-    group_commit = GroupCommit(store, patience_s=0.2)
+    group_commit = GroupCommit(store)
     with ThreadPoolExecutor(11) as pool:
         first = pool.submit(group_commit.edit, event.id, lambda: (department, edit(event, title="하나")))
         wait_for(lambda: store.commits == 1)
         later = [
-            pool.submit(group_commit.edit, event.id, lambda: (department, deletion(event))) for _ in range(10)
+            pool.submit(within, 0.2, group_commit.edit, event.id, lambda: (department, deletion(event)))
+            for _ in range(10)
         ]
         for editor in later:
-            assert isinstance(editor.exception(10), StoreUnavailable)
+            assert isinstance(editor.exception(10), OutOfTime)
         store.gate.release()
         assert first.result(10).revision == 2
     assert (store.commits, group_commit.nobody_edits) == (1, True)

@@ -10,8 +10,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-REQUEST_S = 9.7
-"""How long the work for one request may take. Its answer is promised within 10 s; the rest is for the way."""
+REQUEST_S = 9.3
+"""How long a request may wait for the store and for other requests. Its answer is promised within 10 s; the
+rest of them is left to a new connection to the store.
+"""
 
 _ends_at: contextvars.ContextVar[float] = contextvars.ContextVar("ends_at", default=math.inf)
 """By `time.monotonic`."""

@@ -35,12 +35,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-CONNECT_TIMEOUT_S = 1.0
+CONNECT_TIMEOUT_S = 0.7
+"""What a new connection may add to an attempt, even after a deadline: `REQUEST_S` leaves time for it."""
 READ_TIMEOUT_S = 3.0
+"""Shortly before a deadline only what is left."""
 ATTEMPT_S = CONNECT_TIMEOUT_S + READ_TIMEOUT_S
-"""The longest that one attempt takes; less shortly before a deadline, so that none ends after it."""
-SHORTEST_ATTEMPT_S = 2.0
-"""No attempt begins with less time left. It may take `CONNECT_TIMEOUT_S`, and read for the rest."""
+"""The longest that one attempt takes."""
+SHORTEST_ATTEMPT_S = 1.0
+"""No attempt begins with less time left."""
 RETRY_WINDOW_S = 3.0
 """How long after the first attempt of a request another one may begin."""
 MAX_ATTEMPTS = 8
@@ -336,11 +338,11 @@ def _write_body(params: dict[str, Any], context: dict[str, Any], **_event: Any) 
 
 
 def _end_before_deadline(context: dict[str, Any], **_event: Any) -> None:
-    """Let the attempt that begins now read until the deadline at most.
+    """Let the attempt that begins now wait for its answer until the deadline at most.
 
     https://github.com/boto/botocore/pull/3770
     """
-    context["read_timeout"] = min(READ_TIMEOUT_S, remaining_s() - CONNECT_TIMEOUT_S)
+    context["read_timeout"] = max(0.001, min(READ_TIMEOUT_S, remaining_s()))
 
 
 def _read_body(

@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
+from deadlines import deadline
 from domain import Change, ChangeType, Event, EventKey, Write, new_id
 from errors import DepartmentNotFound, EventNotFound
 from in_process import Calendar
 from log_rows import LogWriter, change_attributes, event_item, single_row
+from models import ATTEMPT_S
 from services.history import HistoryEntry
 
 AT = "2024-01-15T10:30:00.000Z"
@@ -347,3 +349,13 @@ def test_a_deletion_by_an_older_server_during_an_upgrade_can_be_taken_back(
     old_server.delete(event)
     assert [entry.change.revision for entry in history(calendar, event)] == [4, 3, 2]
     assert calendar.events.restore_event(department, event.id).title == "둘"
+
+
+def test_a_page_that_would_outlast_its_request_ends_with_what_it_has(calendar, department):
+    event = calendar.add(department)
+    for title in TITLES:
+        calendar.events.update_event(event.id, {"title": title})
+    with deadline(ATTEMPT_S):
+        page = calendar.events.page_history(department, event.id, 100)
+    assert [entry.change.entity.title for entry in page.entries] == [TITLES[-1]]
+    assert page.next_revision == len(TITLES)

@@ -53,6 +53,8 @@ class EventHistory:
             late = time.monotonic() > ends_at
             if isinstance(entry, Change):
                 changes.append(entry)  # one more than the page has: the state before its last change
+                if begin is None and len(changes) == 1 and remaining_s() < ATTEMPT_S:
+                    return HistoryPage([], entry.revision)  # the next page begins two requests further on
             elif late and len(changes) < 2:
                 return HistoryPage(_described(changes), entry.previous or None)
             if len(changes) > limit or (late and len(changes) > 1):

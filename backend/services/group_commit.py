@@ -126,7 +126,8 @@ class GroupCommit:
                     queue.waiting.append(mine)
                     if not queue.has_leader:
                         queue.appoint_leader()
-            self._wait(queue, mine)
+            if not mine.group:
+                self._wait(queue, mine)
             if mine.group:
                 self._lead(partition, queue, mine.group)
         if mine.error:

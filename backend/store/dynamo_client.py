@@ -342,7 +342,9 @@ def _end_before_deadline(context: dict[str, Any], **_event: Any) -> None:
 
     https://github.com/boto/botocore/pull/3770
     """
-    context["read_timeout"] = max(0.001, min(READ_TIMEOUT_S, remaining_s()))
+    left = remaining_s()
+    if left < READ_TIMEOUT_S:
+        context["read_timeout"] = max(0.001, left)  # urllib3 takes no timeout of 0
 
 
 def _read_body(

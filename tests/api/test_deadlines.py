@@ -63,7 +63,6 @@ LONG = {
     "create an event under a taken id",
     "create an event under a freed id",
     "restore an event",
-    "history",
 }
 """The operations that need more than `IN_TIME` requests, one after the other."""
 WITHOUT_STORE = {

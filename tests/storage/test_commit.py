@@ -386,7 +386,7 @@ def test_a_writer_leaves_a_commit_in_flight_at_its_deadline_and_the_others_get_t
     with ThreadPoolExecutor(3) as pool:
         first = pool.submit(group_commit.commit, department, creation(department))
         wait_for(lambda: store.commits == 1)
-        hurried = pool.submit(within, ATTEMPT_S + 0.5, group_commit.commit, department, creation(department))
+        hurried = pool.submit(within, ATTEMPT_S + 1.5, group_commit.commit, department, creation(department))
         wait_for(lambda: group_commit.count_waiting(department) == 1)
         other = pool.submit(group_commit.commit, department, creation(department))
         wait_for(lambda: group_commit.count_waiting(department) == 2)

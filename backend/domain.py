@@ -127,6 +127,13 @@ class EventFilter:
     after: EventOrder | None = None
     """The sort key of the last event of the page before."""
 
+    def bounds(self) -> tuple[EventOrder, EventOrder | None]:
+        """Return the sort keys between which the events of the range and page lie, the second exclusive."""
+        begin: EventOrder = (self.first or "", -1, "", "", "")
+        if self.after:
+            begin = max(begin, (*self.after[:4], self.after[4] + "\0"))
+        return begin, (self.last + "\0", -1, "", "", "") if self.last else None
+
 
 class ChangeType(StrEnum):
     """Kinds of change; the broadcast of a change has the same name."""

@@ -199,10 +199,17 @@ class DynamoDBDatabase:
         return self._entities.find_event_by_key(key)
 
     def indexed_events(
-        self, department_id: str, first: str | None = None, last: str | None = None
+        self,
+        department_id: str,
+        first: str | None = None,
+        last: str | None = None,
+        per_request: int | None = None,
     ) -> Iterator[Event]:
-        """Read a department's events from the date index, eventually consistent, by inclusive ISO dates."""
-        return self._entities.indexed_events(department_id, first, last)
+        """Read a department's events from the date index, eventually consistent, by inclusive ISO dates.
+
+        Yields them by date, in no order within a date. `per_request` events at most are asked for at once.
+        """
+        return self._entities.indexed_events(department_id, first, last, per_request)
 
     # Repair
 

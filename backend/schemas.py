@@ -295,8 +295,12 @@ class ListQuery(Query):
         BeforeValidator(_clean),
         _described(TEXT_PATTERN, "회의"),
     ] = ""
-    limit: Annotated[int, Field(ge=1, le=PAGE_MAX)] | None = None
-    page_token: str = ""
+    limit: Annotated[int, Field(ge=1, le=PAGE_MAX)] | None = Field(
+        default=None,
+        description="한 번에 받을 이벤트 수. 아주 큰 부서에서는 더 적게 올 수 있고, q가 있으면 "
+        "비기도 합니다. next_page_token이 빈 값일 때까지 이어서 받으세요.",
+    )
+    page_token: str = Field(default="", description="앞 응답의 next_page_token")
     first: IsoDate | None = Field(default=None, alias="from")
     last: IsoDate | None = Field(default=None, alias="to")
 

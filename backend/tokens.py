@@ -10,9 +10,12 @@ EventOrder: TypeAlias = tuple[str, int, str, str, str]
 """The sort key of an event in lists: date, minute of the day, time, creation, id."""
 
 
-def order_token(order: EventOrder) -> str:
-    """Return the token of the page after an event of this order; it stays valid while events come and go."""
-    return encode_token(json.dumps(order, ensure_ascii=False))
+def order_token(order: EventOrder | None) -> str:
+    """Return the token of the page after an event of this order; it stays valid while events come and go.
+
+    None, for no further page, gives an empty token.
+    """
+    return "" if order is None else encode_token(json.dumps(order, ensure_ascii=False))
 
 
 def number_token(number: int | None) -> str:

@@ -7,7 +7,8 @@ import orjson
 from domain import Event, EventFilter
 from models import DynamoDBDatabase
 from services.core import build_core
-from services.snapshot import Snapshot
+from services.event_chunks import EventChunks, EventsJson, cut
+from services.snapshot import RecentChanges, Snapshot
 from services.snapshots import Reading
 
 SNAPSHOT_BYTES = 50_000_000
@@ -38,13 +39,26 @@ class Calendar:
         return self.snapshots.current(department_id)
 
     def snapshot(self, department_id: str) -> Snapshot:
-        """Return a snapshot, even of a department that is too large to be kept in memory."""
-        reading = self.reading(department_id)
-        return reading.snapshot or self.snapshots.load(department_id, reading.position)
+        """Return a snapshot; of a department too large to be kept one of what a client holds after a sync."""
+        if snapshot := self.reading(department_id).snapshot:
+            return snapshot
+        full = self.sync.full(department_id)
+        events = [Event(**fields) for fields in decoded(full.events)]
+        assert len({event.id for event in events}) == len(events)
+        chunks = EventChunks(tuple(cut(sorted(events, key=Event.order))))
+        held = Snapshot(department_id, full.position, {e.id: e for e in events}, chunks, 0, RecentChanges())
+        return held.after(self.db.changes_after(department_id, full.position.revision))
 
     def token(self, department_id: str) -> str:
         return self.sync.get_position(department_id).sync_token
 
     def titles(self, department_id: str, **wanted: Any) -> list[str]:
         found = self.events.list_events(department_id, EventFilter(**wanted), lambda _position: False)
-        return [event["title"] for event in orjson.loads(b"[" + b",".join(found.events or ()) + b"]")]
+        return [event["title"] for event in decoded(found.events)]
+
+
+def decoded(events: EventsJson | None) -> list[dict[str, Any]]:
+    """Return the events of a list that the caller does not hold yet."""
+    assert events is not None
+    found: list[dict[str, Any]] = orjson.loads(b"[" + b",".join(filter(None, events)) + b"]")
+    return found

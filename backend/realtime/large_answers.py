@@ -10,7 +10,7 @@ EVENTS_MARK = "\0"
 
 
 class LargeEvents:
-    """A JSON array in a payload, given as its pieces: JSON values separated by commas, at least one each."""
+    """A JSON array in a payload, given as its pieces: JSON values separated by commas."""
 
     def __init__(self, pieces: Iterable[bytes]) -> None:
         self.pieces = pieces
@@ -28,7 +28,7 @@ class LargeText:
     def __iter__(self) -> Iterator[bytes]:
         """Yield the text in UTF-8, in parts."""
         lead = self._before + b"["
-        for piece in self._events.pieces:
+        for piece in filter(None, self._events.pieces):
             yield lead + piece
             lead = b","
         yield (b"" if lead == b"," else lead) + b"]" + self._after

@@ -1,5 +1,7 @@
 """`/api/events`, with the changes and the history of a department's events."""
 
+from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 from apiflask import APIBlueprint
@@ -25,7 +27,7 @@ from rest.answer_shapes import (
 from rest.conditions import expected_revisions, idempotency_key, is_held, not_modified, with_etag
 from rest.openapi import ETAG, REPLAYED, documented
 from schemas import ChangesQuery, EventChange, EventNew, HistoryQuery, ListQuery, parse_id
-from services.event_chunks import EventsJson
+from services.event_chunks import EventChunks, EventsJson
 from services.events import EventList, EventService
 from services.sync import SyncService
 from tokens import number_token
@@ -179,20 +181,31 @@ def blueprint(events: EventService, sync: SyncService) -> APIBlueprint:
 
 
 def _list_answer(found: EventList, events: EventsJson) -> Response:
-    """Build the answer from the pieces of a list that are JSON already, without a copy of them."""
+    """Build the answer around the pieces of a list that are JSON already, without a copy of them."""
     position = found.position
     end = b'],"revision":%d,"sync_token":"%b","next_page_token":"%b"}' % (
         position.revision,
         position.sync_token.encode(),
         found.next_page_token.encode(),
     )
-    body = [b'{"success":true,"events":[']
-    for piece in events:
-        body += (piece, b",")
-    body[-1] = end if len(body) > 1 else body[-1] + end
-    response = Response(body, mimetype="application/json")
-    response.content_length = sum(map(len, body))
+    body = _around(events, end)
+    if isinstance(events, EventChunks):
+        whole = list(body)
+        response = Response(whole, mimetype="application/json")
+        response.content_length = sum(map(len, whole))
+    else:
+        first = next(body)  # a store that is down is answered by a 503, as nothing has been sent yet
+        response = Response(chain((first,), body), mimetype="application/json")
     return with_etag(response, str(position))
+
+
+def _around(events: EventsJson, end: bytes) -> Iterator[bytes]:
+    before = b'{"success":true,"events":['
+    for piece in filter(None, events):
+        yield before
+        yield piece
+        before = b","
+    yield end if before == b"," else before + end
 
 
 def _event_answer(event: Event) -> Response:

@@ -1,5 +1,6 @@
 """One load in the background for all callers that wait for the same key. Knows nothing of what is loaded."""
 
+import functools
 import math
 import threading
 from collections.abc import Callable
@@ -13,43 +14,41 @@ Result = TypeVar("Result")
 
 
 class BackgroundLoads(Generic[Result]):
-    """Run `load(key)` in a thread, at most once at a time for a key.
+    """Run loads in threads, at most one at a time for a key.
 
     A caller waits until its deadline; the load goes on without it, and whoever comes next finds it further.
     """
 
-    def __init__(self, load: Callable[[str], Result]) -> None:
-        self._load = load
+    def __init__(self) -> None:
         self._lock = threading.Lock()
         self._running: dict[str, Future[Result]] = {}
 
-    def wait(self, key: str) -> Result:
-        """Return the result of the load that is running, or of a new one; raise what the load raised.
+    def wait(self, key: str, load: Callable[[], Result]) -> Result:
+        """Return the result of the load of this key that is running, or run a new one; raise what it raised.
 
         Raises `StoreUnavailable` when the caller's deadline comes first.
         """
         with self._lock:
-            load = self._running.get(key)
-            if load is None:
-                load = self._running[key] = Future()
-                threading.Thread(
-                    target=without_deadline, args=(lambda: self._run(key, load),), daemon=True
-                ).start()
+            running = self._running.get(key)
+            if running is None:
+                running = self._running[key] = Future()
+                task = functools.partial(self._run, key, load, running)
+                threading.Thread(target=without_deadline, args=(task,), daemon=True).start()
         left = remaining_s()
         try:
-            return load.result(None if left == math.inf else max(0.0, left))
+            return running.result(None if left == math.inf else max(0.0, left))
         except TimeoutError as error:
             raise StoreUnavailable("큰 부서를 읽는 중입니다. 잠시 후 다시 시도하세요.") from error
 
-    def _run(self, key: str, load: "Future[Result]") -> None:
+    def _run(self, key: str, load: Callable[[], Result], running: "Future[Result]") -> None:
         try:
-            result = self._load(key)
+            result = load()
         except BaseException as error:  # noqa: BLE001 - handed to each caller, which raises it
             self._forget(key)
-            load.set_exception(error)
+            running.set_exception(error)
         else:
             self._forget(key)
-            load.set_result(result)
+            running.set_result(result)
 
     def _forget(self, key: str) -> None:
         with self._lock:

@@ -30,7 +30,7 @@ class EventsJson(Protocol):
         ...
 
     def __iter__(self) -> Iterator[bytes]:
-        """Yield the pieces, none of them empty."""
+        """Yield the pieces; a piece that is read from the store only now may be empty."""
         ...
 
 
@@ -121,10 +121,7 @@ class EventChunks:
 
     def part(self, wanted: EventFilter) -> "EventChunks":
         """Return the events of the wanted dates after the wanted sort key; chunks within them are shared."""
-        begin: EventOrder = (wanted.first or "", -1, "", "", "")
-        if wanted.after:
-            begin = max(begin, (*wanted.after[:4], wanted.after[4] + "\0"))
-        end = (wanted.last + "\0", -1, "", "", "") if wanted.last else None
+        begin, end = wanted.bounds()
         return self._until(end)._since(begin)
 
     def head(self, limit: int) -> "EventChunks":

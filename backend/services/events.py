@@ -27,9 +27,10 @@ from errors import (
     IdempotencyKeyReused,
 )
 from models import DynamoDBDatabase
-from services.event_chunks import EventChunks, EventsJson
+from services.event_chunks import EventsJson
 from services.group_commit import GroupCommit, WriteRefused
 from services.history import EventHistory, HistoryPage
+from services.snapshot import Snapshot
 from services.snapshots import Snapshots
 from services.turns import Turns
 from text_order import fold_text
@@ -61,7 +62,8 @@ class EventService:
         self._group_commit = group_commit
         self._snapshots = snapshots
         self._history = EventHistory(db)
-        self._searches = Turns()
+        self.searches = Turns()
+        """A search takes long in a large department, so only one runs at a time."""
 
     def list_events(
         self, department_id: str, wanted: EventFilter, is_held: Callable[[Position], bool]
@@ -70,28 +72,38 @@ class EventService:
 
         `is_held(position)` tells whether the caller already holds this part as it was at that position.
         """
-        reading = self._snapshots.current(department_id)
+        reading = self._snapshots.current(department_id, whole=wanted.limit is None)
         if is_held(reading.position):
             return EventList(reading.position, None)
-        snapshot = reading.snapshot or self._snapshots.load(department_id, reading.position)
-        found, next_page_token = self._select(snapshot.chunks, wanted)
-        return EventList(snapshot.position, found, next_page_token)
+        if reading.snapshot:
+            return self._part(reading.snapshot, wanted)
+        return self._part_of_large(department_id, reading.position, wanted)
 
-    def _select(self, events: EventChunks, wanted: EventFilter) -> tuple[EventChunks, str]:
-        """Return the wanted part of ordered events, and the token of the next page or an empty text."""
-        found = events.part(wanted)
-        one_more = wanted.limit + 1 if wanted.limit else None
+    def _part(self, snapshot: Snapshot, wanted: EventFilter) -> EventList:
+        found = snapshot.chunks.part(wanted)
         if sought := fold_text(wanted.text):
-            with self._searches.turn():
-                found = found.matching(lambda event: contains(event, sought), one_more)
-        if wanted.limit is None:
-            return found, ""
-        page = found.head(wanted.limit)
-        return page, order_token(page.chunks[-1].events[-1].order()) if page.count() < found.count() else ""
+            with self.searches.turn():
+                found = found.matching(containing(sought), wanted.limit + 1 if wanted.limit else None)
+        page = found.head(wanted.limit) if wanted.limit else found
+        end = page.chunks[-1].events[-1].order() if page.count() < found.count() else None
+        return EventList(snapshot.position, page, order_token(end))
+
+    def _part_of_large(self, department_id: str, position: Position, wanted: EventFilter) -> EventList:
+        large, sought = self._snapshots.large, fold_text(wanted.text)
+        if sought and wanted.limit:
+            with self.searches.turn():
+                page = large.search(department_id, position, wanted, containing(sought))
+            return EventList(page.position, page.events, order_token(page.end))
+        if not sought:
+            page = large.page(department_id, position, wanted)
+            if wanted.limit or page.end is None:
+                return EventList(page.position, page.events, order_token(page.end))
+        walk = large.walk(department_id, position, wanted, containing(sought) if sought else None)
+        return EventList(walk.position, walk)
 
     def get_event(self, department_id: str, event_id: str) -> Event:
         """Return an event. Raises `DepartmentNotFound`, `EventNotFound`."""
-        snapshot = self._snapshots.current(department_id).snapshot
+        snapshot = self._snapshots.current(department_id, whole=False).snapshot
         key = EventKey(event_id, department_id)
         event = snapshot.events.get(event_id) if snapshot else self._db.find_event_by_key(key)
         if event is None:
@@ -261,6 +273,6 @@ def _event_of(change: Change) -> Event:
     return change.entity
 
 
-def contains(event: Event, sought: str) -> bool:
-    """Tell whether the title or the description contains a folded text."""
-    return sought in fold_text(event.title) or sought in fold_text(event.description)
+def containing(sought: str) -> Callable[[Event], bool]:
+    """Return whether the title or the description of an event contains a folded text, as a function."""
+    return lambda event: sought in fold_text(event.title) or sought in fold_text(event.description)

@@ -4,18 +4,22 @@ A snapshot is loaded once and kept current from the log. Every read is strong: i
 server acknowledged before the read began, although the index lags from which the snapshot was loaded.
 """
 
-import sys
+import contextlib
+import functools
+import math
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cachetools import LRUCache
 
+from deadlines import deadline
 from domain import LogEntry, Position
-from errors import DepartmentNotFound
+from errors import DepartmentNotFound, StoreUnavailable
 from models import DynamoDBDatabase
 from services.background_loads import BackgroundLoads
 from services.coalesced_reads import CoalescedReads
+from services.large_departments import LargeDepartments
 from services.snapshot import (
     RECENT_BYTES,
     RECENT_CHANGES,
@@ -28,10 +32,16 @@ from services.snapshot import (
 BUDGET_SHARES = 4
 """One department may take a quarter of the budget; a larger one is read from the index for each request."""
 
+BRIEFLY_S = 0.3
+"""How long a request waits for a load that it can do without."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The result of a strong read: a department's position; its snapshot unless it is too large to keep."""
+    """The result of a strong read: a department's position; its snapshot unless it is too large to keep.
+
+    `LargeDepartments` reads what has no snapshot.
+    """
 
     position: Position
     snapshot: Snapshot | None = None
@@ -39,6 +49,10 @@ class Reading:
 
 class _NotLoaded(Exception):
     """The department is not in memory, or too old there to be brought up to date by the log."""
+
+    def __init__(self, position: Position) -> None:
+        super().__init__()
+        self.position = position
 
 
 class Snapshots:
@@ -63,15 +77,32 @@ class Snapshots:
         self._kept: LRUCache[str, Snapshot] = LRUCache(budget_bytes, getsizeof=lambda s: s.footprint)
         self._oversized: set[str] = set()
         self._reads = CoalescedReads(self._refresh)
-        self._loads = BackgroundLoads(self._load_to_keep)
+        self.large = LargeDepartments(db, self._on_measured)
+        self._loads = BackgroundLoads[Snapshot | None]()
 
-    def current(self, department_id: str) -> Reading:
-        """Return the department as it is at this call or later. Raises `DepartmentNotFound`."""
+    def current(self, department_id: str, *, whole: bool = True) -> Reading:
+        """Return the department as it is at this call or later. Raises `DepartmentNotFound`.
+
+        A caller that does not need the whole department waits only briefly while it is loaded, and gets a
+        reading without a snapshot then.
+        """
         while True:
             try:
                 return self._reads(department_id)
-            except _NotLoaded:
-                self._loads.wait(department_id)
+            except _NotLoaded as state:
+                position = state.position
+            load = functools.partial(self._load_to_keep, department_id, position)
+            try:
+                with deadline(math.inf if whole else BRIEFLY_S):
+                    loaded = self._loads.wait(department_id, load)
+            except StoreUnavailable:
+                if whole:
+                    raise
+                return Reading(position)
+            if loaded is None:
+                return Reading(position)
+            if loaded.position.has_reached(position):  # else the load began before this call
+                return Reading(loaded.position, loaded)
 
     def kept_bytes(self) -> dict[str, int]:
         """Return the rough memory of each kept department, in bytes by its id."""
@@ -86,10 +117,6 @@ class Snapshots:
             return
         if changes[0].revision == kept.position.revision + 1:
             self._keep(kept.after(changes))
-
-    def load(self, department_id: str, position: Position) -> Snapshot:
-        """Load a department that was too large to keep, as it is at a position or later."""
-        return self._keep(SnapshotLoad(self._db, sys.maxsize, self._no_changes).run(department_id, position))
 
     def _refresh(self, department_id: str) -> Reading:
         position = self._db.read_head(department_id)
@@ -106,7 +133,7 @@ class Snapshots:
     def _advance(self, kept: Snapshot | None, department_id: str, position: Position) -> Snapshot:
         """Return the kept snapshot, at a position or later. Raises `_NotLoaded`."""
         if kept is None:
-            raise _NotLoaded
+            raise _NotLoaded(position)
         begin = kept.position.revision
         if kept.position.epoch == position.epoch:
             if begin >= position.revision:
@@ -115,17 +142,22 @@ class Snapshots:
             if begin + len(changes) >= position.revision:
                 return kept.after(changes)
         self._forget(department_id)  # of another epoch, or idle for longer than the log reaches back
-        raise _NotLoaded
+        raise _NotLoaded(position)
 
-    def _load_to_keep(self, department_id: str) -> None:
-        position = self._db.read_head(department_id)
-        if position is None:
-            raise DepartmentNotFound()
+    def _load_to_keep(self, department_id: str, position: Position) -> Snapshot | None:
+        """Load and keep a department; return None if it is too large."""
+        with self._lock:
+            kept = self._kept.get(department_id)
+            if department_id in self._oversized:
+                return None
+        with contextlib.suppress(_NotLoaded):  # raised unless another load has ended since this was asked for
+            return self._keep(self._advance(kept, department_id, position))
         try:
-            self._keep(self._load(department_id, position))
+            return self._keep(self._load(department_id, position))
         except TooLarge:
             with self._lock:
                 self._oversized.add(department_id)
+            return None
 
     def _load(self, department_id: str, position: Position) -> Snapshot:
         """Read a department that may be kept, as it is at a position or later. Raises `TooLarge`."""
@@ -145,6 +177,12 @@ class Snapshots:
                 self._oversized.discard(department_id)
                 self._kept[department_id] = snapshot
         return snapshot
+
+    def _on_measured(self, department_id: str, size: int) -> None:
+        """Load a department again at its next read if it fits by now."""
+        if size <= self._max_bytes:
+            with self._lock:
+                self._oversized.discard(department_id)
 
     def _forget(self, department_id: str) -> None:
         with self._lock:

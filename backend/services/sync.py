@@ -48,7 +48,7 @@ class SyncService:
 
     def get_position(self, department_id: str) -> Position:
         """Return the position of a department at this call or later."""
-        return self._snapshots.current(department_id).position
+        return self._snapshots.current(department_id, whole=False).position
 
     def changes_since(self, department_id: str, token: str, limit: int) -> Delta:
         """Return the changes after a sync token, `limit` at most.
@@ -56,7 +56,7 @@ class SyncService:
         Raises `SyncTokenExpired` when the token is malformed, when the log no longer holds all changes after
         it, or when the epoch has changed.
         """
-        reading = self._snapshots.current(department_id)
+        reading = self._snapshots.current(department_id, whole=False)
         begin, reached = Position.from_sync_token(token), reading.position
         if begin is None or not reached.has_reached(begin):
             raise SyncTokenExpired()
@@ -84,5 +84,7 @@ class SyncService:
     def full(self, department_id: str) -> Sync:
         """Return all events."""
         reading = self._snapshots.current(department_id)
-        snapshot = reading.snapshot or self._snapshots.load(department_id, reading.position)
-        return Sync(department_id, snapshot.position, events=snapshot.chunks)
+        if snapshot := reading.snapshot:
+            return Sync(department_id, snapshot.position, events=snapshot.chunks)
+        walk = self._snapshots.large.walk(department_id, reading.position)
+        return Sync(department_id, walk.position, events=walk)

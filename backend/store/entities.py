@@ -43,7 +43,10 @@ class Entities:
         found = self._client.iterate("query", TableName=self._names.events, ConsistentRead=True, **query)
         return next(map(items.event_from_item, found), None)
 
-    def indexed_events(self, department_id: str, first: str | None, last: str | None) -> Iterator[Event]:
+    def indexed_events(
+        self, department_id: str, first: str | None, last: str | None, per_request: int | None
+    ) -> Iterator[Event]:
         query = items.events_of_department(department_id, first, last)
-        found = self._client.iterate("query", TableName=self._names.events, **query)
+        page = {"Limit": per_request} if per_request else {}
+        found = self._client.iterate("query", TableName=self._names.events, **query, **page)
         return map(items.event_from_item, found)

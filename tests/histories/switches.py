@@ -37,8 +37,8 @@ def kept_without_asking(self, department_id):
     position = kept.position if kept else self._db.read_head(department_id)
     if position is None:
         raise DepartmentNotFound()
-    snapshot = kept or self._keep(self._load(department_id, position))
-    return Reading(snapshot.position, snapshot)
+    snapshot = kept or self._load_to_keep(department_id, position)
+    return Reading(snapshot.position if snapshot else position, snapshot)
 
 
 def joined_in_flight(self, key):

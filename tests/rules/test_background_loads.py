@@ -1,6 +1,7 @@
 """Loads in the background, and turns: who waits for what, and for how long."""
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -20,7 +21,10 @@ class SlowLoad:
         self.remaining: list[float] = []
         self.may_end = threading.Event()
 
-    def __call__(self, key: str) -> str:
+    def of(self, key: str) -> Callable[[], str]:
+        return lambda: self._run(key)
+
+    def _run(self, key: str) -> str:
         self.begun.append(key)
         self.remaining.append(remaining_s())
         assert self.may_end.wait(20)
@@ -29,25 +33,25 @@ class SlowLoad:
 
 def test_callers_at_the_same_time_share_one_load():
     load = SlowLoad()
-    loads = BackgroundLoads(load)
+    loads = BackgroundLoads[str]()
     with ThreadPoolExecutor(4) as pool:
-        waiting = [pool.submit(loads.wait, key) for key in ("a", "a", "b", "a")]
+        waiting = [pool.submit(loads.wait, key, load.of(key)) for key in ("a", "a", "b", "a")]
         wait_for(lambda: len(load.begun) == 2)
         load.may_end.set()
         results = [caller.result(20) for caller in waiting]
     assert sorted(load.begun) == ["a", "b"]
     assert results[0] == results[1] == results[3]
-    assert loads.wait("a") == "a 3"
+    assert loads.wait("a", load.of("a")) == "a 3"
 
 
 def test_a_load_outlives_the_deadline_of_its_caller():
     load = SlowLoad()
-    loads = BackgroundLoads(load)
+    loads = BackgroundLoads[str]()
     with deadline(0.01), pytest.raises(StoreUnavailable) as refusal:
-        loads.wait("a")
+        loads.wait("a", load.of("a"))
     assert refusal.value.retry_after
     with ThreadPoolExecutor(1) as pool:
-        again = pool.submit(loads.wait, "a")
+        again = pool.submit(loads.wait, "a", load.of("a"))
         load.may_end.set()
         assert again.result(20) == "a 1"
     assert load.remaining == [float("inf")]
@@ -56,15 +60,15 @@ def test_a_load_outlives_the_deadline_of_its_caller():
 def test_a_failed_load_tells_those_who_wait_and_the_next_caller_starts_a_new_one():
     outcomes = [DepartmentNotFound(), None]
 
-    def load(_key: str) -> str:
+    def load() -> str:
         if error := outcomes.pop(0):
             raise error
         return "loaded"
 
-    loads = BackgroundLoads(load)
+    loads = BackgroundLoads[str]()
     with pytest.raises(DepartmentNotFound):
-        loads.wait("a")
-    assert loads.wait("a") == "loaded"
+        loads.wait("a", load)
+    assert loads.wait("a", load) == "loaded"
 
 
 def test_a_turn_is_waited_for_until_the_deadline():

@@ -97,9 +97,11 @@ def test_clearing_drops_everything_and_ends_the_sender(outbox):
     assert outbox.get(timeout=1) is None
 
 
-@pytest.mark.parametrize("pieces", [[], [b'{"a":1}'], [b'{"a":"\\u0000"},{"b":2}', b"3", '"가"'.encode()]])
+@pytest.mark.parametrize(
+    "pieces", [[], [b'{"a":1}'], [b'{"a":"\\u0000"},{"b":2}', b"", b"3", '"가"'.encode()]]
+)
 def test_a_large_answer_is_the_packet_that_a_small_one_would_be(pieces):
-    values = orjson.loads(b"[" + b",".join(pieces) + b"]")
+    values = orjson.loads(b"[" + b",".join(filter(None, pieces)) + b"]")
     small = Packet(data=["sync_response", {"full": True, "events": values, "revision": 7}]).encode()
     sent = b"".join(large(pieces).encode())
     assert sent[:2] == b"42"

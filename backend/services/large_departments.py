@@ -1,0 +1,293 @@
+"""Departments too large to keep in memory: pages, searches and full lists straight from the date index.
+
+Never holds more than one page or slice of a department. What is read is the index with the last minutes of
+the log laid over it, as in a snapshot. The answer's position is read first, so events may be newer than it;
+a client that applies the changes after the position ends where it should.
+"""
+
+import functools
+import heapq
+import time
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+from typing import TypeAlias
+
+import orjson
+from cachetools import LRUCache
+
+from domain import DELETIONS, Change, Event, EventFilter, Position, known_changes
+from models import DynamoDBDatabase
+from services.background_loads import BackgroundLoads
+from services.coalesced_reads import let_others_run
+from services.event_chunks import CHUNK_BYTES, EventChunks, cut, size_of
+from services.snapshot import INDEX_LAG_WINDOW, SLICE
+from services.turns import Turns
+from tokens import EventOrder
+
+PAGE_EVENTS = 500
+PAGE_BYTES = 4_000_000
+"""Most events of a page, and most of their rough memory; a page has one event at least."""
+REQUEST_EVENTS = 100
+"""Fewest events that are asked of the index at once; a day may have more events than the page wants."""
+SEARCH_EVENTS = 1_000
+SEARCH_S = 2.0
+"""After how many events, and how long, the page of a search ends, whatever was found."""
+UNIT_PIECES = 10
+"""How many pieces of a full list are read at once."""
+RECOUNT_AFTER = 1_000
+"""After how many changes the cuts of a department are made anew: pieces may have grown meanwhile."""
+COUNTED = 100
+"""Of how many departments the cuts are kept."""
+
+IsWanted: TypeAlias = Callable[[Event], bool]
+Seen: TypeAlias = "array[int]"
+"""Hashes of the ids of the events that were read: 8 bytes each, as a department may have a million."""
+
+
+@dataclass(frozen=True, slots=True)
+class LargePage:
+    """Some events in order, fewer than wanted when they are large or rarely match."""
+
+    position: Position
+    events: EventChunks
+    end: EventOrder | None
+    """The sort key after which the next page begins; None if this is the last page."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cuts:
+    """Where a department is cut into pieces of one chunk each. Old cuts are right, too, but less even."""
+
+    position: Position
+    orders: Sequence[EventOrder]
+    """The sort key with which each piece but the first begins."""
+
+    def are_good_at(self, position: Position) -> bool:
+        changes = abs(position.revision - self.position.revision)
+        return position.epoch == self.position.epoch and changes <= RECOUNT_AFTER
+
+
+@dataclass(slots=True)
+class _Cutter:
+    """Finds the cuts of ordered events while they pass."""
+
+    orders: list[EventOrder] = field(default_factory=list)
+    total: int = 0
+    _size: int = 0
+
+    def add(self, order: EventOrder, size: int) -> None:
+        if self._size and self._size + size > CHUNK_BYTES:
+            self.orders.append(order)
+            self._size = 0
+        self._size += size
+        self.total += size
+
+
+class LargeDepartments:
+    """Reads of departments that are not kept."""
+
+    def __init__(self, db: DynamoDBDatabase, on_measured: Callable[[str, int], None]) -> None:
+        """`on_measured(department_id, size)` is told the rough memory of a department that was read whole."""
+        self._db = db
+        self._on_measured = on_measured
+        self._cuts: LRUCache[str, Cuts] = LRUCache(COUNTED)
+        self._counts = BackgroundLoads[None]()
+        self._turns = Turns()
+
+    def page(self, department_id: str, position: Position, wanted: EventFilter) -> LargePage:
+        """Return the next wanted events, whatever their text, at a position or later."""
+        return self._page(_State.read(self._db, department_id, position), wanted)
+
+    def search(
+        self, department_id: str, position: Position, wanted: EventFilter, is_wanted: IsWanted
+    ) -> LargePage:
+        """Return the next events that match. The work is bounded: a page may be empty and not the last."""
+        state = _State.read(self._db, department_id, position)
+        limit = wanted.limit or PAGE_EVENTS
+        found: list[Event] = []
+        examined, ends_at = 0, time.monotonic() + SEARCH_S
+        while True:
+            page = self._page(state, replace(wanted, limit=REQUEST_EVENTS))
+            found += filter(is_wanted, page.events.events())
+            examined += page.events.count()
+            end = page.end
+            if len(found) > limit:
+                found = found[:limit]
+                end = found[-1].order()
+            if end is None or len(found) == limit or examined >= SEARCH_EVENTS or time.monotonic() > ends_at:
+                return LargePage(state.position, EventChunks(tuple(cut(found))), end)
+            wanted = replace(wanted, after=end)
+
+    def walk(
+        self,
+        department_id: str,
+        position: Position,
+        wanted: EventFilter | None = None,
+        is_wanted: IsWanted | None = None,
+    ) -> "Walk":
+        """Return all wanted events, to be read from the store while they are iterated."""
+        cuts = self._cuts.get(department_id)
+        if cuts is None or not cuts.are_good_at(position):
+            self._counts.wait(department_id, functools.partial(self._count, department_id, position))
+            cuts = self._cuts[department_id]
+        state = _State.read(self._db, department_id, position)
+        walk = Walk(state, cuts, (wanted or EventFilter()).bounds(), is_wanted, self._turns)
+        if wanted is None:
+            walk.on_end = self._measured
+        return walk
+
+    def _page(self, state: "_State", wanted: EventFilter) -> LargePage:
+        limit = min(wanted.limit or PAGE_EVENTS, PAGE_EVENTS)
+        taken: list[Event] = []
+        with self._turns.turn():
+            events = state.events(*wanted.bounds(), array("q"), max(limit + 1, REQUEST_EVENTS))
+            for _, of_day in groupby(events, key=lambda event: event.event_date):
+                taken += heapq.nsmallest(limit + 1 - len(taken), of_day, key=Event.order)
+                if len(taken) > limit:
+                    break
+        page, size = taken[:limit], 0
+        for number, event in enumerate(page):
+            size += size_of(event)
+            if number and size > PAGE_BYTES:
+                page = page[:number]
+                break
+        end = page[-1].order() if len(page) < len(taken) else None
+        return LargePage(state.position, EventChunks(tuple(cut(page))), end)
+
+    def _count(self, department_id: str, position: Position) -> None:
+        """Read a whole department to find its cuts."""
+        cutter = _Cutter()
+        sizes = ((event.order(), size_of(event)) for event in self._in_slices(department_id))
+        for _, of_day in groupby(sizes, key=lambda entry: entry[0][0]):
+            for order, size in sorted(of_day):
+                cutter.add(order, size)
+        self._measured(department_id, position, cutter)
+
+    def _in_slices(self, department_id: str) -> Iterator[Event]:
+        for number, event in enumerate(self._db.indexed_events(department_id), 1):
+            yield event
+            if number % SLICE == 0:
+                let_others_run()
+
+    def _measured(self, department_id: str, position: Position, cutter: _Cutter) -> None:
+        self._cuts[department_id] = Cuts(position, cutter.orders)
+        self._on_measured(department_id, cutter.total)
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """A department at a position: its index with the last changes laid over it."""
+
+    db: DynamoDBDatabase
+    department_id: str
+    position: Position
+    latest: dict[str, Change]
+    """Of each event that was changed lately the last change."""
+
+    @classmethod
+    def read(cls, db: DynamoDBDatabase, department_id: str, position: Position) -> "_State":
+        recent = db.recent_changes(department_id, position.revision, INDEX_LAG_WINDOW)
+        if recent:
+            position = position.at(recent[-1].revision)
+        latest = {change.entity.id: change for change in known_changes(recent)}
+        return cls(db, department_id, position, latest)
+
+    def events(
+        self, begin: EventOrder, end: EventOrder | None, seen: Seen, per_request: int | None = None
+    ) -> Iterator[Event]:
+        """Yield the events from a sort key to another that were not seen, by date, in no order within it."""
+        first, last = begin[0] or None, end[0].rstrip("\0") if end else None
+        indexed = self.db.indexed_events(self.department_id, first, last, per_request)
+        current = (event for event in indexed if self._is_current(event))
+        changed = sorted(_alive(self.latest.values()), key=lambda event: event.event_date)
+        for number, event in enumerate(heapq.merge(current, changed, key=lambda event: event.event_date), 1):
+            order = event.order()
+            if begin <= order and (end is None or order < end) and self._is_new(event, seen):
+                yield event
+            if number % SLICE == 0:
+                let_others_run()
+
+    def late(self, begin: EventOrder, end: EventOrder | None, seen: Seen) -> Iterator[Event]:
+        """Yield, after all others, the events that were moved away from where they were still to be read."""
+        changes = known_changes(self.db.changes_after(self.department_id, self.position.revision))
+        for event in _alive({change.entity.id: change for change in changes}.values()):
+            if begin <= event.order() and (end is None or event.order() < end) and self._is_new(event, seen):
+                yield event
+
+    def _is_current(self, event: Event) -> bool:
+        change = self.latest.get(event.id)
+        return change is None or event.revision > change.revision
+
+    def _is_new(self, event: Event, seen: Seen) -> bool:
+        """Tell whether an event was not seen before; one that is moved meanwhile may come twice."""
+        id_hash = hash(event.id)
+        may_come_twice = event.revision > self.position.revision or event.id in self.latest
+        if may_come_twice and id_hash in seen:
+            return False
+        seen.append(id_hash)
+        return True
+
+
+class Walk:
+    """All wanted events of a department, read from the store while they are iterated, as `EventsJson`.
+
+    A piece may be empty. An event that others move from one date to another during the walk comes once, at
+    the end if its new date has passed.
+    """
+
+    def __init__(
+        self,
+        state: _State,
+        cuts: Cuts,
+        bounds: tuple[EventOrder, EventOrder | None],
+        is_wanted: IsWanted | None,
+        turns: Turns,
+    ) -> None:
+        self.position = state.position
+        self.on_end: Callable[[str, Position, _Cutter], None] | None = None
+        """Told the cuts as they are now, once all events have been read."""
+        self._state = state
+        self._begin, self._end = bounds
+        self._is_wanted = is_wanted
+        self._turns = turns
+        first = bisect_right(cuts.orders, self._begin)
+        last = bisect_left(cuts.orders, self._end) if self._end else len(cuts.orders)
+        self._begins = [self._begin, *cuts.orders[first:last]]
+
+    def __len__(self) -> int:
+        return len(self._begins)
+
+    def __iter__(self) -> Iterator[bytes]:
+        seen, cutter = array("q"), _Cutter()
+        for number in range(0, len(self._begins), UNIT_PIECES):
+            with self._turns.turn():
+                pieces = self._read(number, seen, cutter)
+            yield from pieces
+        if self.on_end:
+            self.on_end(self._state.department_id, self.position, cutter)
+
+    def _read(self, number: int, seen: Seen, cutter: _Cutter) -> list[bytes]:
+        """Return the JSON of the pieces from a number on: all that is held while a client takes its time."""
+        begins = self._begins[number : number + UNIT_PIECES]
+        is_last = number + len(begins) == len(self._begins)
+        end = self._end if is_last else self._begins[number + len(begins)]
+        events = sorted(self._state.events(begins[0], end, seen), key=Event.order)
+        for event in events:
+            cutter.add(event.order(), size_of(event))
+        bounds = [bisect_left(events, begin, key=Event.order) for begin in begins] + [len(events)]
+        pieces = [events[bounds[i] : bounds[i + 1]] for i in range(len(begins))]
+        if is_last:
+            pieces[-1] += self._state.late(self._begin, self._end, seen)
+        if self._is_wanted:
+            pieces = [list(filter(self._is_wanted, piece)) for piece in pieces]
+        return [orjson.dumps(piece)[1:-1] for piece in pieces]
+
+
+def _alive(changes: Iterable[Change]) -> Iterator[Event]:
+    """Yield the events as these changes left them, without the deleted ones."""
+    for change in changes:
+        if change.type not in DELETIONS and isinstance(change.entity, Event):
+            yield change.entity

@@ -67,6 +67,12 @@
  * are not noticed; the next broadcast or heartbeat shows a hole. A full answer that was pushed between the
  * question and the delta has replaced what the delta follows, perhaps by a lower revision: ask again.
  *
+ * *Parts*: a server that offers them in its greeting, `connected`, is asked for them, and for nothing before it
+ * has greeted. A large full answer then comes as several, and the last of them replaces what is held, by all
+ * their events at once. A full answer between two parts was pushed, as of a log that was rebuilt: it replaces
+ * what is held, and those parts are dropped. The server answers one message after the other, so each part of any
+ * department shows that it has not forgotten the others: every wait begins anew.
+ *
  * *The token* is the position of the last `sync_response`; broadcasts carry none. So it may stand behind what
  * is held, and a sync then repeats changes that the revision rule drops. It must never stand ahead: that is
  * why the token of `joined_department` is not used, which is sent before the changes that lead up to it, or
@@ -153,6 +159,8 @@ export class Replica {
   /** Never ahead of `revision`; empty: only a full answer helps. */
   token = "";
   #held = null;
+  /** The parts of a full answer that have come; null while none is awaited. */
+  #parts = null;
   /** The token that was asked with; null while no answer is awaited. */
   #askedWith = null;
 
@@ -169,7 +177,7 @@ export class Replica {
   /** Put what was held to the rule. */
   endSync() {
     const held = this.#held ?? [];
-    this.#held = this.#askedWith = null;
+    this.#held = this.#askedWith = this.#parts = null;
     return this.#applyAll(held);
   }
 
@@ -183,8 +191,11 @@ export class Replica {
     return this.#applyAll([change]);
   }
 
-  /** Take a `sync_response`, asked for or not. */
+  /** Take a `sync_response` or a part of one, asked for or not. */
   answer(response) {
+    if (response.part) return this.#collect(response);
+    if (this.#parts && this.#held) this.#held = []; // it was pushed after these, and contains them
+    this.#parts = null;
     const outcome = response.full ? this.#replaceAll(response) : this.#catchUp(response);
     // Broadcasts of a log that was replaced must not be applied; the next answer contains all others.
     if (outcome.hole && this.#held) this.#held = [];
@@ -199,6 +210,18 @@ export class Replica {
   /** Tell whether a revision the server has told of is missing here. */
   lacks(revision) {
     return revision > this.revision;
+  }
+
+  /** Keep a part that follows the one before; take them all once the last is here. */
+  #collect({ part, parts, events, revision, sync_token: token }) {
+    const before = part === 1 ? [] : this.#parts;
+    const follows = before?.length === part - 1 && before.every((earlier) => earlier.revision === revision);
+    this.#parts = follows ? [...before, { events, revision }] : null;
+    if (part < parts) return { changes: [], full: false, hole: false };
+    const complete = this.#parts?.flatMap((each) => each.events);
+    this.#parts = null;
+    if (!complete) return { changes: [], full: false, hole: true };
+    return this.answer({ full: true, events: complete, revision, sync_token: token });
   }
 
   #replaceAll({ events, revision, sync_token: token }) {
@@ -327,10 +350,16 @@ export class DepartmentSync extends Emitter {
   _answer(response) {
     this.#heard();
     const hole = this.#take(this.#replica.answer(response));
+    if (response.part < response.parts) return;
     if (!this.#request) return this.#askIf(hole);
     this.#request.answered = true;
-    this.#request.hole = hole;
+    this.#request.hole = hole || this.#request.bare; // one before the join: whoever left and came back lacks more
     this.#settle();
+  }
+
+  /** Wait as long again: the server is busy with an answer, perhaps another department's. */
+  _waitAnew() {
+    if (this.#request) this.#expect(this.#calendar._timing.answerMs);
   }
 
   /** Find out soon whether anything was missed, and whether anybody is there. */
@@ -367,12 +396,16 @@ export class DepartmentSync extends Emitter {
     const token = this.#replica.token;
     // Joining without a token brings no events: they are asked for when it is done.
     const bare = !this.#joined && !token;
-    const request = { name, acknowledged: false, answered: bare, hole: bare, wanted: -1 };
+    const request = { name, bare, acknowledged: false, answered: bare, hole: bare, wanted: -1 };
     this.#request = request;
     this.#replica.beginSync();
     this.#expect(withinMs);
     this.#enter(this.loaded ? "syncing" : "loading");
-    const payload = token ? { department_id: this.id, sync_token: token } : { department_id: this.id };
+    const payload = {
+      department_id: this.id,
+      ...(token && { sync_token: token }),
+      ...(this.#calendar._offersParts && { parts: true }),
+    };
     this.#calendar._send(name, payload, (acknowledgement) => {
       if (this.#request !== request) return;
       this.#heard();
@@ -495,7 +528,7 @@ export class CalendarSync extends Emitter {
   #reconnectTimer = null;
   #refusals = 0;
   #restarting = false;
-  /** When the connection attempt under way began; null while none is. */
+  /** When the connection attempt under way began, or its wait for the greeting; null while none is. */
   #tryingSince;
   #tickTimer;
   #tickedAt;
@@ -517,6 +550,7 @@ export class CalendarSync extends Emitter {
     this._clock = clock;
     this.#page = page;
     this.#tryingSince = clock.now();
+    this._offersParts = false;
     this.socket = io(url, socketOptions);
     this.#listen();
     this.#tickedAt = clock.now();
@@ -603,7 +637,10 @@ export class CalendarSync extends Emitter {
 
   #listen() {
     const { socket } = this;
-    socket.on("connect", () => this.#connected());
+    socket.on("connect", () => {
+      this.#tryingSince = this._clock.now();
+    });
+    socket.on("connected", (greeting) => this.#greeted(greeting));
     socket.on("disconnect", () => this.#disconnected());
     socket.on("connect_error", (error) => {
       this.#tryingSince = null;
@@ -618,14 +655,19 @@ export class CalendarSync extends Emitter {
     for (const type of KINDS) {
       socket.on(type, (event) => this.#of(event?.department_id)?._broadcast(type, event));
     }
-    socket.on("sync_response", (response) => this.#of(response?.department_id)?._answer(response));
+    socket.on("sync_response", (response) => {
+      if (response?.part) this.#each((department) => department._waitAnew());
+      this.#of(response?.department_id)?._answer(response);
+    });
     socket.on("department_heartbeat", (beat) => this.#of(beat?.department_id)?._heartbeat(beat.revision));
     socket.on("department_deleted", (department) => this.#of(department?.id)?._finish("deleted"));
   }
 
-  #connected() {
+  #greeted(greeting) {
     if (this.#state === "closed") return;
     this.#refusals = 0;
+    // Servers that do not offer it refuse messages with a field that they do not know.
+    this._offersParts = Boolean(greeting?.features?.includes("parts"));
     this.#enter("online");
     this.#each((department) => department._connected());
   }
@@ -671,6 +713,7 @@ export class CalendarSync extends Emitter {
     const jumped = late < -this._timing.tickMs || late > this._timing[this.#hidden ? "hiddenGapMs" : "gapMs"];
     if (jumped) this.wake();
     else if (this._online) this.#each((department) => department._checkIfSilent(now));
+    else if (this.socket.connected && now - this.#tryingSince > this._timing.answerMs) this._restart();
   }
 
   // Small things

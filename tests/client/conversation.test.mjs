@@ -81,9 +81,10 @@ class HandSocket {
     this.#listeners.get(name)(payload);
   }
 
-  open() {
+  open(greeting = { message: "…" }) {
     this.connected = true;
     this.tell("connect");
+    if (greeting) this.tell("connected", greeting);
   }
 
   lose({ hungUp = false } = {}) {
@@ -109,6 +110,15 @@ class HandSocket {
     this.last.acknowledge({ success: true, department_id: ID, revision: 99, sync_token: "not ours" });
   }
 
+  /** Send parts of a full answer: `[part, parts, event ids]` each; the last has the token. */
+  tellParts(revision, ...parts) {
+    for (const [part, count, ids] of parts) {
+      const events = ids.map((id) => ({ id, department_id: ID, revision }));
+      const token = part === count ? { sync_token: `t${revision}` } : {};
+      this.tell("sync_response", { department_id: ID, full: true, part, parts: count, events, revision, ...token });
+    }
+  }
+
   /** Answer the last message in full, in the server's order. */
   answer(revision, changes = null) {
     const { acknowledge } = this.last;
@@ -129,19 +139,31 @@ beforeEach(() => {
   calendar.on("error", (error) => errors.push(error));
 });
 
-function goLive(revision = 5) {
-  socket.open();
+function goLive(revision = 5, greeting = undefined) {
+  socket.open(greeting);
   socket.join();
   socket.answer(revision);
   assert.equal(department.state, "live");
   socket.sent.length = 0;
 }
 
+const OFFER = { message: "…", features: ["parts"] };
+const ids = () => [...department.events.keys()];
+
 const created = (revision) => ({ id: `e${revision}`, department_id: ID, revision });
 const change = (revision) => ({ type: "event_created", revision, event: created(revision) });
 
 test("nothing is sent before the connection stands", () => {
   assert.deepEqual([socket.sent, department.state, calendar.state], [[], "loading", "connecting"]);
+  goLive();
+});
+
+test("nothing is sent before the server has greeted, and one that never does is connected to again", () => {
+  socket.open(null);
+  clock.pass(TIMING.answerMs);
+  assert.deepEqual([socket.sent, socket.connects, calendar.state], [[], 0, "connecting"]);
+  clock.pass(TIMING.tickMs);
+  assert.deepEqual([socket.sent, socket.connects], [[], 1]);
   goLive();
 });
 
@@ -486,4 +508,161 @@ test("closing in the middle of everything leaves no timer", () => {
   socket.lose({ hungUp: true });
   calendar.close();
   assert.equal(clock.waiting, 0);
+});
+
+test("parts are asked for from a server that offers them, and from no other", () => {
+  goLive(5, OFFER);
+  socket.tell("event_created", created(7));
+  assert.deepEqual(socket.last.payload, { department_id: ID, sync_token: "t5", parts: true });
+  socket.answer(7, [6, 7].map(change));
+  for (const greeting of [OFFER, { message: "…" }, { features: ["another"] }, { features: [] }, OFFER]) {
+    socket.lose();
+    socket.open(greeting);
+    const parts = greeting === OFFER ? { parts: true } : {};
+    assert.deepEqual(socket.last.payload, { department_id: ID, sync_token: "t7", ...parts });
+  }
+  assert.deepEqual(socket.sent.map(({ name }) => name).slice(1), Array(5).fill("join_department"));
+});
+
+test("parts replace what is held all at once, when the last is here", () => {
+  goLive(5, OFFER);
+  socket.tell("event_created", created(6));
+  const told = [];
+  department.on("change", (what) => told.push(what));
+  socket.tell("event_created", created(8));
+  socket.tellParts(9, [1, 3, ["a", "b"]], [2, 3, ["c"]]);
+  assert.deepEqual([ids(), department.revision, department.state, told], [["e6"], 6, "syncing", []]);
+  socket.tellParts(9, [3, 3, ["d"]]);
+  assert.deepEqual([ids(), department.revision], [["a", "b", "c", "d"], 9]);
+  assert.deepEqual(told, [{ department_id: ID, revision: 9, full: true, changes: [] }]);
+  socket.last.acknowledge({ success: true });
+  assert.deepEqual([department.state, socket.sent.length], ["live", 1]);
+  socket.tell("event_created", created(11));
+  assert.equal(socket.last.payload.sync_token, "t9");
+});
+
+test("broadcasts between parts are held; after the last part the newer ones are applied", () => {
+  socket.open(OFFER);
+  socket.join();
+  socket.tellParts(9, [1, 2, ["a"]]);
+  for (const revision of [8, 9, 10]) socket.tell("event_created", created(revision));
+  socket.last.acknowledge({ success: true });
+  socket.tell("event_created", created(11));
+  assert.deepEqual([ids(), department.state], [[], "loading"]);
+  socket.tellParts(9, [2, 2, ["b"]]);
+  assert.deepEqual([ids(), department.revision, department.state], [["a", "b", "e10", "e11"], 11, "live"]);
+  assert.equal(socket.sent.length, 2);
+});
+
+test("a heartbeat between parts asks nothing until the last is here", () => {
+  socket.open(OFFER);
+  socket.join();
+  socket.tellParts(9, [1, 2, ["a"]]);
+  socket.tell("department_heartbeat", { department_id: ID, revision: 10 });
+  assert.equal(socket.sent.length, 2);
+  socket.tellParts(9, [2, 2, ["b"]]);
+  socket.last.acknowledge({ success: true });
+  assert.deepEqual(socket.last.payload, { department_id: ID, sync_token: "t9", parts: true });
+  socket.answer(10, [change(10)]);
+  assert.deepEqual([ids(), department.state], [["a", "b", "e10"], "live"]);
+});
+
+for (const acknowledged of ["before", "after"]) {
+  test(`a full answer between parts replaces what is held, acknowledged ${acknowledged} it, and the parts do not`, () => {
+    goLive(5, OFFER);
+    socket.tell("event_created", created(7));
+    socket.tell("event_created", created(4)); // of the log that is replaced
+    const { acknowledge } = socket.last;
+    socket.tellParts(9, [1, 4, ["a"]], [2, 4, ["b"]]);
+    if (acknowledged === "before") acknowledge({ success: true });
+    const rebuilt = { department_id: ID, full: true, events: [created(3)], revision: 3, sync_token: "new" };
+    socket.tell("sync_response", rebuilt);
+    assert.deepEqual(ids(), ["e3"]);
+    if (acknowledged === "after") acknowledge({ success: true });
+    assert.equal(socket.last.payload.sync_token, "new");
+    socket.tell("event_created", created(4));
+    socket.tellParts(9, [3, 4, ["c"]]);
+    assert.deepEqual([ids(), department.revision, department.state], [["e3"], 3, "syncing"]);
+    socket.tellParts(9, [4, 4, ["d"]]);
+    assert.deepEqual([ids(), department.revision], [["e3"], 3]);
+    for (let n = 0; n < 2 && department.state !== "live"; n += 1) socket.answer(4, [change(4)]);
+    assert.deepEqual([ids(), department.revision, department.state], [["e3", "e4"], 4, "live"]);
+  });
+}
+
+test("parts that a lost connection leaves behind are thrown away, and the old token is sent again", () => {
+  goLive(5, OFFER);
+  socket.tell("event_created", created(7));
+  socket.tellParts(9, [1, 2, ["a"]]);
+  socket.lose();
+  assert.deepEqual([ids(), department.revision, department.state], [[], 5, "offline"]);
+  socket.open(OFFER);
+  assert.deepEqual([socket.last.name, socket.last.payload.sync_token], ["join_department", "t5"]);
+  socket.tellParts(9, [2, 2, ["b"]]);
+  assert.deepEqual([ids(), department.revision], [[], 5]);
+  socket.tellParts(10, [1, 2, ["c"]], [2, 2, ["d"]]);
+  socket.last.acknowledge({ success: true });
+  assert.deepEqual([ids(), department.revision, department.state], [["c", "d"], 10, "live"]);
+});
+
+test("a department that is deleted between parts ends, and the parts that follow change nothing", () => {
+  goLive(5, OFFER);
+  socket.tell("event_created", created(6));
+  socket.tell("event_created", created(8));
+  socket.tellParts(9, [1, 2, ["a"]]);
+  socket.tell("department_deleted", { id: ID });
+  socket.tellParts(9, [2, 2, ["b"]]);
+  socket.last.acknowledge({ success: true });
+  assert.deepEqual([ids(), department.state, clock.waiting], [["e6"], "deleted", 1]);
+});
+
+test("parts of before do not reach a department that was left and opened again", () => {
+  socket.open(OFFER);
+  socket.join();
+  socket.tellParts(9, [1, 3, ["a"]]);
+  department.close();
+  department = calendar.department(ID);
+  socket.tellParts(9, [2, 3, ["b"]], [3, 3, ["c"]]);
+  assert.deepEqual([ids(), department.state], [[], "loading"]);
+  socket.join();
+  socket.tellParts(9, [1, 2, ["d"]], [2, 2, ["e"]]);
+  socket.last.acknowledge({ success: true });
+  assert.deepEqual([ids(), department.state, department.error], [["d", "e"], "live", null]);
+});
+
+test("an answer of before may reach a department that was left and opened again, and is not enough", () => {
+  socket.open(OFFER);
+  socket.join();
+  department.close();
+  department = calendar.department(ID);
+  socket.tellParts(9, [1, 2, ["a"]], [2, 2, ["b"]]);
+  assert.deepEqual([ids(), department.revision], [["a", "b"], 9]);
+  socket.join();
+  assert.deepEqual(socket.last.payload, { department_id: ID, sync_token: "t9", parts: true });
+  socket.answer(10, [change(10)]); // of the moment in which nobody had joined
+  assert.deepEqual([ids(), department.revision, department.state], [["a", "b", "e10"], 10, "live"]);
+});
+
+test("each part is waited for anew, also by departments that are next", () => {
+  socket.open(OFFER);
+  socket.join();
+  const { acknowledge } = socket.last;
+  const other = calendar.department("805d0fbd-dd60-412e-a9e7-4097e872610f");
+  for (let part = 1; part <= 9; part += 1) {
+    clock.pass(TIMING.answerMs - 1);
+    socket.tellParts(9, [part, 9, [`e${part}`]]);
+  }
+  acknowledge({ success: true });
+  assert.deepEqual([department.state, other.state, errors], ["live", "loading", []]);
+  clock.pass(TIMING.answerMs);
+  assert.deepEqual(errors.map((error) => [error.error, error.department_id]), [["timeout", other.id]]);
+});
+
+test("closing between parts leaves no timer", () => {
+  socket.open(OFFER);
+  socket.join();
+  socket.tellParts(9, [1, 2, ["a"]]);
+  calendar.close();
+  socket.tellParts(9, [2, 2, ["b"]]);
+  assert.deepEqual([clock.waiting, ids()], [0, []]);
 });

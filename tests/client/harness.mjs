@@ -95,8 +95,16 @@ export class Server {
     return (await this.rest("POST", "/api/departments", { name: `부서 ${crypto.randomUUID()}` })).department.id;
   }
 
-  async create(department, title = "팀 회의") {
-    return (await this.rest("POST", `/api/events/${department}`, { event_date: "2024-01-20", title })).event;
+  async create(department, title = "팀 회의", description = "") {
+    const body = { event_date: "2024-01-20", title, description };
+    return (await this.rest("POST", `/api/events/${department}`, body)).event;
+  }
+
+  /** Make a department with 900 KB of JSON, which comes in parts. */
+  async largeDepartment() {
+    const id = await this.department();
+    await Promise.all(Array.from({ length: 30 }, (_, n) => this.create(id, `긴 것 ${n}`, "가".repeat(10_000))));
+    return id;
   }
 
   async update(event, title) {

@@ -10,6 +10,10 @@ const gone = (id, revision) => ({ id, department_id: "d", revision });
 const change = (type, subject) => ({ type, revision: subject.revision, event: subject });
 const full = (revision, ...events) => ({ full: true, events, revision, sync_token: `t${revision}` });
 const delta = (revision, ...changes) => ({ full: false, changes, revision, sync_token: `t${revision}` });
+const part = (number, parts, revision, ...events) => ({
+  full: true, part: number, parts, events, revision, ...(number === parts && { sync_token: `t${revision}` }),
+});
+const NOTHING = { changes: [], full: false, hole: false };
 
 function loaded(revision, ...events) {
   const replica = new Replica();
@@ -224,4 +228,69 @@ test("a full answer replaces everything, and says so when it goes back", () => {
 test("only revisions above its own are missing", () => {
   const replica = loaded(5);
   assert.deepEqual([4, 5, 6].map((revision) => replica.lacks(revision)), [false, false, true]);
+});
+
+test("parts replace everything with the last of them", () => {
+  const replica = loaded(5, event("z", 5));
+  assert.deepEqual(replica.answer(part(1, 3, 9, event("a", 1), event("b", 2))), NOTHING);
+  assert.deepEqual(replica.answer(part(2, 3, 9, event("c", 9))), NOTHING);
+  assert.deepEqual([held(replica), replica.revision, replica.token], [{ z: 5 }, 5, "t5"]);
+  assert.deepEqual(replica.answer(part(3, 3, 9, event("d", 4))), { changes: [], full: true, hole: false });
+  assert.deepEqual([held(replica), replica.revision, replica.token], [{ a: 1, b: 2, c: 9, d: 4 }, 9, "t9"]);
+});
+
+test("a first part begins anew", () => {
+  const replica = new Replica();
+  replica.answer(part(1, 3, 5, event("a", 1)));
+  replica.answer(part(2, 3, 5, event("b", 2)));
+  replica.answer(part(1, 2, 6, event("c", 6)));
+  assert.equal(replica.answer(part(2, 2, 6, event("d", 4))).full, true);
+  assert.deepEqual(held(replica), { c: 6, d: 4 });
+});
+
+test("parts that do not follow each other change nothing, and the last of them is a hole", () => {
+  const wrong = [
+    [part(3, 3, 9)],
+    [part(2, 3, 9), part(3, 3, 9)],
+    [part(1, 3, 9), part(3, 3, 9)],
+    [part(1, 3, 9), part(2, 3, 9), part(2, 3, 9), part(3, 3, 9)],
+    [part(1, 3, 9), part(2, 3, 8), part(3, 3, 9)],
+    [part(1, 2, 9), part(2, 2, 8)],
+  ];
+  for (const parts of wrong) {
+    const replica = loaded(5, event("z", 5));
+    const outcomes = parts.map((each) => replica.answer(each));
+    assert.deepEqual(outcomes.pop(), { changes: [], full: false, hole: true });
+    for (const outcome of outcomes) assert.deepEqual(outcome, NOTHING);
+    assert.deepEqual([held(replica), replica.revision, replica.token], [{ z: 5 }, 5, "t5"]);
+  }
+});
+
+test("parts that go back say so", () => {
+  const replica = loaded(5, event("z", 5));
+  replica.answer(part(1, 2, 2, event("a", 1)));
+  assert.deepEqual(replica.answer(part(2, 2, 2, event("b", 2))), { changes: [], full: true, hole: true });
+  assert.deepEqual([held(replica), replica.revision, replica.token], [{ a: 1, b: 2 }, 2, "t2"]);
+});
+
+test("broadcasts that came before a full answer between parts are not laid over it, and later ones are", () => {
+  const replica = loaded(5);
+  replica.beginSync();
+  replica.answer(part(1, 3, 9, event("a", 9)));
+  replica.broadcast("event_created", event("old", 8)); // of a log that is rebuilt up to 7
+  replica.answer(full(7, event("z", 7)));
+  replica.broadcast("event_created", event("new", 8));
+  replica.answer(part(2, 3, 9, event("b", 9)));
+  assert.deepEqual(replica.endSync().changes.map((c) => c.event.id), ["new"]);
+  assert.deepEqual(held(replica), { z: 7, new: 8 });
+});
+
+test("the end of a sync throws parts away", () => {
+  const replica = loaded(5);
+  replica.beginSync();
+  replica.answer(part(1, 2, 9, event("a", 9)));
+  replica.endSync();
+  replica.beginSync();
+  assert.equal(replica.answer(part(2, 2, 9, event("b", 9))).hole, true);
+  assert.deepEqual(held(replica), {});
 });

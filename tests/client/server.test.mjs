@@ -45,6 +45,17 @@ async function client(t, { events = 1, url, timing = {}, options = QUICK, on = s
   return { id, first, wire, clock, page, calendar, department, told, states };
 }
 
+/** Follow a department from the first moment on. */
+function follow(t, id, { url = server.url, options = QUICK } = {}) {
+  const wire = new Wire();
+  const calendar = new CalendarSync(wire.io, { url, socketOptions: options });
+  const department = calendar.department(id);
+  const told = [];
+  department.on("change", (change) => told.push(change));
+  t.after(() => calendar.close());
+  return { wire, calendar, department, told };
+}
+
 async function network(t, on = server) {
   const between = await Network.to(on);
   t.after(() => between.close());
@@ -67,8 +78,8 @@ test("the first load brings everything in one full answer", async (t) => {
   assert.equal(department.events.size, 3);
   assert.deepEqual(states, ["live"]);
   assert.deepEqual(told, [{ department_id: department.id, revision: 3, full: true, changes: [] }]);
-  assert.deepEqual(wire.asked("join_department"), [{ department_id: department.id }]);
-  assert.deepEqual(wire.asked("sync_request"), [{ department_id: department.id }]);
+  assert.deepEqual(wire.asked("join_department"), [{ department_id: department.id, parts: true }]);
+  assert.deepEqual(wire.asked("sync_request"), [{ department_id: department.id, parts: true }]);
   assert.equal(calendar.state, "online");
 });
 
@@ -227,7 +238,7 @@ test("a cut connection comes back by its token with exactly what was missed", as
   await server.remove(first[0]);
   between.mend();
   await equal(department);
-  assert.deepEqual(wire.asked("join_department"), [{ department_id: id, sync_token: token }]);
+  assert.deepEqual(wire.asked("join_department"), [{ department_id: id, sync_token: token, parts: true }]);
   assert.deepEqual(wire.asked("sync_request"), []);
   assert.deepEqual(wire.of("sync_response").map(({ full }) => full), [false]);
   // The token stands before the change that came live, which the answer therefore repeats.
@@ -255,7 +266,7 @@ test("a client cut off between joined_department and the changes receives them l
   await waitFor(() => department.state === "offline", "the second loss");
   between.mend();
   await equal(department);
-  const join = { department_id: id, sync_token: token };
+  const join = { department_id: id, sync_token: token, parts: true };
   assert.deepEqual(wire.asked("join_department"), [join, join]);
 });
 
@@ -274,7 +285,8 @@ test("a client cut off during the first load loads afterwards", async (t) => {
   const calendar = new CalendarSync(wire.io, { url: between.url, socketOptions: QUICK });
   t.after(() => calendar.close());
   await equal(calendar.department(id));
-  assert.deepEqual(wire.asked("join_department"), [{ department_id: id }, { department_id: id }]);
+  const join = { department_id: id, parts: true };
+  assert.deepEqual(wire.asked("join_department"), [join, join]);
 });
 
 test("a restarted or killed server is found again, and what changed meanwhile", { timeout: 30_000 }, async (t) => {
@@ -322,7 +334,7 @@ test("a foreign or unreadable token brings everything anew", async (t) => {
     told.length = 0;
     between.mend();
     await equal(department);
-    assert.deepEqual(wire.asked("join_department"), [{ department_id: id, sync_token: token }]);
+    assert.deepEqual(wire.asked("join_department"), [{ department_id: id, sync_token: token, parts: true }]);
     assert.deepEqual(wire.of("sync_response").map(({ full: all }) => all), [true]);
     assert.deepEqual(told.map(({ full: all }) => all), [true]);
   }
@@ -339,7 +351,7 @@ test("a full answer that nobody asked for replaces everything, and is asked abou
   wire.inject("sync_response", { department_id: id, full: true, events, revision, sync_token });
   await equal(department);
   assert.deepEqual(told.map(({ full }) => full), [false, true]);
-  assert.deepEqual(wire.asked("sync_request"), [{ department_id: id, sync_token }]);
+  assert.deepEqual(wire.asked("sync_request"), [{ department_id: id, sync_token, parts: true }]);
 });
 
 test("two departments on one socket do not disturb each other", async (t) => {
@@ -536,4 +548,92 @@ test("closing leaves nothing behind", async (t) => {
   page.window.fire("online");
   assert.deepEqual([wire.sent, wire.socket.active, department.revision], [[], false, 1]);
   assert.throws(() => calendar.department(id), /closed/);
+});
+
+const partsOf = (wire) => wire.of("sync_response").map(({ part, parts }) => [part, parts]);
+const allParts = (count) => Array.from({ length: count }, (_, n) => [n + 1, count]);
+
+for (const transport of ["websocket", "polling"]) {
+  test(`a large department comes in parts, and counts from the last on, over ${transport}`, async (t) => {
+    const id = await server.largeDepartment();
+    const { wire, department, told } = follow(t, id, { options: { transports: [transport] } });
+    const held = new Set();
+    wire.intercept = (name) => {
+      if (name === "sync_response") held.add(department.events.size);
+      return false;
+    };
+    await equal(department);
+    const { parts } = wire.of("sync_response")[0];
+    assert.ok(parts > 2);
+    assert.deepEqual(partsOf(wire), allParts(parts));
+    assert.deepEqual([...held], [0]);
+    assert.deepEqual(told, [{ department_id: id, revision: 30, full: true, changes: [] }]);
+  });
+}
+
+test("what is changed between two parts is applied after the last", async (t) => {
+  const id = await server.largeDepartment();
+  const { wire, department, told } = follow(t, id);
+  const late = [];
+  wire.intercept = (name, payload, deliver) =>
+    name === "sync_response" && payload.part > 1 && late.push(deliver) > 0;
+  await waitFor(() => wire.of("sync_response").length, "the first part");
+  const [{ revision, parts }] = wire.of("sync_response");
+  const created = await server.create(id, "사이에");
+  await server.remove((await server.list(id)).events[0]);
+  await waitFor(() => wire.of("event_deleted").length && late.length === parts - 1, "all parts, and the broadcasts");
+  assert.deepEqual([department.state, department.events.size, told], ["loading", 0, []]);
+  wire.intercept = null;
+  for (const deliver of late) deliver();
+  await equal(department);
+  assert.ok(department.events.has(created.id));
+  assert.deepEqual([told[0].revision, told[0].full, revisions(told)], [revision, true, [revision + 1, revision + 2]]);
+  assert.equal(wire.asked("sync_request").length, 1);
+});
+
+test("a client cut off between parts keeps what it had, and joins again with its old token", async (t) => {
+  const id = await server.largeDepartment();
+  const between = await network(t);
+  const { wire, department, told } = follow(t, id, { url: between.url });
+  wire.intercept = (name, payload) => {
+    if (name === "sync_response" && payload.sync_token) payload.sync_token = "garbage"; // as of a log that is gone
+    return false;
+  };
+  await equal(department);
+  told.length = 0;
+  between.cut();
+  await waitFor(() => department.state === "offline", "the loss to be noticed");
+  const created = await server.create(id, "놓친 것");
+  wire.forgetAll();
+  wire.intercept = (name, payload) => {
+    if (name === "sync_response" && payload.part === 2) between.cut();
+    return false;
+  };
+  between.mend();
+  await waitFor(() => partsOf(wire).length >= 2, "two parts");
+  await waitFor(() => department.state === "offline", "the second loss");
+  assert.deepEqual([department.events.has(created.id), department.events.size, told], [false, 30, []]);
+  wire.intercept = null;
+  between.mend();
+  await equal(department);
+  const join = { department_id: id, sync_token: "garbage", parts: true };
+  assert.deepEqual(wire.asked("join_department"), [join, join]);
+  assert.deepEqual(told.map(({ full }) => full), [true]);
+});
+
+test("a department that is left between parts can be opened again at once", async (t) => {
+  const id = await server.largeDepartment();
+  const { wire, calendar, department } = follow(t, id);
+  let again = null;
+  wire.intercept = (name, payload) => {
+    if (name !== "sync_response" || payload.part !== 2 || again) return false;
+    department.close();
+    again = calendar.department(id);
+    return false;
+  };
+  await waitFor(() => again, "the second part");
+  await equal(again);
+  const { parts } = wire.of("sync_response")[0];
+  assert.deepEqual(partsOf(wire), [...allParts(parts), ...allParts(parts)]);
+  assert.deepEqual([department.state, department.events.size], ["closed", 0]);
 });

@@ -273,14 +273,15 @@ test("parts that go back say so", () => {
   assert.deepEqual([held(replica), replica.revision, replica.token], [{ a: 1, b: 2 }, 2, "t2"]);
 });
 
-test("broadcasts that came before a full answer between parts are not laid over it, and later ones are", () => {
+test("a full answer between parts ends them, and what was broadcast before it; later broadcasts are laid over it", () => {
   const replica = loaded(5);
   replica.beginSync();
   replica.answer(part(1, 3, 9, event("a", 9)));
   replica.broadcast("event_created", event("old", 8)); // of a log that is rebuilt up to 7
   replica.answer(full(7, event("z", 7)));
   replica.broadcast("event_created", event("new", 8));
-  replica.answer(part(2, 3, 9, event("b", 9)));
+  assert.deepEqual(replica.answer(part(2, 3, 9, event("b", 9))), NOTHING);
+  assert.deepEqual(replica.answer(part(3, 3, 9, event("c", 9))), { changes: [], full: false, hole: true });
   assert.deepEqual(replica.endSync().changes.map((c) => c.event.id), ["new"]);
   assert.deepEqual(held(replica), { z: 7, new: 8 });
 });

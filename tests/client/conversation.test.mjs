@@ -114,8 +114,9 @@ class HandSocket {
   tellParts(revision, ...parts) {
     for (const [part, count, ids] of parts) {
       const events = ids.map((id) => ({ id, department_id: ID, revision }));
-      const token = part === count ? { sync_token: `t${revision}` } : {};
-      this.tell("sync_response", { department_id: ID, full: true, part, parts: count, events, revision, ...token });
+      const last = part === count && { sync_token: `t${revision}` };
+      const numbers = { part, parts: count };
+      this.tell("sync_response", { department_id: ID, full: true, ...numbers, events, revision, ...last });
     }
   }
 
@@ -568,7 +569,7 @@ test("a heartbeat between parts asks nothing until the last is here", () => {
 });
 
 for (const acknowledged of ["before", "after"]) {
-  test(`a full answer between parts replaces what is held, acknowledged ${acknowledged} it, and the parts do not`, () => {
+  test(`a full answer between parts ends them, with the acknowledgement ${acknowledged} it`, () => {
     goLive(5, OFFER);
     socket.tell("event_created", created(7));
     socket.tell("event_created", created(4)); // of the log that is replaced

@@ -273,7 +273,7 @@ test("parts that go back say so", () => {
   assert.deepEqual([held(replica), replica.revision, replica.token], [{ a: 1, b: 2 }, 2, "t2"]);
 });
 
-test("a full answer between parts ends them, and what was broadcast before it; later broadcasts are laid over it", () => {
+test("a full answer between parts ends them and what was held before it, not what came after it", () => {
   const replica = loaded(5);
   replica.beginSync();
   replica.answer(part(1, 3, 9, event("a", 9)));

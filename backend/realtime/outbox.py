@@ -98,4 +98,4 @@ class Outbox:
 def _size(packet: Any) -> int:
     if packet is None:
         return 0
-    return PACKET_BYTES + (len(packet.data) if isinstance(packet.data, str) else 0)
+    return PACKET_BYTES + (len(packet.data.encode()) if isinstance(packet.data, str) else 0)

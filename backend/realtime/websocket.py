@@ -34,7 +34,7 @@ FRAMES_AT_ONCE = 500
 """Frames that a client may send without pause, as when it joins all its departments. Further ones are read at
 `FRAMES_PER_S`: the client's own TCP connection holds the rest back.
 """
-UNSENT_BYTES = 128 * 1024
+UNSENT_BYTES = 32 * 1024
 """Most bytes that the kernel keeps unsent. More would delay pings on a slow line."""
 CLOSE_CODE = CloseCode.SERVICE_RESTART
 """Says that the client is welcome to connect again."""

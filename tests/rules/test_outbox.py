@@ -46,6 +46,11 @@ def test_packets_wait_until_the_sender_comes_back_for_more(outbox):
     assert outbox.small_bytes == PACKET_BYTES
 
 
+def test_text_counts_by_its_bytes_on_the_wire(outbox):
+    outbox.put(EnginePacket(MESSAGE, "가" * 1_000))
+    assert outbox.small_bytes == 3_000 + PACKET_BYTES
+
+
 def test_the_sender_takes_a_bounded_batch(outbox):
     for _ in range(10):
         outbox.put(message(BATCH_BYTES // 2))

@@ -17,7 +17,7 @@ STAND_IN := $(if $(filter Linux-x86_64,$(shell uname -sm | tr ' ' -)),,.venv/.in
 TEMPLATES := infrastructure/dynamodb-schema.yaml tests/infrastructure/sessions-results.yaml
 
 .PHONY: install install-tests infra-tools java-tools debian-packages run test fresh histories check lint lint-infra \
-	eb-bundle bench bench-migrate lock clean
+	eb-bundle bench bench-migrate attack lock clean
 
 # What running needs; `make test` adds what checking needs. Both do nothing when nothing has changed.
 install: .venv/.installed node_modules/.installed $(STAND_IN)
@@ -108,6 +108,10 @@ bench: install-tests
 # The migration beside a put_item loop, and its memory with a million events: about ten minutes.
 bench-migrate: install-tests
 	$(BIN)/python benchmarks/bench_migrate.py
+
+# Every attack on the production command while a quiet neighbour uses it, with each worker: some fifteen minutes.
+attack: install-tests
+	PYTHONPATH=tests:backend $(BIN)/python -m attacks
 
 # After editing a requirements*.in: pins with hashes, no registry host written down.
 lock: .venv/.installed-tests

@@ -1,7 +1,9 @@
 """Starts the real programs for tests: the server in each way it is run, Redis, AWS's own DynamoDB Local."""
 
 import contextlib
+import functools
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -132,11 +134,16 @@ def running_server(
     port: int | None = None,
     module: str = "app",
     root: Path = ROOT,
+    files: tuple[int, int] | None = None,
 ) -> Iterator[Server]:
-    """Run the server of a checkout, `root`, until the block ends."""
+    """Run the server of a checkout, `root`, until the block ends.
+
+    `files` are the soft and the hard limit of its open files; without them, those of this process.
+    """
     port = port or free_port()
     log_file = folder / f"server-{port}.log"
     command = [part.format(port=port).replace("app:app", f"{module}:app") for part in COMMANDS[mode]]
+    limit_files = functools.partial(resource.setrlimit, resource.RLIMIT_NOFILE, files)
     with log_file.open("ab") as log:
         process = subprocess.Popen(
             command,
@@ -145,6 +152,7 @@ def running_server(
             stdout=log,
             stderr=log,
             stdin=subprocess.DEVNULL,
+            preexec_fn=limit_files if files else None,
         )
     server = Server(process, f"http://127.0.0.1:{port}", log_file)
     try:

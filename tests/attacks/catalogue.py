@@ -1,0 +1,86 @@
+"""Every attack by its name. `python -m attacks.catalogue NAME TARGET` carries one out, `TARGET` as JSON."""
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from attacks import connections, frames, messages, requests_of_rest
+from attacks.wire import Target
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attack:
+    """What an attack does, and what the server and the store need before it."""
+
+    run: Callable[[Target], None]
+    needs: tuple[str, ...] = ()
+    """Kinds of departments beside the neighbour's."""
+    warms: bool = False
+    """Whether the server has loaded these departments before, so that their memory is not the attack's."""
+    files: tuple[int, int] | None = None
+    """The soft and hard limit of open files with which the server is started."""
+    keeps_mb: int = 0
+    """Memory that the server may keep afterwards: the snapshot of a department, which has a budget."""
+
+
+SNAPSHOT_MB = 64
+"""The memory that one department's snapshot may take: a quarter of the default budget."""
+
+ATTACKS: dict[str, Attack] = {
+    "no attack": Attack(run=lambda target: target.hold()),
+    "1,100 idle connections": Attack(run=connections.idle_connections),
+    "1,100 idle connections, soft limit 1,024": Attack(
+        run=connections.idle_connections, files=(1_024, 4_096)
+    ),
+    "1,100 idle connections, hard limit 1,024": Attack(
+        run=connections.idle_connections, files=(1_024, 1_024)
+    ),
+    "200 slow heads": Attack(run=connections.slow_heads),
+    "200 slow bodies": Attack(run=connections.slow_bodies),
+    "30 lists of 50,000 events unread": Attack(run=connections.unread_answers, needs=("large",), warms=True),
+    "pipelined requests": Attack(run=connections.pipelined_requests),
+    "bodies that nobody reads": Attack(run=connections.bodies_that_nobody_reads),
+    "chunks of one byte": Attack(run=connections.chunks_of_one_byte),
+    "a chunk extension without end": Attack(run=connections.endless_chunk_extension),
+    "a trailer without end": Attack(run=connections.endless_trailer),
+    "handshakes without CONNECT, WebSocket": Attack(run=connections.handshakes_by_websocket),
+    "handshakes without CONNECT, polling": Attack(run=connections.handshakes_by_polling),
+    "Engine.IO pongs without pause": Attack(run=frames.pongs_of_engineio),
+    "Engine.IO pings without pause": Attack(run=frames.pings_of_engineio),
+    "WebSocket pings without pause": Attack(run=frames.pings_of_websocket),
+    "unknown packets without pause": Attack(run=frames.unknown_packets),
+    "unknown messages without pause": Attack(run=frames.unknown_messages),
+    "empty fragments without end": Attack(run=frames.empty_fragments),
+    "messages of 1 MB": Attack(run=frames.large_messages),
+    "999,999,999 attachments": Attack(run=frames.attachments),
+    "joins without pause": Attack(run=messages.joins),
+    "sync_requests without pause": Attack(run=messages.syncs),
+    "POSTs of 4,900 packets": Attack(run=messages.posts_of_many_packets),
+    "120 full syncs unread, WebSocket": Attack(
+        run=messages.unread_syncs_by_websocket, needs=("large",), warms=True
+    ),
+    "120 full syncs unread, polling": Attack(
+        run=messages.unread_syncs_by_polling, needs=("large",), warms=True
+    ),
+    "If-Match of 32 KB": Attack(run=requests_of_rest.one_if_match),
+    "If-Match in 90 lines": Attack(run=requests_of_rest.ninety_if_matches),
+    "Accept of 700 KB": Attack(run=requests_of_rest.accept),
+    "bodies of 90,000 unknown fields": Attack(run=requests_of_rest.unknown_fields),
+    "bodies of 1 MB of text": Attack(run=requests_of_rest.long_texts),
+    "pages of 3,000 long texts": Attack(run=requests_of_rest.pages_of_long_texts, needs=("long",)),
+    "ten searches of 3,000 long texts": Attack(run=requests_of_rest.searches_of_long_texts, needs=("long",)),
+    "first load of 50,000 events": Attack(
+        run=requests_of_rest.first_load, needs=("large",), keeps_mb=SNAPSHOT_MB
+    ),
+    "lists of 50,000 events after edits": Attack(
+        run=requests_of_rest.lists_after_edits, needs=("large",), warms=True
+    ),
+    "eight clients with full syncs": Attack(run=requests_of_rest.full_syncs, needs=("large",), warms=True),
+    "searches of 50,000 events": Attack(run=requests_of_rest.searches, needs=("large",), warms=True),
+    "deletion of 50,000 events": Attack(run=requests_of_rest.deletion, needs=("doomed",), warms=True),
+}
+
+
+if __name__ == "__main__":
+    ATTACKS[sys.argv[1]].run(Target(**json.loads(sys.argv[2])))

@@ -15,6 +15,7 @@ import rest.health
 import rest.home
 import rest.openapi
 import rest.request_bodies
+import rest.request_headers
 import rest.security_headers
 from commands import tables_commands
 from config import Settings
@@ -74,6 +75,7 @@ def create_app(settings: Settings, db: DynamoDBDatabase | None = None) -> APIFla
     app.register_blueprint(rest.docs_page.blueprint())
     app.register_blueprint(rest.assets.blueprint())
     app.cli.add_command(tables_commands(core))
+    rest.request_headers.install(app)
     return app
 
 

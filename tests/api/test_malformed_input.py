@@ -150,14 +150,38 @@ def test_a_chunked_body_may_be_as_large_as_any_other(api):
     assert refusal["error"] == "payload_too_large"
 
 
-def test_a_text_that_takes_the_square_of_its_length_to_normalise_does_not_block_the_server(api):
-    """The marks of half of such a body took half a minute to sort, and gunicorn ended the worker."""
-    title = "a" + "\u0300\u0316" * 255_000
+@pytest.mark.parametrize(
+    ("marks", "rule"), [(5_000, "invalid_character"), (255_000, "string_too_long")], ids=["some", "most"]
+)
+def test_a_text_that_takes_the_square_of_its_length_to_normalise_does_not_block_the_server(api, marks, rule):
+    """The marks of half of a body took half a minute to sort, and gunicorn ended the worker."""
+    title = "a" + "\u0300\u0316" * marks
     body = json.dumps({**EVENT, "title": title}, ensure_ascii=False).encode()
     department = api.department()["id"]
     assert fields_of(api("POST", f"/api/events/{department}", data=body, headers=JSON, status=400)) == {
-        "title": "invalid_character"
+        "title": rule
     }
+
+
+def test_a_text_that_is_too_long_in_any_form_is_refused_before_its_characters_are_looked_at(api):
+    department = api.department()["id"]
+    body = {**EVENT, "description": "a" * 1_000_000 + "\u0000"}
+    refusal = api("POST", f"/api/events/{department}", body, status=400)
+    assert fields_of(refusal) == {"description": "string_too_long"}
+
+
+def test_a_text_whose_longest_form_is_too_long_is_accepted(api):
+    """Four characters of this text become one in NFC."""
+    department = api.department()["id"]
+    event = api.event(department, description="\u03b1\u0313\u0300\u0345" * 10_000)
+    assert event["description"] == "\u1f82" * 10_000
+
+
+@pytest.mark.parametrize("path", ["/api/departments", f"/api/events/{UNKNOWN}"])
+def test_of_an_object_with_thousands_of_fields_no_field_is_looked_at(api, path):
+    """Each of them would cost an error: 100,000 fit into a body."""
+    refusal = api("POST", path, {f"f{n}": 1 for n in range(1_001)}, status=400)
+    assert fields_of(refusal) == {"body": "too_many_fields"}
 
 
 def test_no_more_than_a_hundred_broken_rules_are_listed(api):

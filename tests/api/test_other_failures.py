@@ -156,6 +156,22 @@ def test_what_the_http_server_refuses_has_the_envelope(server, raw, flask, gunic
         assert send(server, raw).status == status
 
 
+@pytest.mark.parametrize(
+    "first", ["GET / HTTP/1.1", "DELETE /api/departments HTTP/1.1", "GET /socket.io/?EIO=4 HTTP/1.1"]
+)
+@pytest.mark.parametrize("name", ["Accept", "If-None-Match", "Access-Control-Request-Headers", "Connection"])
+def test_a_header_of_many_lines_is_refused_before_it_is_parsed(server, first, name):
+    """Gunicorn takes 100 lines of 8 KB, whose parsing blocked the server for a second."""
+    raw = lines(first).replace(b"\r\n\r\n", b"\r\n" + f"{name}: {'a/b,' * 1_000}\r\n".encode() * 3 + b"\r\n")
+    answer = send(server, raw)
+    assert (answer.status, answer.failure["error"]) == (431, "headers_too_large")
+
+
+def test_a_header_as_long_as_a_line_may_be_is_accepted(server):
+    answer = requests.get(f"{server.url}/healthz", headers={"Cookie": "a" * 8_180}, timeout=10)
+    assert answer.status_code == 200
+
+
 def test_a_line_longer_than_the_development_server_reads_has_the_envelope(server):
     if "flask" in server.process.args[0]:  # gunicorn hangs up on a client while that is still sending
         assert send(server, b"GET /".ljust(65_537, b"a")).status == 414

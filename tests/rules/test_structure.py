@@ -232,6 +232,7 @@ IMPORTS = {
     "rest.answer_shapes": {"schemas"},
     "rest.conditions": {"errors", "schemas"},
     "rest.request_bodies": {"schemas"},
+    "rest.request_headers": {"errors"},
     "rest.openapi": {"errors", "rest.answer_shapes", "rest.conditions", "schemas"},
     "rest.health": {"errors", "rest.answer_shapes", "rest.openapi"},
     "rest.departments": {
@@ -359,6 +360,7 @@ IMPORTS = {
         "rest.json_provider",
         "rest.openapi",
         "rest.request_bodies",
+        "rest.request_headers",
         "rest.security_headers",
         "services.core",
     },

@@ -39,6 +39,8 @@ class Outcome:
     p99: float
     worst: float
     requests: int
+    answered: int
+    """How many of the neighbour's requests were answered while the attack went on."""
     failures: list[str]
     before: float
     peak: float
@@ -117,6 +119,7 @@ def measure(
             p99=latencies[math.ceil(len(latencies) * 0.99) - 1],
             worst=latencies[-1],
             requests=len(latencies),
+            answered=report.answered,
             failures=report.failures,
             before=memory.before,
             peak=memory.peak,

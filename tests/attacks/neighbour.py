@@ -21,7 +21,7 @@ import websocket
 WEBSOCKETS = 20
 REQUESTS_PER_S = 10
 """Of each of three kinds: a list, a creation, a health check."""
-TIMEOUT_S = 10.0
+TIMEOUT_S = 5.0
 BROADCAST_S = 15.0
 """How long the broadcast of the last creation may take to reach every WebSocket after the attack."""
 
@@ -30,6 +30,8 @@ BROADCAST_S = 15.0
 class Report:
     """What a neighbour has seen of a server."""
 
+    answered: int = 0
+    """How many requests were answered before it was told to stop, while the attack went on."""
     latencies_ms: list[float] = field(default_factory=list)
     """From the moment at which a request was due, so that those count that wait behind a slow one."""
     failures: list[str] = field(default_factory=list)
@@ -95,6 +97,7 @@ class Neighbour:
             thread.start()
         is_over()
         self._stopped_at = time.monotonic()
+        self._report.answered = len(self._report.latencies_ms) - len(self._report.failures)
         self._stopped.set()
         for thread in threads:
             thread.join()
@@ -115,7 +118,11 @@ class Neighbour:
         due = time.monotonic()
         while not self._stopped.wait(max(0.0, due - time.monotonic())):
             try:
-                self._send(connection, method, path)
+                try:
+                    self._send(connection, method, path)
+                except ConnectionError:  # the server closes connections that were idle, as all servers do
+                    connection.close()
+                    self._send(connection, method, path)
             except (OSError, http.client.HTTPException) as error:
                 self._report.failures.append(f"{method} {path}: {error!r}")
                 connection.close()

@@ -172,6 +172,27 @@ def test_a_header_as_long_as_a_line_may_be_is_accepted(server):
     assert answer.status_code == 200
 
 
+@pytest.mark.parametrize("beginning", [b"1;", b"0\r\nX: "], ids=["chunk", "trailer"])
+def test_a_line_of_a_chunked_body_that_does_not_end_ends_the_connection(server, beginning):
+    """Gunicorn would keep all of it, and search it from its start each time that more comes."""
+    if "flask" in server.process.args[0]:
+        return  # for development only
+    head = lines("POST /api/departments HTTP/1.1", **{"Content-Type": "application/json"})
+    head = head.replace(b"Host", b"Transfer-Encoding: chunked\r\nHost")
+    parts = urlsplit(server.url)
+    with (
+        socket.create_connection((parts.hostname, parts.port), timeout=10) as connection,
+        pytest.raises(ConnectionError),
+    ):
+        connection.sendall((head + beginning).ljust(100_000_000, b"a"))
+
+
+def test_more_header_fields_than_any_client_sends_are_refused(server):
+    if "flask" not in server.process.args[0]:
+        fields = {f"X-{number}": "a" for number in range(64)}
+        assert send(server, lines("GET /healthz HTTP/1.1", **fields)).status == 431
+
+
 def test_a_line_longer_than_the_development_server_reads_has_the_envelope(server):
     if "flask" in server.process.args[0]:  # gunicorn hangs up on a client while that is still sending
         assert send(server, b"GET /".ljust(65_537, b"a")).status == 414

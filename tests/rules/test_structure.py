@@ -227,12 +227,12 @@ IMPORTS = {
     "rest.security_headers": set(),
     "rest.development_server": {"errors"},
     "rest.failures": {"errors"},
+    "rest.request_headers": {"errors"},
     "rest.assets": {"config"},
     "rest.docs_page": {"config"},
     "rest.answer_shapes": {"schemas"},
     "rest.conditions": {"errors", "schemas"},
     "rest.request_bodies": {"schemas"},
-    "rest.request_headers": {"errors"},
     "rest.openapi": {"errors", "rest.answer_shapes", "rest.conditions", "schemas"},
     "rest.health": {"errors", "rest.answer_shapes", "rest.openapi"},
     "rest.departments": {

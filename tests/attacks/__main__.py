@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 from attacks.catalogue import ATTACKS, Attack
-from attacks.measuring import AFTERMATH_MB, Outcome, measure
+from attacks.measuring import AFTERMATH_MB, GROWTH_MB, Outcome, measure
 from attacks.neighbour import WEBSOCKETS
 from attacks.seeds import Seeds
 from config import Settings
@@ -20,7 +20,6 @@ from running import embedded
 SECONDS = 8.0
 P99_MS = 250
 WORST_MS = 1_500
-GROWTH_MB = 120
 WORKERS = ("eventlet", "gevent")
 
 

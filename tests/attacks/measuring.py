@@ -23,6 +23,8 @@ START_S = 60.0
 GRACE_S = 90.0
 """How long an attacker may take beyond the end of its attack, and a neighbour to report."""
 RECOVERY_S = 30.0
+GROWTH_MB = 120
+"""By how much the memory of a worker may grow during an attack."""
 AFTERMATH_MB = 40
 """Memory counts as given back when it has grown by less than this."""
 ALIVE_S = 5.0
@@ -38,7 +40,6 @@ class Outcome:
     p50: float
     p99: float
     worst: float
-    requests: int
     answered: int
     """How many of the neighbour's requests were answered while the attack went on."""
     failures: list[str]
@@ -118,7 +119,6 @@ def measure(
             p50=latencies[len(latencies) // 2],
             p99=latencies[math.ceil(len(latencies) * 0.99) - 1],
             worst=latencies[-1],
-            requests=len(latencies),
             answered=report.answered,
             failures=report.failures,
             before=memory.before,

@@ -19,13 +19,15 @@ PUT_AT_ONCE = 500
 class Seeds:
     """Makes departments in one store: new ones, or one of a kind that is made when it is first needed."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, large: int = LARGE) -> None:
+        """`large` is how many events a large department has."""
         self._db = DynamoDBDatabase(settings)
         self._db.create_tables(report=lambda _: None)
         self._departments = build_core(self._db, snapshot_bytes=1_000_000).departments
+        self._large = large
         self._made: dict[str, str] = {}
         self._kinds: dict[str, Callable[[], str]] = {
-            "large": lambda: self._loaded(LARGE),
+            "large": lambda: self._loaded(large),
             "long": lambda: self._loaded(LONG, LONG_TEXT),
         }
 
@@ -34,7 +36,7 @@ class Seeds:
         if kind == "small":
             return self._loaded(20)
         if kind == "doomed":
-            return self._loaded(LARGE)
+            return self._loaded(self._large)
         if kind not in self._made:
             self._made[kind] = self._kinds[kind]()
         return self._made[kind]

@@ -177,6 +177,12 @@ def test_a_text_whose_longest_form_is_too_long_is_accepted(api):
     assert event["description"] == "\u1f82" * 10_000
 
 
+@pytest.mark.parametrize("nested", [[[]], {"a": {}}], ids=["lists", "objects"])
+def test_a_body_of_countless_lists_or_objects_is_not_parsed(api, nested):
+    refusal = api("POST", "/api/departments", {"name": [nested] * 50_000}, status=400)
+    assert refusal["error"] == "bad_request"
+
+
 @pytest.mark.parametrize("path", ["/api/departments", f"/api/events/{UNKNOWN}"])
 def test_of_an_object_with_thousands_of_fields_no_field_is_looked_at(api, path):
     """Each of them would cost an error: 100,000 fit into a body."""

@@ -109,8 +109,9 @@ def measure(
         [_, pid] = server.pids()
         with neighbour(server.url, departments["small"]) as process, Memory(pid) as memory:
             carry_out(name, server.url, departments, seconds)
-            report = stop(process)
-        survived = is_same_and_answers(server, pid)
+            stop(process)
+            survived = is_same_and_answers(server, pid)
+            report = report_of(process)
         lost = set(report.acknowledged) - seeds.event_ids(departments["small"])
         latencies = sorted(report.latencies_ms)
         return Outcome(
@@ -150,7 +151,14 @@ def neighbour(url: str, department_id: str) -> Iterator["subprocess.Popen[str]"]
         process.communicate()
 
 
-def stop(process: "subprocess.Popen[str]") -> Report:
+def stop(process: "subprocess.Popen[str]") -> None:
+    """End the requests of a neighbour. Its WebSockets stay open."""
+    assert process.stdin
+    process.stdin.write("\n")
+    process.stdin.flush()
+
+
+def report_of(process: "subprocess.Popen[str]") -> Report:
     said, _ = process.communicate("\n", timeout=GRACE_S)
     return Report(**json.loads(said))
 

@@ -1,7 +1,7 @@
 """The quiet neighbour of an attack: a few requests a second and twenty WebSockets, in a process of its own.
 
-`python -m attacks.neighbour URL DEPARTMENT` prints a line when its WebSockets have joined, measures until it
-is sent a line, and then prints a `Report` as JSON.
+`python -m attacks.neighbour URL DEPARTMENT` prints a line when its WebSockets have joined, and measures until
+it is sent a line. When it is sent another one, it looks at its WebSockets and prints a `Report` as JSON.
 """
 
 import contextlib
@@ -88,19 +88,21 @@ class Neighbour:
         self._stopped_at = 0.0
         self._members = [Member(url, department_id) for _ in range(WEBSOCKETS)]
 
-    def measure(self, is_over: Callable[[], object]) -> Report:
+    def measure(self, wait: Callable[[], object]) -> Report:
+        """Send requests until `wait` returns, look at the WebSockets when it returns again."""
         threads = [
             threading.Thread(target=self._repeat, args=arguments)
             for arguments in (("GET", self._list), ("POST", self._list), ("GET", "/healthz", True))
         ]
         for thread in threads:
             thread.start()
-        is_over()
+        wait()
         self._stopped_at = time.monotonic()
         self._report.answered = len(self._report.latencies_ms) - len(self._report.failures)
         self._stopped.set()
         for thread in threads:
             thread.join()
+        wait()
         self._report.websockets = self._count_members()
         return self._report
 

@@ -96,6 +96,12 @@ class Outbox:
 
 
 def _size(packet: Any) -> int:
+    """Return the size of a packet in bytes; a room shares a packet, so it is counted once."""
     if packet is None:
         return 0
-    return PACKET_BYTES + (len(packet.data.encode()) if isinstance(packet.data, str) else 0)
+    if not hasattr(packet, "waiting_bytes"):
+        packet.waiting_bytes = PACKET_BYTES + (
+            len(packet.data.encode()) if isinstance(packet.data, str) else 0
+        )
+    size: int = packet.waiting_bytes
+    return size

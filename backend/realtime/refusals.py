@@ -50,7 +50,11 @@ def handshake_refusal(environ: dict[str, Any]) -> dict[str, Any] | None:
     if environ.get("HTTP_SEC_WEBSOCKET_VERSION", "").strip() != WEBSOCKET_VERSION:
         supported = ("Sec-WebSocket-Version", WEBSOCKET_VERSION)
         return refusal(HTTPStatus.UPGRADE_REQUIRED, "Unsupported WebSocket version", supported)
-    if "HTTP_HOST" not in environ or answer_handshake(environ).status_code != HTTPStatus.SWITCHING_PROTOCOLS:
+    if (
+        "HTTP_HOST" not in environ
+        or "HTTP_TRANSFER_ENCODING" in environ
+        or answer_handshake(environ).status_code != HTTPStatus.SWITCHING_PROTOCOLS
+    ):
         return refusal(HTTPStatus.BAD_REQUEST, "Invalid WebSocket handshake")
     return None
 

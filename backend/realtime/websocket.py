@@ -21,6 +21,8 @@ from websockets.http11 import Request, Response
 from websockets.protocol import Protocol, Side, State
 from websockets.server import ServerProtocol
 
+from turns import SHORTEST_S
+
 log = logging.getLogger(__name__)
 
 MESSAGE_BYTES = 16 * 1024
@@ -177,7 +179,7 @@ class WebSocket:
         earned = (now - self._allowed_at) * FRAMES_PER_S
         self._allowed = min(self._allowed + earned, FRAMES_AT_ONCE) - max(frames, 1)
         self._allowed_at = now
-        self._sleep(max(0.0, -self._allowed / FRAMES_PER_S))
+        self._sleep(max(SHORTEST_S, -self._allowed / FRAMES_PER_S))
 
     # Sending
 

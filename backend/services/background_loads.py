@@ -1,14 +1,13 @@
 """One load in the background for all callers that wait for the same key. Knows nothing of what is loaded."""
 
 import functools
-import math
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Generic, TypeVar
 
-from deadlines import remaining_s, without_deadline
-from errors import StoreUnavailable
+from deadlines import timeout_s, without_deadline
+from errors import OutOfTime
 
 Result = TypeVar("Result")
 
@@ -26,7 +25,7 @@ class BackgroundLoads(Generic[Result]):
     def wait(self, key: str, load: Callable[[], Result]) -> Result:
         """Return the result of the load of this key that is running, or run a new one; raise what it raised.
 
-        Raises `StoreUnavailable` when the caller's deadline comes first.
+        Raises `OutOfTime` when the caller's deadline comes first.
         """
         with self._lock:
             running = self._running.get(key)
@@ -34,11 +33,10 @@ class BackgroundLoads(Generic[Result]):
                 running = self._running[key] = Future()
                 task = functools.partial(self._run, key, load, running)
                 threading.Thread(target=without_deadline, args=(task,), daemon=True).start()
-        left = remaining_s()
         try:
-            return running.result(None if left == math.inf else max(0.0, left))
+            return running.result(timeout_s())
         except TimeoutError as error:
-            raise StoreUnavailable("큰 부서를 읽는 중입니다. 잠시 후 다시 시도하세요.") from error
+            raise OutOfTime("큰 부서를 읽는 중입니다. 잠시 후 다시 시도하세요.") from error
 
     def _run(self, key: str, load: Callable[[], Result], running: "Future[Result]") -> None:
         try:

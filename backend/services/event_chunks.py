@@ -12,8 +12,8 @@ from typing import Protocol
 import orjson
 
 from domain import Event, EventFilter
-from services.coalesced_reads import let_others_run
 from tokens import EventOrder
+from turns import give_turn
 
 EVENT_BYTES = 1_000
 CHARACTER_BYTES = 5
@@ -100,7 +100,7 @@ class EventChunks:
     def __iter__(self) -> Iterator[bytes]:
         for number, chunk in enumerate(self.chunks):
             if number and not chunk.has_json:
-                let_others_run()
+                give_turn()
             yield chunk.json
 
     def events(self) -> Iterator[Event]:
@@ -141,7 +141,7 @@ class EventChunks:
         taken: list[Chunk] = []
         for number, chunk in enumerate(self.chunks):
             if number:
-                let_others_run()
+                give_turn()
             found = [event for event in chunk.events if is_wanted(event)]
             if limit is not None:
                 found = found[:limit]

@@ -30,9 +30,9 @@ from models import DynamoDBDatabase
 from services.event_chunks import EventsJson
 from services.group_commit import GroupCommit, WriteRefused
 from services.history import EventHistory, HistoryPage
+from services.one_at_a_time import OneAtATime
 from services.snapshot import Snapshot
 from services.snapshots import Snapshots
-from services.turns import Turns
 from text_order import fold_text
 from tokens import order_token
 
@@ -62,7 +62,7 @@ class EventService:
         self._group_commit = group_commit
         self._snapshots = snapshots
         self._history = EventHistory(db)
-        self.searches = Turns()
+        self.searches = OneAtATime()
         """A search takes long in a large department, so only one runs at a time."""
 
     def list_events(

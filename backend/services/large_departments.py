@@ -21,11 +21,11 @@ from cachetools import LRUCache
 from domain import DELETIONS, Change, Event, EventFilter, Position, known_changes
 from models import DynamoDBDatabase
 from services.background_loads import BackgroundLoads
-from services.coalesced_reads import let_others_run
 from services.event_chunks import CHUNK_BYTES, EventChunks, cut, size_of
+from services.one_at_a_time import OneAtATime
 from services.snapshot import INDEX_LAG_WINDOW, SLICE
-from services.turns import Turns
 from tokens import EventOrder
+from turns import give_turn
 
 PAGE_EVENTS = 500
 PAGE_BYTES = 4_000_000
@@ -95,7 +95,7 @@ class LargeDepartments:
         self._on_measured = on_measured
         self._cuts: LRUCache[str, Cuts] = LRUCache(COUNTED)
         self._counts = BackgroundLoads[None]()
-        self._turns = Turns()
+        self._turns = OneAtATime()
 
     def page(self, department_id: str, position: Position, wanted: EventFilter) -> LargePage:
         """Return the next wanted events, whatever their text, at a position or later."""
@@ -170,7 +170,7 @@ class LargeDepartments:
         for number, event in enumerate(self._db.indexed_events(department_id), 1):
             yield event
             if number % SLICE == 0:
-                let_others_run()
+                give_turn()
 
     def _measured(self, department_id: str, position: Position, cutter: _Cutter) -> None:
         self._cuts[department_id] = Cuts(position, cutter.orders)
@@ -208,7 +208,7 @@ class _State:
             if begin <= order and (end is None or order < end) and self._is_new(event, seen):
                 yield event
             if number % SLICE == 0:
-                let_others_run()
+                give_turn()
 
     def late(self, begin: EventOrder, end: EventOrder | None, seen: Seen) -> Iterator[Event]:
         """Yield, after all others, the events that were moved away from where they were still to be read."""
@@ -244,7 +244,7 @@ class Walk:
         cuts: Cuts,
         bounds: tuple[EventOrder, EventOrder | None],
         is_wanted: IsWanted | None,
-        turns: Turns,
+        turns: OneAtATime,
     ) -> None:
         self.position = state.position
         self.on_end: Callable[[str, Position, _Cutter], None] | None = None

@@ -8,8 +8,8 @@ from itertools import groupby
 
 from domain import DELETIONS, Change, Event, LogEntry, Position, known_changes
 from models import DynamoDBDatabase
-from services.coalesced_reads import let_others_run
 from services.event_chunks import EVENT_BYTES, EventChunks, cut, size_of
+from turns import give_turn
 
 INDEX_LAG_WINDOW = timedelta(minutes=5)
 """How long the index may lag behind the log; DynamoDB's usual lag is under a second."""
@@ -147,7 +147,7 @@ class SnapshotLoad:
                 raise TooLarge
             yield event
             if number % SLICE == 0:
-                let_others_run()
+                give_turn()
             if number % FROZEN == 0:
                 gc.collect(1)  # what is frozen is never collected: not the garbage of present requests
                 gc.freeze()

@@ -17,7 +17,8 @@ from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
 
-from errors import SetupError, StoreUnavailable
+from deadlines import timeout_s
+from errors import OutOfTime, SetupError, StoreUnavailable
 from store.engine_files import (
     FAILURE_FILE,
     LOCK_PATIENCE_S,
@@ -66,10 +67,13 @@ class Engine:
     def revive(self) -> bool:
         """Find the engine again, or start it again, if it died; return whether its port has changed.
 
-        Raises `EngineUnavailable`, and `StoreUnavailable` if the store was deleted: a new engine would begin
-        an empty one.
+        Raises `EngineUnavailable`, `OutOfTime`, and `StoreUnavailable` if the store was deleted: a new engine
+        would begin an empty one.
         """
-        with self._reviving:
+        left = timeout_s()
+        if not self._reviving.acquire(timeout=-1 if left is None else left):
+            raise OutOfTime()
+        try:
             if self.address.has_engine():
                 return False
             self._refuse_loss(self.address.lost_file(self._data_dir, [STORE_FILE]))
@@ -79,6 +83,8 @@ class Engine:
             except OSError as error:
                 raise EngineUnavailable(f"{self._data_dir} 폴더에 쓸 수 없습니다: {error}") from error
             return self.address.port != before
+        finally:
+            self._reviving.release()
 
     def require_files(self, *, answered: bool = False) -> None:
         """Raise `StoreUnavailable` if a file of the store was deleted or replaced.

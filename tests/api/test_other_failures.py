@@ -203,29 +203,31 @@ def test_a_range_beyond_a_file_has_the_envelope(api):
     assert refusal["error"] == "range_not_satisfiable"
 
 
+def test_a_handshake_with_a_transfer_encoding_is_refused(server):
+    request = engine_io("EIO=4&transport=websocket", **HANDSHAKE)
+    answer = send(server, request.replace(b"\r\n\r\n", b"\r\nTransfer-Encoding: gzip\r\n\r\n"))
+    assert answer.status in (400, 501)  # gunicorn knows no other transfer encoding than chunked
+
+
 @pytest.mark.parametrize(
     "header",
     [
+        b"Cookie: " + "이름=값".encode(),
         b"Sec-WebSocket-Protocol: \xff",
-        b"Transfer-Encoding: gzip",
         b"X: a\x0bb",
         b"X: a\x00b",
         b"a(b): c",
     ],
 )
-def test_a_handshake_with_a_malformed_header_is_refused_and_leaves_no_traceback(server, header):
+def test_a_header_that_the_handshake_does_not_need_breaks_nothing(server, header):
+    """Which of these an HTTP server refuses is its own business."""
     request = engine_io("EIO=4&transport=websocket", **HANDSHAKE)
-    answer = send(server, request.replace(b"\r\n\r\n", b"\r\n" + header + b"\r\n\r\n"))
-    assert answer.status in (400, 501)  # gunicorn knows no other transfer encoding than chunked
-    assert "Traceback" not in server.log
-
-
-def test_a_handshake_may_carry_the_cookies_of_other_programs(server):
-    request = engine_io("EIO=4&transport=websocket", **HANDSHAKE, Cookie="이름=값")
     parts = urlsplit(server.url)
     with socket.create_connection((parts.hostname, parts.port), timeout=10) as connection:
-        connection.sendall(request)
-        assert connection.recv(100).startswith(b"HTTP/1.1 101 ")
+        connection.sendall(request.replace(b"\r\n\r\n", b"\r\n" + header + b"\r\n\r\n"))
+        status = connection.recv(100).split()[1]
+    assert status == b"101" or (status == b"400" and not header.startswith(b"Cookie"))
+    assert "Traceback" not in server.log
 
 
 def test_a_file_whose_condition_fails_is_refused_without_its_content(server):

@@ -10,7 +10,7 @@ from deadlines import deadline, remaining_s
 from errors import DepartmentNotFound, StoreUnavailable
 from running import wait_for
 from services.background_loads import BackgroundLoads
-from services.turns import Turns
+from services.one_at_a_time import OneAtATime
 
 
 class SlowLoad:
@@ -72,7 +72,7 @@ def test_a_failed_load_tells_those_who_wait_and_the_next_caller_starts_a_new_one
 
 
 def test_a_turn_is_waited_for_until_the_deadline():
-    turns = Turns()
+    turns = OneAtATime()
     with turns.turn(), deadline(0.01), pytest.raises(StoreUnavailable), turns.turn():
         raise AssertionError("two at a time")
     with turns.turn():

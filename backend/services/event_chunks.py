@@ -15,11 +15,12 @@ from domain import Event, EventFilter
 from tokens import EventOrder
 from turns import give_turn
 
-EVENT_BYTES = 1_000
-CHARACTER_BYTES = 5
-"""Rough bytes of an event: its objects, and for each character of its texts the string and the kept JSON."""
-CHUNK_BYTES = 200_000
-"""Most bytes of a chunk, rough: its JSON is less than two thirds of them."""
+EVENT_BYTES = 900
+CHARACTER_BYTES = 8
+"""Rough bytes of an event: its objects, and for each Korean character of its texts 2 in the string, 3 in the
+kept JSON, and 3 in the copy as UTF-8 that the string keeps once it has been written as JSON."""
+CHUNK_BYTES = 300_000
+"""Most bytes of a chunk, rough; its JSON takes less than 128 KiB of them."""
 
 
 class EventsJson(Protocol):

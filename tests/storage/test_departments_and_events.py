@@ -277,7 +277,7 @@ def test_departments_without_events_count_in_the_budget(calendar):
     assert list(small.snapshots.kept_bytes()) == departments[1:]
 
 
-@pytest.mark.parametrize("limit", [{"recent_bytes": 120_000}, {"recent_changes": 2}])
+@pytest.mark.parametrize("limit", [{"recent_bytes": 180_000}, {"recent_changes": 2}])
 def test_kept_changes_are_limited_and_deltas_also_return_older_changes(calendar, limit):
     department = calendar.departments.create_department("개발팀").entity.id
     token = calendar.token(department)

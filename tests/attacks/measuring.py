@@ -22,7 +22,10 @@ SAMPLE_S = 0.05
 START_S = 60.0
 GRACE_S = 90.0
 """How long an attacker may take beyond the end of its attack, and a neighbour to report."""
-RECOVERY_S = 30.0
+RECOVERY_S = 45.0
+"""How long a worker may take to answer after an attack: gunicorn kills one that hangs for 30 s."""
+MEMORY_S = 30.0
+"""How long memory may take to be given back."""
 GROWTH_MB = 120
 """By how much the memory of a worker may grow during an attack."""
 AFTERMATH_MB = 40
@@ -73,8 +76,8 @@ class Memory:
         self._sampler.join()
 
     def after(self, keeps_mb: float) -> float:
-        """Return the memory once it is given back, or what it still is after `RECOVERY_S`; NaN if dead."""
-        deadline = time.monotonic() + RECOVERY_S
+        """Return the memory once it is given back, or what it still is after `MEMORY_S`; NaN if dead."""
+        deadline = time.monotonic() + MEMORY_S
         while (now := self._now()) > self.before + keeps_mb + AFTERMATH_MB and time.monotonic() < deadline:
             time.sleep(0.2)
         return now

@@ -67,11 +67,11 @@
  * are not noticed; the next broadcast or heartbeat shows a hole. A full answer that was pushed between the
  * question and the delta has replaced what the delta follows, perhaps by a lower revision: ask again.
  *
- * *Parts*: a server that offers them in its greeting, `connected`, is asked for them, and for nothing before it
- * has greeted. A large full answer then comes as several, and the last of them replaces what is held, by all
- * their events at once. A full answer between two parts was pushed, as of a log that was rebuilt: it replaces
- * what is held, and those parts are dropped. The server answers one message after the other, so each part of any
- * department shows that it has not forgotten the others: every wait begins anew.
+ * *Parts*: servers offer them in their greeting, `connected`; only then are they asked for, so the greeting is
+ * waited for before the first message. A large full answer then comes as several `sync_response`s, which replace
+ * what is held when the last is here. A full answer between two parts was pushed because the log was rebuilt: it
+ * replaces what is held, and those parts are dropped. The server answers one message after the other, so with
+ * each part, of whichever department, all that wait for an answer wait anew.
  *
  * *The token* is the position of the last `sync_response`; broadcasts carry none. So it may stand behind what
  * is held, and a sync then repeats changes that the revision rule drops. It must never stand ahead: that is

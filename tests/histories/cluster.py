@@ -87,6 +87,15 @@ class Watchers:
     def watch(self, department: str) -> None:
         self._ask({"watch": department})
 
+    def reopen(self, department: str) -> None:
+        """Have one client leave a department and load it anew."""
+        self._ask({"reopen": department})
+
+    def parted_answers(self) -> int:
+        """Return how many answers came in parts so far."""
+        answers: int = self._ask({"parts": ""})
+        return answers
+
     def states(self, department: str) -> list[dict[str, Any]]:
         """Return each client's `state`, `revision`, `events`, and the `faults` in what it was sent."""
         return self._ask({"states": department})

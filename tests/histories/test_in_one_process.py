@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -21,15 +21,13 @@ import pytest
 from config import Settings
 from domain import REGISTRY, Event, new_id
 from errors import CalendarError, DepartmentNotFound, EventIdTaken, EventNotFound, SyncTokenExpired
-from fake_transport import FakeTransport
+from histories.client import Client, ToClient
 from histories.judging import History, judge
 from histories.older_rows import write_older_rows
 from histories.switches import SWITCHES
 from in_process import SNAPSHOT_BYTES, Calendar
 from models import DynamoDBDatabase, HeadMoved
-from realtime.engineio_guard import Json
 from realtime.push import Push
-from services.snapshot import Snapshot
 
 SEEDS = int(os.environ.get("HISTORIES", "24"))
 SHARES = 4
@@ -38,6 +36,8 @@ SERVERS = 3
 USERS = 4
 BURSTS = (2, 5, 20, 98)
 """How many events a user creates at once; most of them share a commit."""
+LARGE = "가" * 10_000
+"""The description of half of the events in some histories: a list of them is sent in parts."""
 SNAPSHOT_SIZES = (SNAPSHOT_BYTES, SNAPSHOT_BYTES, 20_000)
 """How many bytes a server keeps in memory; 20,000 are too few for most departments."""
 
@@ -71,65 +71,13 @@ class Troubled(DynamoDBDatabase):
         return changes
 
 
-class OneClient(FakeTransport):
-    """A transport that hands every broadcast to one client, and holds them until the client has its state."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._lock = threading.Lock()
-        self._client: Client | None = None
-        self._held: list[tuple[str, dict]] = []
-
-    def serve(self, client: "Client") -> None:
-        with self._lock:
-            self._client = client
-            for name, payload in self._held:
-                client.receive(name, payload)
-
-    def emit(self, event, *payload, to=None):
-        received = Json.loads(Json.dumps(payload[0]))
-        with self._lock:
-            if self._client:
-                self._client.receive(event, received)
-            else:
-                self._held.append((event, received))
-
-    def sleep(self, _seconds):
-        pass
-
-
-class Client:
-    """A client of one department: applies the next revision, drops known ones, notes a hole as a fault."""
-
-    def __init__(self, snapshot: Snapshot) -> None:
-        self.revision = snapshot.position.revision
-        self.events = dict(snapshot.events)
-        self.faults: list[str] = []
-        self.was_told_to_leave = False
-        self._department = snapshot.department_id
-
-    def receive(self, name: str, payload: dict) -> None:
-        if self.was_told_to_leave:
-            return
-        if name == "sync_response":
-            self.revision = payload["revision"]
-            self.events = {e["id"]: Event(**e) for e in payload["events"]}
-        elif name == "department_deleted" and payload["id"] == self._department:
-            self.was_told_to_leave = True
-        elif name.startswith("event_") and payload["revision"] > self.revision:
-            if payload["revision"] != self.revision + 1:
-                self.faults.append(f"hole: {self.revision} then {payload['revision']}")
-            self.revision = payload["revision"]
-            if name == "event_deleted":
-                self.events.pop(payload["id"], None)
-            else:
-                self.events[payload["id"]] = Event(**payload)
-
-
 class Server:
     """The services and the push of one server process; a new one stands for a restart."""
 
-    def __init__(self, db: DynamoDBDatabase, department_id: str, snapshot_bytes: int) -> None:
+    def __init__(
+        self, db: DynamoDBDatabase, department_id: str, snapshot_bytes: int, rng: random.Random
+    ) -> None:
+        self._rng = rng
         self.calendar = Calendar(db, snapshot_bytes)
         self._department = department_id
         self._lock = threading.Lock()
@@ -137,13 +85,19 @@ class Server:
 
     def _connect(self) -> None:
         """Let a client join the department; raises `DepartmentNotFound`."""
-        transport = OneClient()
+        client = Client(self._department)
+        transport = ToClient(client)
         self._push = Push(transport, self.calendar.db, self.calendar.sync, poll_s=None)
         self.calendar.group_commit.on_commit(self._push.on_commit)
         self._push.connect("member")
         self._push.join("member", self._department)
-        self.client = Client(self.calendar.snapshot(self._department))
-        transport.serve(self.client)
+        everything = self.calendar.sync.full(self._department)
+        self._push.sync_response("member", everything, in_parts=self._rng.random() < 0.7)
+        self.client, self._transport = client, transport
+
+    def read_on(self, parts: int) -> None:
+        """Let the client receive further parts of its answer, if it comes in parts."""
+        self._transport.read_on(parts)
 
     def poll(self) -> None:
         """Push what other servers have committed; a client that was told to leave joins again."""
@@ -157,8 +111,11 @@ class Server:
 class User:
     """Somebody who sends random requests for one department, each to a random server."""
 
-    def __init__(self, history: History, servers: list[Server], rng: random.Random) -> None:
+    def __init__(
+        self, history: History, servers: list[Server], rng: random.Random, descriptions: Sequence[str]
+    ) -> None:
         self._history = history
+        self._descriptions = descriptions
         self._servers = servers
         self._rng = rng
         self._last_read: tuple[int, str] | None = None
@@ -191,7 +148,11 @@ class User:
             self._history.faults.append(f"{request.__name__}: {error}")
 
     def _create(self) -> None:
-        fields = {"title": str(self._rng.random()), "event_date": f"2024-01-{self._rng.randint(10, 28)}"}
+        fields = {
+            "title": str(self._rng.random()),
+            "event_date": f"2024-01-{self._rng.randint(10, 28)}",
+            "description": self._rng.choice(self._descriptions),
+        }
         self._history.acknowledge(
             self.calendar().events.create_event(self._history.department, fields).entity
         )
@@ -272,11 +233,16 @@ def run(settings: Settings, seed: int) -> list[str]:
     history = History(department)
     if seed % 2:
         write_older_rows(settings, history, with_previous=seed % 4 == 1)
-    servers = [Server(db, department, SNAPSHOT_SIZES[number]) for number in range(SERVERS)]
+    descriptions = ["", LARGE] if seed % 3 == 0 else [""]
+
+    def start(number: int, rng: random.Random) -> Server:
+        return Server(db, department, SNAPSHOT_SIZES[number], rng)
+
+    servers = [start(number, random.Random(seed * 100 + USERS + number)) for number in range(SERVERS)]
 
     def user(number: int) -> None:
         rng = random.Random(seed * 100 + number)
-        somebody = User(history, servers, rng)
+        somebody = User(history, servers, rng, descriptions)
         for _ in range(STEPS):
             somebody.act()
             with contextlib.suppress(DepartmentNotFound):
@@ -284,7 +250,8 @@ def run(settings: Settings, seed: int) -> list[str]:
                     servers[rng.randrange(SERVERS)].poll()
                 if rng.random() < 0.05:  # killed and started again; its client reconnects
                     killed = rng.randrange(SERVERS)
-                    servers[killed] = Server(db, department, SNAPSHOT_SIZES[killed])
+                    servers[killed] = start(killed, rng)
+                servers[rng.randrange(SERVERS)].read_on(rng.randrange(3))
 
     with ThreadPoolExecutor(USERS) as pool:
         for done in [pool.submit(user, number) for number in range(USERS)]:
@@ -294,6 +261,7 @@ def run(settings: Settings, seed: int) -> list[str]:
         return history.faults
     for server in servers:
         server.poll()
+        server.read_on(sys.maxsize)
         history.faults += server.client.faults
         if server.client.events != events:
             history.faults.append(f"a client stands at {server.client.revision} and differs from the log")

@@ -29,6 +29,8 @@ USERS = 3
 QUIET_S = 20.0
 """How long clients may take to receive all changes; servers poll for each other's changes every 2 s."""
 STEPS = 50
+LARGE = "가" * 10_000
+"""The description of a third of the events in some histories: a list of them is sent in parts."""
 BURSTS = (2, 8, 30)
 """How many events a user creates at once."""
 GONE = "department_not_found"
@@ -37,8 +39,9 @@ GONE = "department_not_found"
 class User:
     """A program that sends random requests for one department, each to a random server."""
 
-    def __init__(self, history: History, cluster: Cluster, rng: random.Random) -> None:
+    def __init__(self, history: History, cluster: Cluster, rng: random.Random, *, is_large: bool) -> None:
         self._history = history
+        self._is_large = is_large
         self._cluster = cluster
         self._rng = rng
         self._ask = Caller(cluster, rng)
@@ -53,6 +56,8 @@ class User:
                 self._burst(self._rng.choice(BURSTS))
             if self._rng.random() < 0.02 and self._cluster.restores:
                 self._absence()
+            if self._rng.random() < 0.1 and self._is_large:
+                self._cluster.watchers.reopen(self._history.department)
             self._rng.choice([*often, self._delete, self._restore])()
         self._ask.close()
 
@@ -69,6 +74,8 @@ class User:
         """
         title = new_id()
         body = {"title": title, "event_date": f"2024-01-{self._rng.randint(10, 28)}"}
+        if self._is_large and self._rng.random() < 0.3:
+            body["description"] = LARGE
         self._history.keyed.add(title)
         while True:
             moment = self._history.moment()
@@ -189,7 +196,7 @@ def play(
             write_older_rows(settings, histories[seed], with_previous=seed % 4 == 1)
         cluster.watchers.watch(histories[seed].department)
     users = [
-        User(history, cluster, random.Random(seed * 100 + number))
+        User(history, cluster, random.Random(seed * 100 + number), is_large=seed % 3 == 0)
         for seed, history in histories.items()
         for number in range(USERS)
     ]
@@ -249,6 +256,7 @@ def _judge_histories(cluster: Cluster, settings: Settings, seeds: list[int]) -> 
         assert play(cluster, settings, seeds[begin : begin + AT_ONCE]) == {}
     assert "Traceback" not in cluster.logs(), cluster.logs()
     assert "_kill" in cluster.happened
+    assert cluster.watchers.parted_answers()
 
 
 NOTICED_BETWEEN_PROCESSES = (

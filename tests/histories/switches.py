@@ -14,7 +14,6 @@ from models import DynamoDBDatabase
 from realtime.room import Room
 from services.coalesced_reads import CoalescedReads
 from services.group_commit import GroupCommit
-from services.snapshot import TooLarge
 from services.snapshots import Reading, Snapshots
 from store import items, rows
 from store.actions import ActionBuilder

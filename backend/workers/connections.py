@@ -59,7 +59,7 @@ class ConnectionsWorker(AsyncWorker):  # type: ignore[misc] # no types
 
     def handle(self, listener: Any, client: Any, addr: Any) -> None:
         sock = ClientSocket(client, self._bodies)
-        if self._is_full() and self._waiting:
+        if self._serving + len(self._waiting) >= self._clients and self._waiting:
             self._disconnect_longest_waiting()
         self._waiting[sock] = None
         try:

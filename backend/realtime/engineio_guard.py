@@ -224,12 +224,16 @@ class GuardedServer(socketio.Server):  # type: ignore[misc] # no types
 
     def _handle_eio_connect(self, eio_sid: str, environ: dict[str, Any]) -> Any:
         self._silent.watch(eio_sid)
+        # No ping so far: its task would keep the connection for 25 s, even if its client is long gone.
+        self.eio.sockets[eio_sid].last_ping = None
         return super()._handle_eio_connect(eio_sid, environ)
 
     def _handle_connect(self, eio_sid: str, namespace: str | None, data: Any) -> None:
         super()._handle_connect(eio_sid, namespace, data)
-        if self.manager.sid_from_eio_sid(eio_sid, "/"):
-            self._silent.forget(eio_sid)
+        connection = self.eio.sockets.get(eio_sid)
+        if connection and self.manager.sid_from_eio_sid(eio_sid, "/") and self._silent.forget(eio_sid):
+            connection.last_ping = time.time()
+            connection.schedule_ping()
 
     def _handle_eio_disconnect(self, eio_sid: str, reason: str) -> None:
         self._silent.forget(eio_sid)

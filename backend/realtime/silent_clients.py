@@ -32,10 +32,10 @@ class SilentClients:
         if first:
             self._engine.start_background_task(self._watch)
 
-    def forget(self, sid: str) -> None:
-        """Stop watching a client that has sent CONNECT or is gone."""
+    def forget(self, sid: str) -> bool:
+        """Stop watching a client that has sent CONNECT or is gone; return whether it was watched."""
         with self._lock:
-            self._since.pop(sid, None)
+            return self._since.pop(sid, None) is not None
 
     def _watch(self) -> None:
         while True:

@@ -29,8 +29,8 @@ MEMORY_S = 30.0
 GROWTH_MB = 120
 """By how much the memory of a worker may grow during an attack."""
 AFTERMATH_MB = 50
-"""Memory counts as given back when it has grown by less than this: what Python keeps of the space of a thousand
-connections for the next thousand.
+"""Memory counts as given back when it has grown by less than this: Python keeps some of what a thousand
+connections took for the next thousand.
 """
 ALIVE_S = 5.0
 """How long the answer to a health check may take during an attack that is tested without looking at times."""

@@ -159,12 +159,6 @@ class StoreUnavailable(CalendarError):
     message = "저장소를 잠시 사용할 수 없습니다. 잠시 후 다시 시도하세요."
     retry_after = 2
 
-    def __init__(self, message: str | None = None, *, retry_after: int | None = None) -> None:
-        """`retry_after` is for a caller who knows when the work will be done."""
-        super().__init__(message)
-        if retry_after is not None:
-            self.retry_after = retry_after
-
 
 class OutOfTime(StoreUnavailable):
     """The deadline of a request came before the store had done its work."""

@@ -6,6 +6,7 @@ request. Background tasks have no deadline.
 
 import contextvars
 import math
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -40,6 +41,12 @@ def timeout_s() -> float | None:
     return None if left == math.inf else max(0.0, left)
 
 
+def acquire_in_time(lock: threading.Lock) -> bool:
+    """Acquire a lock; return False if the deadline comes first."""
+    left = timeout_s()
+    return lock.acquire(timeout=-1 if left is None else left)
+
+
 def without_deadline(task: Callable[[], object]) -> None:
-    """Run a task that others will use, too, though its thread may have inherited its creator's deadline."""
+    """Run a task whose result others will use, too; its thread may have inherited its creator's deadline."""
     contextvars.Context().run(task)

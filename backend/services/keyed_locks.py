@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from deadlines import remaining_s
+from deadlines import acquire_in_time
 from errors import OutOfTime
 
 
@@ -30,7 +30,7 @@ class KeyedLocks:
             mine = self._locks.setdefault(key, _KeyedLock())
             mine.users += 1
         try:
-            if not mine.lock.acquire(timeout=min(max(0.0, remaining_s()), threading.TIMEOUT_MAX)):
+            if not acquire_in_time(mine.lock):
                 raise OutOfTime()
             try:
                 yield

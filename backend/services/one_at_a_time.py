@@ -4,7 +4,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from deadlines import timeout_s
+from deadlines import acquire_in_time
 from errors import OutOfTime
 
 
@@ -17,8 +17,7 @@ class OneAtATime:
     @contextmanager
     def turn(self) -> Iterator[None]:
         """Hold the lock. Raises `OutOfTime` when the deadline comes first."""
-        left = timeout_s()
-        if not self._lock.acquire(timeout=-1 if left is None else left):
+        if not acquire_in_time(self._lock):
             raise OutOfTime("다른 큰 요청을 처리하는 중입니다. 잠시 후 다시 시도하세요.")
         try:
             yield

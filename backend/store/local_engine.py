@@ -17,7 +17,7 @@ from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
 
-from deadlines import timeout_s
+from deadlines import acquire_in_time
 from errors import OutOfTime, SetupError, StoreUnavailable
 from store.engine_files import (
     FAILURE_FILE,
@@ -70,8 +70,7 @@ class Engine:
         Raises `EngineUnavailable`, `OutOfTime`, and `StoreUnavailable` if the store was deleted: a new engine
         would begin an empty one.
         """
-        left = timeout_s()
-        if not self._reviving.acquire(timeout=-1 if left is None else left):
+        if not acquire_in_time(self._reviving):
             raise OutOfTime()
         try:
             if self.address.has_engine():

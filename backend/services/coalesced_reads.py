@@ -90,7 +90,7 @@ class CoalescedReads(Generic[Result]):
                 return shared.outcome()
             # The caller that was to run this read ran out of time; this one may have some left.
         if previous:
-            self._wait_for_turn(key, reads, mine, previous)
+            self._wait_to_start(key, reads, mine, previous)
         self._run(key, reads, mine, previous)
         return mine.outcome()
 
@@ -105,7 +105,7 @@ class CoalescedReads(Generic[Result]):
         """Whether no read runs or waits."""
         return not self._reads
 
-    def _wait_for_turn(
+    def _wait_to_start(
         self, key: str, reads: _Reads[Result], mine: _Read[Result], previous: _Read[Result]
     ) -> None:
         """Wait until a read may start. Raises `OutOfTime`, and leaves the read to those who share it."""

@@ -82,7 +82,7 @@ class EventService:
     def _part(self, snapshot: Snapshot, wanted: EventFilter) -> EventList:
         found = snapshot.chunks.part(wanted)
         if sought := fold_text(wanted.text):
-            with self.searches.turn():
+            with self.searches.hold():
                 found = found.matching(containing(sought), wanted.limit + 1 if wanted.limit else None)
         page = found.head(wanted.limit) if wanted.limit else found
         end = page.chunks[-1].events[-1].order() if page.count() < found.count() else None
@@ -91,7 +91,7 @@ class EventService:
     def _part_of_large(self, department_id: str, position: Position, wanted: EventFilter) -> EventList:
         large, sought = self._snapshots.large, fold_text(wanted.text)
         if sought and wanted.limit:
-            with self.searches.turn():
+            with self.searches.hold():
                 page = large.search(department_id, position, wanted, containing(sought))
             return EventList(page.position, page.events, order_token(page.end))
         if not sought:

@@ -95,7 +95,8 @@ class LargeDepartments:
         self._on_measured = on_measured
         self._cuts: LRUCache[str, Cuts] = LRUCache(COUNTED)
         self._counts = BackgroundLoads[None]()
-        self._turns = OneAtATime()
+        self._store_reads = OneAtATime()
+        """Each reads up to some megabytes, so only one runs at a time."""
 
     def page(self, department_id: str, position: Position, wanted: EventFilter) -> LargePage:
         """Return the next wanted events, whatever their text, at a position or later."""
@@ -134,7 +135,7 @@ class LargeDepartments:
             self._counts.wait(department_id, functools.partial(self._count, department_id, position))
             cuts = self._cuts[department_id]
         state = _State.read(self._db, department_id, position)
-        walk = Walk(state, cuts, (wanted or EventFilter()).bounds(), is_wanted, self._turns)
+        walk = Walk(state, cuts, (wanted or EventFilter()).bounds(), is_wanted, self._store_reads)
         if wanted is None:
             walk.on_end = self._measured
         return walk
@@ -142,7 +143,7 @@ class LargeDepartments:
     def _page(self, state: "_State", wanted: EventFilter) -> LargePage:
         limit = min(wanted.limit or PAGE_EVENTS, PAGE_EVENTS)
         taken: list[Event] = []
-        with self._turns.turn():
+        with self._store_reads.hold():
             events = state.events(*wanted.bounds(), array("q"), max(limit + 1, REQUEST_EVENTS))
             for _, of_day in groupby(events, key=lambda event: event.event_date):
                 taken += heapq.nsmallest(limit + 1 - len(taken), of_day, key=Event.order)
@@ -244,7 +245,7 @@ class Walk:
         cuts: Cuts,
         bounds: tuple[EventOrder, EventOrder | None],
         is_wanted: IsWanted | None,
-        turns: OneAtATime,
+        store_reads: OneAtATime,
     ) -> None:
         self.position = state.position
         self.on_end: Callable[[str, Position, _Cutter], None] | None = None
@@ -252,7 +253,7 @@ class Walk:
         self._state = state
         self._begin, self._end = bounds
         self._is_wanted = is_wanted
-        self._turns = turns
+        self._store_reads = store_reads
         first = bisect_right(cuts.orders, self._begin)
         last = bisect_left(cuts.orders, self._end) if self._end else len(cuts.orders)
         self._begins = [self._begin, *cuts.orders[first:last]]
@@ -263,7 +264,7 @@ class Walk:
     def __iter__(self) -> Iterator[bytes]:
         seen, cutter = array("q"), _Cutter()
         for number in range(0, len(self._begins), UNIT_PIECES):
-            with self._turns.turn():
+            with self._store_reads.hold():
                 pieces = self._read(number, seen, cutter)
             yield from pieces
         if self.on_end:

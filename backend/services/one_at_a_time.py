@@ -1,4 +1,4 @@
-"""Lets one caller at a time do long work; the others wait for their turn until their deadline."""
+"""Lets one caller at a time do long work; the others wait until their deadline."""
 
 import threading
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ class OneAtATime:
         self._lock = threading.Lock()
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
+    def hold(self) -> Iterator[None]:
         """Hold the lock. Raises `OutOfTime` when the deadline comes first."""
         if not acquire_in_time(self._lock):
             raise OutOfTime("다른 큰 요청을 처리하는 중입니다. 잠시 후 다시 시도하세요.")

@@ -71,9 +71,9 @@ def test_a_failed_load_tells_those_who_wait_and_the_next_caller_starts_a_new_one
     assert loads.wait("a", load) == "loaded"
 
 
-def test_a_turn_is_waited_for_until_the_deadline():
-    turns = OneAtATime()
-    with turns.turn(), deadline(0.01), pytest.raises(StoreUnavailable), turns.turn():
+def test_one_caller_at_a_time_holds_the_lock_and_others_wait_until_their_deadline():
+    lock = OneAtATime()
+    with lock.hold(), deadline(0.01), pytest.raises(StoreUnavailable), lock.hold():
         raise AssertionError("two at a time")
-    with turns.turn():
+    with lock.hold():
         pass

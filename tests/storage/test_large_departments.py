@@ -222,7 +222,7 @@ def test_a_failed_load_is_told_and_the_next_request_loads_anew(calendar, setting
 def test_a_search_waits_for_another_one_until_its_deadline(calendar, settings):
     department, _ = fill(calendar, 5)
     reader = Calendar(calendar.db)
-    with reader.events.searches.turn(), deadline(0.01), pytest.raises(StoreUnavailable):
+    with reader.events.searches.hold(), deadline(0.01), pytest.raises(StoreUnavailable):
         reader.titles(department, text="회의")
     assert len(reader.titles(department, text="회의")) == 5
 

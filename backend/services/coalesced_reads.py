@@ -1,22 +1,18 @@
 """One read for all callers that ask for the same key at the same time. Knows nothing of what is read."""
 
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from deadlines import timeout_s
 from errors import OutOfTime, StoreUnavailable
+from turns import give_turn
 
 Result = TypeVar("Result")
 
-JOINING_YIELDS = 16
-"""How often at most a read lets other callers run before it starts, so that they can join it."""
-
-
-def let_others_run() -> None:
-    time.sleep(0)
+JOINING_TURNS = 16
+"""How many turns at most a read gives other callers before it starts, so that they can join it."""
 
 
 @dataclass(slots=True, eq=False)
@@ -57,11 +53,9 @@ class CoalescedReads(Generic[Result]):
     later, but not one that is in flight (Raft calls this ReadIndex batching).
     """
 
-    def __init__(
-        self, read: Callable[[str], Result], let_others_run: Callable[[], None] = let_others_run
-    ) -> None:
+    def __init__(self, read: Callable[[str], Result], give_turn: Callable[[], None] = give_turn) -> None:
         self._read = read
-        self._let_others_run = let_others_run
+        self._give_turn = give_turn
         self._lock = threading.Lock()
         self._reads: dict[str, _Reads[Result]] = {}
 
@@ -150,8 +144,8 @@ class CoalescedReads(Generic[Result]):
 
         A storm of 300 clients takes 17 store requests instead of 72, and a fifth less time.
         """
-        for _ in range(JOINING_YIELDS):
+        for _ in range(JOINING_TURNS):
             callers = read.callers
-            self._let_others_run()
+            self._give_turn()
             if read.callers == callers:
                 return

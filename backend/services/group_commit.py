@@ -20,6 +20,7 @@ from domain import Change, LogEntry, Position, Write, known_changes
 from errors import CalendarError, DepartmentNotFound, EntityTooLarge, OutOfTime, StoreUnavailable
 from models import ATTEMPT_S, DynamoDBDatabase, HeadMoved, Refusal, WritesRefused
 from services.keyed_locks import KeyedLocks
+from turns import give_turn
 
 log = logging.getLogger(__name__)
 
@@ -218,7 +219,7 @@ class GroupCommit:
             for index, member in enumerate(group):
                 member.wake.set()
                 if index < WOKEN_ONE_BY_ONE:
-                    time.sleep(0)
+                    give_turn()
         finally:
             for member in group:
                 member.wake.set()

@@ -8,7 +8,7 @@ import pytest
 from deadlines import deadline
 from errors import DepartmentNotFound, OutOfTime, StoreUnavailable
 from running import wait_for
-from services.coalesced_reads import JOINING_YIELDS, CoalescedReads
+from services.coalesced_reads import JOINING_TURNS, CoalescedReads
 
 
 class SlowStore:
@@ -80,7 +80,7 @@ def test_the_next_read_waits_for_more_callers_for_a_limited_number_of_turns(stor
         callers.append(pool.submit(reads, "d"))
         wait_for(lambda: reads.count_waiting("d") == joined + 1)
 
-    reads = CoalescedReads(store.read, let_others_run=another_comes)
+    reads = CoalescedReads(store.read, give_turn=another_comes)
     with ThreadPoolExecutor(50) as pool:
         callers = [pool.submit(reads, "d")]
         wait_for(lambda: store.started == 1)
@@ -90,7 +90,7 @@ def test_the_next_read_waits_for_more_callers_for_a_limited_number_of_turns(stor
             store.gate.release()
         assert len({id(caller.result(5)) for caller in callers[1:]}) == 1
     assert store.started == 2
-    assert len(callers) == 2 + JOINING_YIELDS
+    assert len(callers) == 2 + JOINING_TURNS
 
 
 @pytest.mark.parametrize("error", [StoreUnavailable(), DepartmentNotFound()])

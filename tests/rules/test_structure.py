@@ -119,11 +119,11 @@ IMPORTS = {
     },
     # services/
     "services.background_loads": {"deadlines", "errors"},
-    "services.coalesced_reads": {"deadlines", "errors"},
+    "services.coalesced_reads": {"deadlines", "errors", "turns"},
     "services.keyed_locks": {"deadlines", "errors"},
     "services.one_at_a_time": {"deadlines", "errors"},
     "services.event_chunks": {"domain", "tokens", "turns"},
-    "services.group_commit": {"deadlines", "domain", "errors", "models", "services.keyed_locks"},
+    "services.group_commit": {"deadlines", "domain", "errors", "models", "services.keyed_locks", "turns"},
     "services.history": {"deadlines", "domain", "models"},
     "services.purge": {"domain", "errors", "models"},
     "services.snapshot": {"domain", "models", "services.event_chunks", "turns"},

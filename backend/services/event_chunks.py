@@ -65,7 +65,7 @@ class Chunk:
         """Whether the JSON has been made."""
         return "json" in self.__dict__
 
-    def position(self, order: EventOrder) -> int:
+    def count_before(self, order: EventOrder) -> int:
         """Return how many of the events come before a sort key."""
         return bisect_left(self.events, order, key=Event.order)
 
@@ -91,7 +91,7 @@ def cut(events: Iterable[Event]) -> Iterator[Chunk]:
 
 @dataclass(frozen=True, slots=True)
 class EventChunks:
-    """The events of a department, or a part of them, in order. Immutable; implements `EventsJson`."""
+    """All or some events of a department, in order. Immutable; implements `EventsJson`."""
 
     chunks: Sequence[Chunk] = ()
 
@@ -120,12 +120,12 @@ class EventChunks:
             _add(chunks, event)
         return EventChunks(chunks)
 
-    def part(self, wanted: EventFilter) -> "EventChunks":
+    def within(self, wanted: EventFilter) -> "EventChunks":
         """Return the events of the wanted dates after the wanted sort key; chunks within them are shared."""
         begin, end = wanted.bounds()
         return self._until(end)._since(begin)
 
-    def head(self, limit: int) -> "EventChunks":
+    def limited(self, limit: int) -> "EventChunks":
         """Return the first events, `limit` at most."""
         taken: list[Chunk] = []
         for chunk in self.chunks:
@@ -158,7 +158,7 @@ class EventChunks:
         if number < 0:
             return self
         boundary = self.chunks[number]
-        rest = boundary.events[boundary.position(begin) :]
+        rest = boundary.events[boundary.count_before(begin) :]
         return EventChunks([*([chunk_of(rest)] if rest else []), *self.chunks[number + 1 :]])
 
     def _until(self, end: EventOrder | None) -> "EventChunks":
@@ -168,10 +168,10 @@ class EventChunks:
         if number < 0:
             return EventChunks()
         boundary = self.chunks[number]
-        position = boundary.position(end)
-        if position == len(boundary.events):
+        count = boundary.count_before(end)
+        if count == len(boundary.events):
             return EventChunks(self.chunks[: number + 1])
-        rest = boundary.events[:position]
+        rest = boundary.events[:count]
         return EventChunks([*self.chunks[:number], *([chunk_of(rest)] if rest else [])])
 
 
@@ -184,8 +184,8 @@ def _remove(chunks: list[Chunk], event: Event) -> None:
     order = event.order()
     number = _containing(chunks, order)
     chunk = chunks[number]
-    position = chunk.position(order)
-    rest = [*chunk.events[:position], *chunk.events[position + 1 :]]
+    index = chunk.count_before(order)
+    rest = [*chunk.events[:index], *chunk.events[index + 1 :]]
     _replace(chunks, number, rest, chunk.size - size_of(event))
 
 
@@ -196,8 +196,8 @@ def _add(chunks: list[Chunk], event: Event) -> None:
     order = event.order()
     number = max(0, _containing(chunks, order))
     chunk = chunks[number]
-    position = chunk.position(order)
-    more = [*chunk.events[:position], event, *chunk.events[position:]]
+    index = chunk.count_before(order)
+    more = [*chunk.events[:index], event, *chunk.events[index:]]
     _replace(chunks, number, more, chunk.size + size_of(event))
 
 

@@ -45,7 +45,7 @@ ID_SCOPE = "events"
 
 @dataclass(frozen=True, slots=True)
 class EventList:
-    """A part of a department's list, and the position at which it was read."""
+    """The events of a department that were asked for, and the position at which they were read."""
 
     position: Position
     events: EventsJson | None
@@ -68,27 +68,27 @@ class EventService:
     def list_events(
         self, department_id: str, wanted: EventFilter, is_held: Callable[[Position], bool]
     ) -> EventList:
-        """Return the part of a department's list that a filter selects. Raises `DepartmentNotFound`.
+        """Return the events of a department that a filter selects. Raises `DepartmentNotFound`.
 
-        `is_held(position)` tells whether the caller already holds this part as it was at that position.
+        `is_held(position)` tells whether the caller already holds them as they were at that position.
         """
         reading = self._snapshots.current(department_id, whole=wanted.limit is None)
         if is_held(reading.position):
             return EventList(reading.position, None)
         if reading.snapshot:
-            return self._part(reading.snapshot, wanted)
-        return self._part_of_large(department_id, reading.position, wanted)
+            return self._list_kept(reading.snapshot, wanted)
+        return self._list_large(department_id, reading.position, wanted)
 
-    def _part(self, snapshot: Snapshot, wanted: EventFilter) -> EventList:
-        found = snapshot.chunks.part(wanted)
+    def _list_kept(self, snapshot: Snapshot, wanted: EventFilter) -> EventList:
+        found = snapshot.chunks.within(wanted)
         if sought := fold_text(wanted.text):
             with self.searches.hold():
                 found = found.matching(containing(sought), wanted.limit + 1 if wanted.limit else None)
-        page = found.head(wanted.limit) if wanted.limit else found
+        page = found.limited(wanted.limit) if wanted.limit else found
         end = page.chunks[-1].events[-1].order() if page.count() < found.count() else None
         return EventList(snapshot.position, page, order_token(end))
 
-    def _part_of_large(self, department_id: str, position: Position, wanted: EventFilter) -> EventList:
+    def _list_large(self, department_id: str, position: Position, wanted: EventFilter) -> EventList:
         large, sought = self._snapshots.large, fold_text(wanted.text)
         if sought and wanted.limit:
             with self.searches.hold():

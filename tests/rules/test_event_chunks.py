@@ -68,23 +68,25 @@ def test_events_come_and_go_without_a_trace_in_the_order(events, data):
 
 
 @given(EVENTS, st.none() | DATES, st.none() | DATES, st.none() | st.integers(0, 59), st.integers(1, 70))
-def test_a_part_and_its_pages_are_those_of_a_sorted_list(events, first, last, after, limit):
+def test_the_events_of_some_dates_and_their_pages_are_those_of_a_sorted_list(
+    events, first, last, after, limit
+):
     after_order = events[after].order() if after is not None and after < len(events) else None
     expected = [
         e
         for e in in_order(events)
         if (first or "") <= e.event_date <= (last or "9") and (after_order is None or e.order() > after_order)
     ]
-    part = chunks_of(events).part(EventFilter(first=first, last=last, after=after_order))
-    assert public(part) == ids(expected)
-    assert public(part.head(limit)) == ids(expected[:limit])
+    found = chunks_of(events).within(EventFilter(first=first, last=last, after=after_order))
+    assert public(found) == ids(expected)
+    assert public(found.limited(limit)) == ids(expected[:limit])
 
     def is_odd(e: Event) -> bool:
         return e.id[-1] in "13579"
 
     odd = ids(filter(is_odd, expected))
-    assert public(part.matching(is_odd, None)) == odd
-    assert public(part.matching(is_odd, limit)) == odd[:limit]
+    assert public(found.matching(is_odd, None)) == odd
+    assert public(found.matching(is_odd, limit)) == odd[:limit]
 
 
 def test_an_edit_shares_the_json_of_all_other_chunks():

@@ -9,8 +9,8 @@ from typing import Any
 log = logging.getLogger(__name__)
 
 QUEUE_BYTES = 256 * 1024
-"""Most memory of the messages of one client that wait for their turn."""
-MESSAGE_BYTES = 100
+"""Most memory of the messages of one client that wait to be handled."""
+OVERHEAD_BYTES = 100
 """Rough memory of a queued message beside its text."""
 CHECK_S = 0.02
 """How often it is checked whether the client has read."""
@@ -43,7 +43,7 @@ class Inbox:
         with self._lock:
             if self._draining or not self._has_read():
                 self._queue.append(data)
-                self._queued_bytes += len(data) + MESSAGE_BYTES
+                self._queued_bytes += len(data) + OVERHEAD_BYTES
             queued, too_much = bool(self._queue), self._queued_bytes > QUEUE_BYTES
         if too_much:
             log.warning("읽는 것보다 많이 보내는 클라이언트를 끊습니다.")
@@ -82,7 +82,7 @@ class Inbox:
                     self._draining = False
                     return
                 data = self._queue.popleft()
-                self._queued_bytes -= len(data) + MESSAGE_BYTES
+                self._queued_bytes -= len(data) + OVERHEAD_BYTES
             self._handle_one(data)
 
     def _send_rest(self) -> bool:

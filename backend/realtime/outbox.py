@@ -9,7 +9,7 @@ from realtime.large_answers import LargePacket
 
 SMALL_BYTES = 1_000_000
 """Most bytes of packets that wait for one client, beside one large answer."""
-PACKET_BYTES = 100
+OVERHEAD_BYTES = 100
 """Rough memory of a waiting packet beside its text."""
 BATCH_BYTES = 64 * 1024
 """About how much the sender takes at once."""
@@ -100,7 +100,7 @@ def _size(packet: Any) -> int:
     if packet is None:
         return 0
     if not hasattr(packet, "waiting_bytes"):
-        packet.waiting_bytes = PACKET_BYTES + (
+        packet.waiting_bytes = OVERHEAD_BYTES + (
             len(packet.data.encode()) if isinstance(packet.data, str) else 0
         )
     size: int = packet.waiting_bytes

@@ -9,7 +9,7 @@ from engineio.packet import Packet as EnginePacket
 
 from realtime.engineio_guard import Packet
 from realtime.large_answers import LargeEvents, LargePacket, polled_payload
-from realtime.outbox import BATCH_BYTES, PACKET_BYTES, READ_BYTES, SMALL_BYTES, Outbox
+from realtime.outbox import BATCH_BYTES, OVERHEAD_BYTES, READ_BYTES, SMALL_BYTES, Outbox
 
 
 @pytest.fixture
@@ -38,17 +38,17 @@ def take_batch(outbox: Outbox) -> list[EnginePacket]:
 
 def test_packets_wait_until_the_sender_comes_back_for_more(outbox):
     outbox.put(message(1_000))
-    assert outbox.small_bytes == 1_000 + PACKET_BYTES
+    assert outbox.small_bytes == 1_000 + OVERHEAD_BYTES
     take_batch(outbox)
-    assert outbox.small_bytes == 1_000 + PACKET_BYTES
+    assert outbox.small_bytes == 1_000 + OVERHEAD_BYTES
     outbox.put(message())
     take_batch(outbox)
-    assert outbox.small_bytes == PACKET_BYTES
+    assert outbox.small_bytes == OVERHEAD_BYTES
 
 
 def test_text_counts_by_its_bytes_on_the_wire(outbox):
     outbox.put(EnginePacket(MESSAGE, "가" * 1_000))
-    assert outbox.small_bytes == 3_000 + PACKET_BYTES
+    assert outbox.small_bytes == 3_000 + OVERHEAD_BYTES
 
 
 def test_the_sender_takes_a_bounded_batch(outbox):
@@ -58,14 +58,14 @@ def test_the_sender_takes_a_bounded_batch(outbox):
 
 
 def test_a_client_has_read_when_little_waits_for_it(outbox):
-    outbox.put(message(READ_BYTES - PACKET_BYTES))
+    outbox.put(message(READ_BYTES - OVERHEAD_BYTES))
     assert outbox.is_read
     outbox.put(message())
     assert not outbox.is_read
 
 
 def test_a_client_for_which_more_than_a_megabyte_waits_is_full(outbox):
-    outbox.put(message(SMALL_BYTES - PACKET_BYTES))
+    outbox.put(message(SMALL_BYTES - OVERHEAD_BYTES))
     assert not outbox.is_full
     outbox.put(message())
     assert outbox.is_full

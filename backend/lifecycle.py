@@ -53,7 +53,7 @@ class CalendarServer:
     def shut_down(self) -> None:
         """Turn not ready and disconnect every client, so that the process can end."""
         self._shutting_down = True
-        self.socketio.start_background_task(self.socketio.server.eio.say_goodbye)
+        self.socketio.start_background_task(self.socketio.server.eio.hang_up_all)
 
 
 def start(app: Flask, settings: Settings) -> None:

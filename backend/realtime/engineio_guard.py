@@ -40,7 +40,7 @@ POST_BYTES = 64 * 1024
 """Most bytes of one POST of a polling client; the handshake tells clients."""
 PACKETS_LIMIT = 1_000
 """Packets in one POST of a polling client: all its messages of one moment. The library allows 16."""
-GOODBYE_S = 2.0
+SHUTDOWN_S = 2.0
 """Over how many seconds the connections end when the server stops, so that not all clients return at once."""
 RESERVED = frozenset({"connect", "connect_error", "disconnect", "*"})
 """Names that no client library sends. python-socketio would call its handlers of other events for them."""
@@ -153,13 +153,13 @@ class GuardedEngine(engineio.Server):  # type: ignore[misc] # no types
         for eio_sid in [sid] if sid else list(self.sockets):
             self.hang_up(eio_sid)
 
-    def say_goodbye(self) -> None:
-        """End all connections in random order within `GOODBYE_S`."""
+    def hang_up_all(self) -> None:
+        """End all connections, in random order, spread over `SHUTDOWN_S`."""
         remaining = list(self.sockets)
         random.shuffle(remaining)
         started = time.monotonic()
         for number, sid in enumerate(remaining):
-            self.sleep(max(0.0, started + GOODBYE_S * number / len(remaining) - time.monotonic()))
+            self.sleep(max(0.0, started + SHUTDOWN_S * number / len(remaining) - time.monotonic()))
             self.hang_up(sid)
         self.disconnect()  # those who came meanwhile
 
@@ -204,12 +204,12 @@ class GuardedServer(socketio.Server):  # type: ignore[misc] # no types
         self._silent = SilentClients(self.eio)
 
     def is_crowded(self) -> bool:
-        """Tell whether for some client a quarter waits of what it may leave unread."""
+        """Tell whether some client has left unread a quarter of what it may."""
         connections = list(self.eio.sockets.values())
         return any(connection.queue.small_bytes > SMALL_BYTES // 4 for connection in connections)
 
     def continue_answer(self, sid: str, steps: Iterator[object]) -> None:
-        """Send the rest of an answer step by step, each when the client has read what was sent before."""
+        """Send the rest of an answer: a step each time that the client has read what was sent before."""
         connection = self.eio.sockets.get(self.manager.eio_sid_from_sid(sid, "/"))
         if connection is not None:
             connection.inbox.continue_answer(steps)

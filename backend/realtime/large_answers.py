@@ -26,7 +26,7 @@ class LargeText:
         self._events = events
 
     def __iter__(self) -> Iterator[bytes]:
-        """Yield the text in UTF-8, in parts."""
+        """Yield the text in UTF-8, in pieces."""
         lead = self._before + b"["
         for piece in filter(None, self._events.pieces):
             yield lead + piece
@@ -38,7 +38,7 @@ class LargePacket(engineio.packet.Packet):  # type: ignore[misc] # no types
     """An Engine.IO message whose data is a `LargeText`."""
 
     def encode(self, b64: bool = False) -> Iterator[bytes]:
-        """Yield the packet in UTF-8, in parts."""
+        """Yield the packet in UTF-8, in pieces."""
         yield b"4"
         yield from self.data
 
@@ -52,7 +52,7 @@ def large_events_in(arguments: Any) -> LargeEvents | None:
 
 
 def polled_payload(packets: list[Any]) -> Iterator[bytes]:
-    """Yield the body of an answer to a polling client, in parts."""
+    """Yield the body of an answer to a polling client, in pieces."""
     separator = b""
     for packet in packets:
         yield separator

@@ -43,13 +43,13 @@ CLOSE_CODE = CloseCode.SERVICE_RESTART
 GOODBYE_S = 1.0
 """How long the end of a connection waits for a client that does not read."""
 
-quiet = logging.getLogger("websockets.server")
-quiet.setLevel(logging.WARNING)
+library_log = logging.getLogger("websockets.server")
+library_log.setLevel(logging.WARNING)
 
 
 def answer_handshake(environ: Mapping[str, Any]) -> Response:
     """Answer a WSGI request that asks for a WebSocket: with status 101, or with a refusal and its reason."""
-    protocol = ServerProtocol(logger=quiet)
+    protocol = ServerProtocol(logger=library_log)
     headers = Headers()
     try:
         for name in ("Connection", "Upgrade", "Sec-WebSocket-Key", "Sec-WebSocket-Version"):
@@ -66,7 +66,7 @@ def answer_handshake(environ: Mapping[str, Any]) -> Response:
 
 
 class _Refused(Exception):
-    """A frame that is correct, and not accepted here; `code` tells the client why."""
+    """A frame is correct by the protocol, but not accepted here; `code` tells the client why."""
 
     def __init__(self, code: CloseCode) -> None:
         self.code = code
@@ -77,10 +77,10 @@ class WebSocket:
     """The server's side of one WebSocket, after its handshake. One thread receives, one sends."""
 
     def __init__(self, tcp: Any, sleep: Callable[[float], object], idle_s: float) -> None:
-        """`tcp` is a socket of the concurrency model. It ends when nothing comes or goes for `idle_s`."""
+        """`tcp` is a socket of the concurrency model, given up when nothing comes or goes for `idle_s`."""
         self._tcp = tcp
         self._sleep = sleep
-        self._protocol = Protocol(Side.SERVER, max_size=MESSAGE_BYTES, logger=quiet)
+        self._protocol = Protocol(Side.SERVER, max_size=MESSAGE_BYTES, logger=library_log)
         self._lock = threading.Lock()
         """Held while the protocol is used."""
         self._writing = threading.Lock()
@@ -103,7 +103,7 @@ class WebSocket:
         return self._received.popleft()
 
     def send(self, message: str | Iterable[bytes]) -> None:
-        """Send a message: a text, or the parts of one in UTF-8, each of which is sent as a fragment.
+        """Send a message: a text, or the pieces of one in UTF-8, each of which is sent as a fragment.
 
         Returns when the kernel has taken it. Raises `OSError` when the connection has ended or its client
         does not read.
@@ -129,7 +129,7 @@ class WebSocket:
         self.sever()
 
     def sever(self) -> None:
-        """End the TCP connection, under a thread that waits for its client, too."""
+        """End the TCP connection, even while a thread waits for its client."""
         with contextlib.suppress(OSError):  # it may be gone already
             self._tcp.shutdown(socket.SHUT_RDWR)
 
@@ -150,7 +150,9 @@ class WebSocket:
                 for frame in frames:
                     self._take(frame)
             except _Refused as refused:
-                log.warning("클라이언트가 받을 수 없는 WebSocket 메시지를 보냈습니다: %s", refused.code.name)
+                log.warning(
+                    "서버가 받지 않는 WebSocket 메시지를 클라이언트가 보냈습니다: %s", refused.code.name
+                )
                 self._protocol.fail(refused.code)
             self._collect()
         with contextlib.suppress(OSError):  # then there is nothing to read any more, either

@@ -30,8 +30,8 @@ class PacketSocket:
     def wait(self) -> str | None:
         if self._probed:
             return self._packet()
-        # Until the probe is here the client polls, and proxies exist that let no frame through; but the
-        # library answers polls with nothing from the moment that the WebSocket is open.
+        # While `upgrading`, the library answers polls with nothing. But a client polls until its probe is
+        # answered, and a proxy may let no frame through: so the upgrade begins when the probe is here.
         self._connection.upgrading = False
         probe = self._packet()
         self._connection.upgrading = self._probed = True

@@ -1,4 +1,4 @@
-"""One load in the background for all callers that wait for the same key. Knows nothing of what is loaded."""
+"""One load in the background for all callers that wait for the same department."""
 
 import functools
 import threading
@@ -16,6 +16,8 @@ class BackgroundLoads(Generic[Result]):
     """Run loads in threads, at most one at a time for a key.
 
     A caller waits until its deadline; the load goes on without it, and whoever comes next finds it further.
+    A caller may join a load that began before it, so the result may be older than the call. Where that must
+    not be, `CoalescedReads` is used.
     """
 
     def __init__(self) -> None:

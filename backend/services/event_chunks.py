@@ -138,7 +138,7 @@ class EventChunks:
         return EventChunks(taken)
 
     def matching(self, is_wanted: Callable[[Event], bool], limit: int | None) -> "EventChunks":
-        """Return the first events that are wanted, `limit` at most. Lets others run between two chunks."""
+        """Return the first events that are wanted, `limit` at most. Lets others run between chunks."""
         taken: list[Chunk] = []
         for number, chunk in enumerate(self.chunks):
             if number:

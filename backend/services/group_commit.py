@@ -1,8 +1,8 @@
 """Group commit: every write of this process goes through `GroupCommit.commit`, and only through it.
 
 Writes of one partition that arrive while its transaction is in flight share the next transaction. The thread
-of one of them, the leader, commits the whole group: of the writer whose deadline is the latest, so that it
-cuts short no write of another. Knows nothing of what a write means; the conditions of writes are in `store/`.
+of one of them, the leader, commits the whole group. The writer with the latest deadline leads, so that the
+write of no other is cut short. Knows nothing of what a write means; the conditions of writes are in `store/`.
 """
 
 import logging
@@ -61,7 +61,7 @@ class _PendingWrite:
         return self.change is not None or self.error is not None
 
     def wait(self, spare_s: float = 0.0) -> bool:
-        """Wait to be woken until the deadline, less what the writer still needs then."""
+        """Wait to be woken, until `spare_s` before the deadline; return False if that comes first."""
         return self.wake.wait(max(0.0, self.ends_at - spare_s - time.monotonic()))
 
 

@@ -54,7 +54,7 @@ class EventHistory:
             if isinstance(entry, Change):
                 changes.append(entry)  # one more than the page has: the state before its last change
                 if begin is None and len(changes) == 1 and remaining_s() < ATTEMPT_S:
-                    return HistoryPage([], entry.revision)  # the next page begins two requests further on
+                    return HistoryPage([], entry.revision)  # the next page need not look for it
             elif late and len(changes) < 2:
                 return HistoryPage(_described(changes), entry.previous or None)
             if len(changes) > limit or (late and len(changes) > 1):

@@ -1,8 +1,8 @@
-"""Departments too large to keep in memory: pages, searches and full lists straight from the date index.
+"""Reads of departments too large to keep in memory: pages, searches and full lists, from the date index.
 
-Never holds more than one page or slice of a department. What is read is the index with the last minutes of
-the log laid over it, as in a snapshot. The answer's position is read first, so events may be newer than it;
-a client that applies the changes after the position ends where it should.
+Never holds more than a page or a few pieces of a department. What is read is the index with the last minutes
+of the log laid over it, as in a snapshot. The answer's position is read first, so events may be newer than
+it; a client that applies the changes after the position ends where everybody does.
 """
 
 import functools
@@ -35,10 +35,10 @@ REQUEST_EVENTS = 100
 SEARCH_EVENTS = 1_000
 SEARCH_S = 2.0
 """After how many events, and how long, the page of a search ends, whatever was found."""
-UNIT_PIECES = 10
+PIECES_AT_ONCE = 10
 """How many pieces of a full list are read at once."""
 RECOUNT_AFTER = 1_000
-"""After how many changes the cuts of a department are made anew: pieces may have grown meanwhile."""
+"""After how many changes the cuts of a department are made anew, as pieces may have grown meanwhile."""
 COUNTED = 100
 """Of how many departments the cuts are kept."""
 
@@ -161,13 +161,13 @@ class LargeDepartments:
     def _count(self, department_id: str, position: Position) -> None:
         """Read a whole department to find its cuts."""
         cutter = _Cutter()
-        sizes = ((event.order(), size_of(event)) for event in self._in_slices(department_id))
+        sizes = ((event.order(), size_of(event)) for event in self._read_in_slices(department_id))
         for _, of_day in groupby(sizes, key=lambda entry: entry[0][0]):
             for order, size in sorted(of_day):
                 cutter.add(order, size)
         self._measured(department_id, position, cutter)
 
-    def _in_slices(self, department_id: str) -> Iterator[Event]:
+    def _read_in_slices(self, department_id: str) -> Iterator[Event]:
         for number, event in enumerate(self._db.indexed_events(department_id), 1):
             yield event
             if number % SLICE == 0:
@@ -263,7 +263,7 @@ class Walk:
 
     def __iter__(self) -> Iterator[bytes]:
         seen, cutter = array("q"), _Cutter()
-        for number in range(0, len(self._begins), UNIT_PIECES):
+        for number in range(0, len(self._begins), PIECES_AT_ONCE):
             with self._store_reads.hold():
                 pieces = self._read(number, seen, cutter)
             yield from pieces
@@ -272,7 +272,7 @@ class Walk:
 
     def _read(self, number: int, seen: Seen, cutter: _Cutter) -> list[bytes]:
         """Return the JSON of the pieces from a number on: all that is held while a client takes its time."""
-        begins = self._begins[number : number + UNIT_PIECES]
+        begins = self._begins[number : number + PIECES_AT_ONCE]
         is_last = number + len(begins) == len(self._begins)
         end = self._end if is_last else self._begins[number + len(begins)]
         events = sorted(self._state.events(begins[0], end, seen), key=Event.order)

@@ -149,7 +149,7 @@ class SnapshotLoad:
             if number % SLICE == 0:
                 give_turn()
             if number % FROZEN == 0:
-                gc.collect(1)  # what is frozen is never collected: not the garbage of present requests
+                gc.collect(1)  # first, as garbage that is frozen is never freed
                 gc.freeze()
 
 

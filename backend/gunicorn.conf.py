@@ -4,7 +4,6 @@ import resource
 import signal
 import sys
 import warnings
-from http import HTTPStatus
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -12,11 +11,11 @@ from typing import Any
 import gunicorn.glogging
 import gunicorn.util
 import gunicorn.workers
-import orjson
 
 sys.path.insert(0, str(Path(__file__).parent))  # gunicorn adds this folder only later
 
 from errors import http_failure
+from failure_answers import failure_answer
 from logs import Formatter
 
 # The default, `sync`, serves one connection at a time: a single WebSocket would block all other clients.
@@ -148,12 +147,10 @@ def on_exit(server: Any) -> None:
 
 def write_failure(client: Any, status: int, _reason: str, text: str) -> None:
     """Answer requests that gunicorn refuses itself in the envelope of every other failure."""
-    body = orjson.dumps(http_failure(status, {"reason": text} if text else None))
-    head = (
-        f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nConnection: close\r\n"
-        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-    )
-    gunicorn.util.write_nonblock(client, head.encode() + body)
+    envelope = http_failure(status, {"reason": text} if text else None)
+    line, headers, body = failure_answer(status, ("Connection", "close"), envelope=envelope)
+    head = "".join(f"{name}: {value}\r\n" for name, value in headers)
+    gunicorn.util.write_nonblock(client, f"HTTP/1.1 {line}\r\n{head}\r\n".encode() + body)
 
 
 gunicorn.util.write_error = write_failure  # gunicorn has no setting for it

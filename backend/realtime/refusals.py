@@ -7,9 +7,8 @@ does. Knows HTTP headers, nothing of calendars.
 from http import HTTPStatus
 from typing import Any
 
-import orjson
-
 from errors import failure_envelope, http_failure
+from failure_answers import failure_answer
 from realtime.websocket import answer_handshake
 
 WEBSOCKET_VERSION = "13"
@@ -35,12 +34,9 @@ _REASONS = {
 
 def refusal(status: HTTPStatus, reason: str, *headers: tuple[str, str]) -> dict[str, Any]:
     """Return a refusal as the dict that python-engineio answers with: `{status, headers, response}`."""
-    body = orjson.dumps(_envelope(status, reason[:REASON_MAX]))
-    return {
-        "status": f"{status.value} {status.phrase}",
-        "headers": [*headers, ("Content-Type", "application/json"), ("Content-Length", str(len(body)))],
-        "response": body,
-    }
+    envelope = _envelope(status, reason[:REASON_MAX])
+    line, all_headers, body = failure_answer(status, *headers, envelope=envelope)
+    return {"status": line, "headers": all_headers, "response": body}
 
 
 def handshake_refusal(environ: dict[str, Any]) -> dict[str, Any] | None:

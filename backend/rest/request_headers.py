@@ -7,10 +7,9 @@ Werkzeug, Flask-CORS and the Socket.IO libraries parse headers of any length, an
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-import orjson
 from flask import Flask
 
-from errors import http_failure
+from failure_answers import failure_answer
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -28,9 +27,8 @@ def _refuse_long_headers(app: "WSGIApplication") -> "WSGIApplication":
     def bounded(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         if not any(_is_long(name, value) for name, value in environ.items()):
             return app(environ, start_response)
-        body = orjson.dumps(http_failure(431))
-        headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
-        start_response("431 Request Header Fields Too Large", headers)
+        status, headers, body = failure_answer(431)
+        start_response(status, headers)
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
 
     return bounded

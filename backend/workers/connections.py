@@ -9,11 +9,10 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import orjson
 from gunicorn.http.body import ChunkedReader
 from gunicorn.workers.base_async import AsyncWorker
 
-from errors import http_failure
+from failure_answers import failure_answer
 from turns import give_turn
 from workers.client_socket import Bodies, ClientSocket
 
@@ -99,9 +98,8 @@ class ConnectionsWorker(AsyncWorker):  # type: ignore[misc] # no types
             environ["gunicorn.socket"] = environ["gunicorn.socket"].plain
             if not self._is_full() or environ["PATH_INFO"] in HEALTH:
                 return app(environ, start_response)
-            body = orjson.dumps(http_failure(503))
-            head = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
-            start_response("503 Service Unavailable", [*head, ("Retry-After", "2")])
+            status, headers, body = failure_answer(503, ("Retry-After", "2"))
+            start_response(status, headers)
             return [body]
 
         return serve

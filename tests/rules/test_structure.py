@@ -30,6 +30,7 @@ IMPORTS = {
     "tokens": set(),
     "turns": set(),
     "config": {"errors"},
+    "failure_answers": {"errors"},
     "domain": {"text_order", "tokens"},
     "schemas": {"domain", "errors", "tokens"},
     # store/, and its facade
@@ -183,7 +184,7 @@ IMPORTS = {
     "realtime.outbox": {"realtime.large_answers"},
     "realtime.websocket": {"turns"},
     "realtime.redis_hints": {"domain", "errors", "realtime.concurrency"},
-    "realtime.refusals": {"errors", "realtime.websocket"},
+    "realtime.refusals": {"errors", "failure_answers", "realtime.websocket"},
     "realtime.websocket_transport": {"realtime.websocket"},
     "realtime.engineio_guard": {
         "realtime.inbox",
@@ -227,7 +228,7 @@ IMPORTS = {
     "rest.security_headers": set(),
     "rest.development_server": {"errors"},
     "rest.failures": {"errors"},
-    "rest.request_headers": {"errors"},
+    "rest.request_headers": {"failure_answers"},
     "rest.assets": {"config"},
     "rest.docs_page": {"config"},
     "rest.answer_shapes": {"schemas"},
@@ -311,11 +312,11 @@ IMPORTS = {
     },
     # workers/
     "workers.client_socket": {"turns"},
-    "workers.connections": {"errors", "turns", "workers.client_socket"},
+    "workers.connections": {"failure_answers", "turns", "workers.client_socket"},
     "workers.eventlet_worker": {"turns", "workers.connections"},
     "workers.gevent_worker": {"workers.connections"},
     # the entries
-    "gunicorn.conf": {"errors", "logs"},
+    "gunicorn.conf": {"errors", "failure_answers", "logs"},
     "migrate_to_dynamodb": {
         "config",
         "errors",

@@ -1,0 +1,18 @@
+"""Failures as whole HTTP answers, for what answers without Flask: the servers, and what is before the app."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+
+from errors import http_failure
+
+
+def failure_answer(
+    status: int, *headers: tuple[str, str], envelope: Mapping[str, Any] | None = None
+) -> tuple[str, list[tuple[str, str]], bytes]:
+    """Return status line, headers and body; `envelope` is that of the status by default."""
+    body = orjson.dumps(http_failure(status) if envelope is None else envelope)
+    of_body = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
+    return f"{status:d} {HTTPStatus(status).phrase}", [*headers, *of_body], body

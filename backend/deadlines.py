@@ -1,14 +1,14 @@
 """The deadline of the request that this thread or greenlet serves.
 
 Set where a request enters the process, read wherever it may have to wait: for the store, or for another
-request. Background tasks have no deadline.
+request. Background tasks have no deadline: a new thread or greenlet does not inherit its creator's.
 """
 
 import contextvars
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 REQUEST_S = 9.3
@@ -45,8 +45,3 @@ def acquire_in_time(lock: threading.Lock) -> bool:
     """Acquire a lock; return False if the deadline comes first."""
     left = timeout_s()
     return lock.acquire(timeout=-1 if left is None else left)
-
-
-def without_deadline(task: Callable[[], object]) -> None:
-    """Run a task whose result others will use, too; its thread may have inherited its creator's deadline."""
-    contextvars.Context().run(task)

@@ -1,12 +1,11 @@
 """One load in the background for all callers that wait for the same department."""
 
-import functools
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Generic, TypeVar
 
-from deadlines import timeout_s, without_deadline
+from deadlines import timeout_s
 from errors import OutOfTime
 
 Result = TypeVar("Result")
@@ -33,8 +32,7 @@ class BackgroundLoads(Generic[Result]):
             running = self._running.get(key)
             if running is None:
                 running = self._running[key] = Future()
-                task = functools.partial(self._run, key, load, running)
-                threading.Thread(target=without_deadline, args=(task,), daemon=True).start()
+                threading.Thread(target=self._run, args=(key, load, running), daemon=True).start()
         try:
             return running.result(timeout_s())
         except TimeoutError as error:

@@ -216,5 +216,5 @@ class WebSocket:
         if not data:  # the protocol's sign that nothing follows
             self._tcp.shutdown(socket.SHUT_WR)
         rest = memoryview(data)
-        while rest:  # not `sendall`: its time limit is for all of the data in some models, here for each step
+        while rest:  # not `sendall`: in some models its time limit is for all data, here it is for each step
             rest = rest[self._tcp.send(rest) :]

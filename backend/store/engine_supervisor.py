@@ -91,7 +91,7 @@ class Supervisor:
         return self._address is not None and self._address.lost_file(self._folder, [STORE_FILE]) is not None
 
     def _set_rest_aside(self) -> None:
-        """Rename what a deleted `calendar.db` leaves: SQLite would write that log into a backup put there."""
+        """Rename the log of a deleted `calendar.db`: SQLite would write it into a backup put there."""
         if self._address is None or not self._address.lost_file(self._folder, [STORE_FILE]):
             return
         for name in SQLITE_FILES:
@@ -175,9 +175,9 @@ class Supervisor:
 
 
 def _lock_patiently(file: int) -> bool:
-    """Lock a file for this process alone.
+    """Lock a file for this process alone; return False if another holds it for `LOCK_PATIENCE_S`.
 
-    A server holds the lock for a moment to see whether a supervisor lives: tries again before it gives up.
+    A server holds it for a moment to see whether a supervisor lives.
     """
     deadline = time.monotonic() + LOCK_PATIENCE_S
     while not try_lock(file, fcntl.LOCK_EX):

@@ -20,7 +20,7 @@ BODY_RATE = 20_000
 SMALL_BODY = 16 * 1024
 """Bytes that each client may send as a body, however much the others send."""
 BODIES_LIMIT = 48 * 1024 * 1024
-"""Bytes of unfinished requests that the process holds before it disconnects who sends a larger body."""
+"""Bytes of unfinished requests above which the process disconnects who sends more than a small body."""
 UNREAD_S = 30.0
 """After how many seconds in which a client takes nothing of its answer it is disconnected."""
 UNSENT_BYTES = 256 * 1024
@@ -111,7 +111,7 @@ class ClientSocket:
         return sent
 
     def sendall(self, data: Any) -> None:
-        """Send all data. Each part has its own time: gevent's own `sendall` times the whole."""
+        """Send all data. Each step has its own time limit: that of gevent's `sendall` is for the whole."""
         rest = memoryview(data)
         while rest:
             rest = rest[self.send(rest) :]

@@ -41,12 +41,12 @@ class AcceptFailures:
 
 
 class ConnectionsWorker(AsyncWorker):  # type: ignore[misc] # no types
-    """Serves each connection within limits. A base beside gunicorn's worker, whose methods come first."""
+    """Serves each connection within limits. A second base of a worker; gunicorn's own methods come first."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.accept_failures = AcceptFailures(self.log)
-        self._clients = self.worker_connections - min(SPARE, self.worker_connections // 2)
+        self._clients_max = self.worker_connections - min(SPARE, self.worker_connections // 2)
         self._bodies = Bodies()
         self._waiting: dict[ClientSocket, None] = {}
         """Connections whose next request is not here yet, in the order in which they began to wait."""
@@ -81,7 +81,7 @@ class ConnectionsWorker(AsyncWorker):  # type: ignore[misc] # no types
             self._waiting[sock] = None
 
     def _is_full(self) -> bool:
-        return bool(self._serving + len(self._waiting) > self._clients)
+        return bool(self._serving + len(self._waiting) > self._clients_max)
 
     def _disconnect_longest_waiting(self) -> None:
         longest = next(iter(self._waiting))

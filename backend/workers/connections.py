@@ -58,7 +58,7 @@ class ConnectionsWorker(AsyncWorker):  # type: ignore[misc] # no types
 
     def handle(self, listener: Any, client: Any, addr: Any) -> None:
         sock = ClientSocket(client, self._bodies)
-        if self._serving + len(self._waiting) >= self._clients and self._waiting:
+        if self._serving + len(self._waiting) >= self._clients_max and self._waiting:
             self._disconnect_longest_waiting()
         self._waiting[sock] = None
         try:
@@ -100,6 +100,6 @@ class ConnectionsWorker(AsyncWorker):  # type: ignore[misc] # no types
                 return app(environ, start_response)
             status, headers, body = failure_answer(503, ("Retry-After", "2"))
             start_response(status, headers)
-            return [body]
+            return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
 
         return serve

@@ -36,6 +36,8 @@ FRAMES_AT_ONCE = 500
 """Frames that a client may send without pause, as when it joins all its departments. Further ones are read at
 `FRAMES_PER_S`: the client's own TCP connection holds the rest back.
 """
+PONGS = 100
+"""Most pongs that wait, of 130 bytes at most, while a client does not read."""
 UNSENT_BYTES = 32 * 1024
 """Most bytes that the kernel keeps unsent. More would delay pings on a slow line."""
 CLOSE_CODE = CloseCode.SERVICE_RESTART
@@ -157,6 +159,9 @@ class WebSocket:
             self._collect()
         with contextlib.suppress(OSError):  # then there is nothing to read any more, either
             self._write_collected(wait=False)
+        if len(self._unwritten) > PONGS:
+            log.warning("받은 것을 읽지 않으면서 ping을 계속 보내는 클라이언트를 끊습니다.")
+            self.sever()
         self._pace(len(frames))
 
     def _take(self, frame: Frame) -> None:

@@ -3,6 +3,7 @@
 import socket
 import struct
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +16,7 @@ from realtime.websocket import (
     FRAMES_AT_ONCE,
     FRAMES_PER_S,
     MESSAGE_BYTES,
+    PONGS,
     SLICE_BYTES,
     WebSocket,
     answer_handshake,
@@ -204,20 +206,37 @@ def test_a_client_that_pauses_by_itself_is_not_held_back(websocket, peer, pauses
 
 def test_a_client_that_does_not_read_its_pongs_holds_up_nobody_but_itself(ends, peer):
     ended = threading.Event()
-    websocket = WebSocket(ends[0], lambda _seconds: None, idle_s=0.2)
+    websocket = WebSocket(ends[0], lambda _seconds: None, idle_s=1)
 
     def read() -> None:
         while websocket.wait():
             pass
         ended.set()
 
+    pings = b"".join(Frame(Opcode.PING, b"x" * 125).serialize(mask=True) for _ in range(50_000))
     reader = threading.Thread(target=read)
     reader.start()
-    pings = [Frame(Opcode.PING, b"x" * 125)] * 100_000
     with pytest.raises(BrokenPipeError):  # the server hangs up
-        peer.send(*pings)
+        peer.tcp.sendall(pings)
     assert ended.wait(10)
     reader.join()
+
+
+def test_pongs_that_wait_behind_an_unread_answer_are_bounded(ends, peer):
+    websocket = WebSocket(ends[0], lambda _seconds: None, idle_s=30)
+    sender = threading.Thread(
+        target=lambda: pytest.raises(OSError, websocket.send, iter([b"x" * 10_000_000]))
+    )
+    sender.start()
+    reader = threading.Thread(target=websocket.wait)
+    reader.start()
+    with pytest.raises(BrokenPipeError):  # the server hangs up
+        for _ in range(10 * PONGS):
+            peer.send(Frame(Opcode.PING, b"?"))
+            time.sleep(0.001)
+    for thread in (sender, reader):
+        thread.join(10)
+        assert not thread.is_alive()
 
 
 def test_sending_to_a_client_that_does_not_read_fails_after_a_while(ends):

@@ -6,7 +6,7 @@ The only module that emits; `room.py` decides what is pushed to a room.
 import functools
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from domain import REGISTRY, LogEntry, Position
@@ -51,13 +51,13 @@ class Push:
         transport: Transport,
         db: DynamoDBDatabase,
         sync: SyncService,
-        is_crowded: Callable[[], bool] = lambda: False,
+        is_crowded: Callable[[Collection[str]], bool] = lambda _sids: False,
         *,
         poll_s: float | None = POLL_S,
         heartbeat_s: float = HEARTBEAT_S,
         crowded_s: float = CROWDED_S,
     ) -> None:
-        """`is_crowded()` tells whether so much waits for some client that a burst should pause.
+        """`is_crowded(sids)` tells whether so much waits for one of these clients that a burst should pause.
 
         With `poll_s` None there is no background task that polls; the caller calls `poll_once`.
         """

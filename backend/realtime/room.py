@@ -8,11 +8,11 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from domain import REGISTRY, ChangeType, LogEntry, Position, known_changes
+from domain import REGISTRY, Change, ChangeType, LogEntry, Position, known_changes
 from errors import CalendarError, DepartmentNotFound, StoreUnavailable
 from models import DynamoDBDatabase
 from realtime import payloads
@@ -59,14 +59,14 @@ class Room:
         tasks: Tasks,
         send: Callable[[str, Any], None],
         close_room: Callable[[str], None],
-        is_crowded: Callable[[], bool],
+        is_crowded: Callable[[Collection[str]], bool],
         *,
         heartbeat_s: float = HEARTBEAT_S,
         crowded_s: float = CROWDED_S,
     ) -> None:
         """`send(name, payload)` broadcasts to the room; `close_room(department_id)` empties another one.
 
-        `is_crowded()` tells whether so much waits for some client that a burst should pause.
+        `is_crowded(sids)` tells whether so much waits for one of these clients that a burst should pause.
         """
         self.members: set[str] = set()
         self._partition = partition
@@ -120,7 +120,11 @@ class Room:
             else:
                 self._catch_up_soon()
 
-        self._enqueue(push)
+        self._steps.append(push)
+        if len(changes) > BURST or sum(map(_characters, known_changes(changes))) > BURST_CHARACTERS:
+            self._tasks.start_background_task(self._run_steps)  # it pauses; a writer waits for its answer
+        else:
+            self._run_steps()
 
     def on_hint(self, revision: int) -> None:
         """Catch up when a server has committed a revision that was not pushed here."""
@@ -198,7 +202,7 @@ class Room:
                 self._close_room(change.entity.id)
             self._send(change.type.value, change.payload())
             burst += 1
-            characters += len(change.entity.description)
+            characters += _characters(change)
             if burst == BURST or characters > BURST_CHARACTERS:
                 self._pause()
                 burst = characters = 0
@@ -207,7 +211,7 @@ class Room:
     def _pause(self) -> None:
         deadline = time.monotonic() + self._crowded_s
         self._tasks.sleep(BURST_PAUSE_S)
-        while self._is_crowded() and time.monotonic() < deadline:
+        while self._is_crowded(list(self.members)) and time.monotonic() < deadline:
             self._tasks.sleep(BURST_PAUSE_S)
 
     def _send_heartbeat(self) -> None:
@@ -248,3 +252,7 @@ class Room:
                 log.exception("부서 %s의 변경 알림 실패", self._partition)
             finally:
                 self._lock.release()
+
+
+def _characters(change: Change) -> int:
+    return len(change.entity.description)

@@ -292,7 +292,7 @@ def test_joins_and_commits_do_not_wait_while_a_room_is_told_of_many_changes(stor
 
 def test_a_burst_pauses_until_clients_have_read(store):
     transport = PausingTransport()
-    push = Push(transport, store, None, lambda: transport.pauses < 3, poll_s=None)
+    push = Push(transport, store, None, lambda _sids: transport.pauses < 3, poll_s=None)
     push.join("sid", DEPARTMENT)
     store.log = creations(BURST)
     push.on_hint(DEPARTMENT, BURST)
@@ -309,19 +309,43 @@ def test_a_burst_of_long_texts_pauses_before_too_much_waits_for_clients(store):
     assert (transport.pauses, len(transport.revisions)) == (2, 10)
 
 
+def test_a_writer_does_not_wait_while_a_large_commit_of_its_is_pushed(store):
+    class ThreadingTransport(PausingTransport):
+        def start_background_task(self, target, *arguments):
+            threading.Thread(target=target, args=arguments, daemon=True).start()
+
+    transport = ThreadingTransport(held=True)
+    push = Push(transport, store, None, poll_s=None)
+    push.join("sid", DEPARTMENT)
+    push.on_commit(
+        DEPARTMENT, Position("e", BURST + 1), creations(BURST + 1)
+    )  # returns though nobody resumes
+    wait_for(lambda: transport.pauses == 1)
+    push.on_commit(DEPARTMENT, Position("e", BURST + 2), [created(BURST + 2)])
+    assert transport.revisions == list(range(1, BURST + 1))
+    transport.resume.release()
+    wait_for(lambda: transport.revisions == list(range(1, BURST + 3)))
+
+
 def test_a_burst_goes_on_after_a_while_though_clients_do_not_read(store):
     transport = PausingTransport()
-    push = Push(transport, store, None, lambda: True, poll_s=None, crowded_s=0.05)
+    push = Push(transport, store, None, lambda _sids: True, poll_s=None, crowded_s=0.05)
     push.join("sid", DEPARTMENT)
     store.log = creations(2 * BURST)
     push.on_hint(DEPARTMENT, 2 * BURST)
     assert transport.revisions == list(range(1, 2 * BURST + 1))
 
 
-def test_the_server_is_crowded_when_a_quarter_of_its_limit_waits_for_a_client():
-    queues = [SimpleNamespace(small_bytes=0), SimpleNamespace(small_bytes=SMALL_BYTES // 4)]
+def test_a_room_is_crowded_when_a_quarter_of_the_limit_waits_for_one_of_its_members():
     server = GuardedServer(async_mode="threading")
-    server.eio.sockets = {n: SimpleNamespace(queue=queue) for n, queue in enumerate(queues)}
-    assert not server.is_crowded()
-    queues[1].small_bytes += 1
-    assert server.is_crowded()
+    queues = {sid: SimpleNamespace(small_bytes=0) for sid in ("member", "other")}
+    for sid, queue in queues.items():
+        server.eio.sockets[sid] = SimpleNamespace(queue=queue)
+    members = [server.manager.connect("member", "/")]
+    server.manager.connect("other", "/")
+    queues["member"].small_bytes = SMALL_BYTES // 4
+    queues["other"].small_bytes = SMALL_BYTES
+    assert not server.is_crowded(members)
+    queues["member"].small_bytes += 1
+    assert server.is_crowded(members)
+    assert not server.is_crowded(["gone"])

@@ -110,7 +110,7 @@ class Client:
         """Send a message and return its acknowledgement."""
         return self.sio.call(message, payload if len(payload) != 1 else payload[0], timeout=10)
 
-    def join(self, department_id: str, **more: str) -> Any:
+    def join(self, department_id: str, **more: Any) -> Any:
         answer = self.ask("join_department", {"department_id": department_id, **more})
         assert answer["success"], answer
         return answer

@@ -139,11 +139,12 @@ class GuardedEngine(engineio.Server):  # type: ignore[misc] # no types
 
         The library's queue has no limit: it would keep all that is sent to a client that does not read.
         """
-        super().send_packet(sid, pkt)
         connection = self.sockets.get(sid)
-        if connection is not None and connection.queue.is_full:
+        if connection is not None and not connection.queue.has_room_for(pkt):
             log.warning("받은 것을 읽지 않는 클라이언트를 끊습니다. 다시 접속하면 이어서 동기화합니다.")
             self._cut_off(sid, connection)
+        else:
+            super().send_packet(sid, pkt)
 
     def disconnect(self, sid: str | None = None) -> None:
         """End one connection or all, without waiting for a client.
@@ -203,10 +204,11 @@ class GuardedServer(socketio.Server):  # type: ignore[misc] # no types
         self.eio.on("message", self._receive)
         self._silent = SilentClients(self.eio)
 
-    def is_crowded(self) -> bool:
-        """Tell whether some client has left unread a quarter of what it may."""
-        connections = list(self.eio.sockets.values())
-        return any(connection.queue.small_bytes > SMALL_BYTES // 4 for connection in connections)
+    def is_crowded(self, sids: Iterable[str]) -> bool:
+        """Tell whether one of these clients has left unread a quarter of what it may."""
+        eio_sids = [self.manager.eio_sid_from_sid(sid, "/") for sid in sids]
+        connections = [self.eio.sockets.get(eio_sid) for eio_sid in eio_sids]
+        return any(found.queue.small_bytes > SMALL_BYTES // 4 for found in connections if found)
 
     def continue_answer(self, sid: str, steps: Iterator[object]) -> None:
         """Send the rest of an answer: a step each time that the client has read what was sent before."""

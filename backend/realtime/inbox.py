@@ -12,8 +12,8 @@ QUEUE_BYTES = 256 * 1024
 """Most memory of the messages of one client that wait to be handled."""
 OVERHEAD_BYTES = 100
 """Rough memory of a queued message beside its text."""
-CHECK_S = 0.02
-"""How often it is checked whether the client has read."""
+CHECK_S = 1.0
+"""How often it is checked whether a client that does not read is still there."""
 
 
 class Inbox:
@@ -31,8 +31,9 @@ class Inbox:
         self._lock = threading.Lock()
         self._queue: deque[str] = deque()
         self._queued_bytes = 0
-        self._draining = False
-        self._rest: Iterator[object] = iter(())
+        self._busy = False
+        """Whether a message is being handled, or a task will see to those that wait."""
+        self._rest: Iterator[object] | None = None
         """Sends the next part of the answer to the last message with each step."""
 
     def receive(self, data: str) -> None:
@@ -41,45 +42,51 @@ class Inbox:
         Ends the connection of a client that has too many messages in the queue.
         """
         with self._lock:
-            if self._draining or not self._has_read():
+            waits, starts = self._busy or not self._has_read(), not self._busy
+            if waits:
                 self._queue.append(data)
                 self._queued_bytes += len(data) + OVERHEAD_BYTES
-            queued, too_much = bool(self._queue), self._queued_bytes > QUEUE_BYTES
+            too_much = self._queued_bytes > QUEUE_BYTES
+            self._busy = True
         if too_much:
             log.warning("읽는 것보다 많이 보내는 클라이언트를 끊습니다.")
             self._engine.hang_up(self._eio_sid)
-        elif queued:
-            self._drain_soon()
-        else:
-            self._handle_one(data)
+        if not waits:
+            try:
+                self._handle_one(data)
+            finally:
+                self._go_on()
+        elif starts:
+            self._engine.start_background_task(self._drain)
 
     def continue_answer(self, steps: Iterator[object]) -> None:
         """Take one step each time the client has read what was sent before; handle no message meanwhile."""
-        self._rest = steps
-        self._drain_soon()
+        with self._lock:
+            self._rest = steps
+            starts, self._busy = not self._busy, True
+        if starts:
+            self._engine.start_background_task(self._drain)
 
     @property
     def is_busy(self) -> bool:
-        """Whether a task handles messages or sends the rest of an answer."""
-        return self._draining
+        """Whether a message is being handled or waits, or the rest of an answer."""
+        return self._busy
 
-    def _drain_soon(self) -> None:
+    def _go_on(self) -> None:
+        """Leave what has come meanwhile to a task."""
         with self._lock:
-            first, self._draining = not self._draining, True
-        if first:
+            self._busy = bool(self._queue) or self._rest is not None
+        if self._busy:
             self._engine.start_background_task(self._drain)
 
     def _drain(self) -> None:
         while True:
-            while not self._has_read():
-                self._engine.sleep(CHECK_S)
-            if not self._is_connected():
-                self._rest = iter(())
+            self._wait_until_read()
             if self._send_rest():
                 continue
             with self._lock:
                 if not self._queue:
-                    self._draining = False
+                    self._busy = False
                     return
                 data = self._queue.popleft()
                 self._queued_bytes -= len(data) + OVERHEAD_BYTES
@@ -87,10 +94,13 @@ class Inbox:
 
     def _send_rest(self) -> bool:
         """Send the next part of an unfinished answer; return False if there is none."""
+        if self._rest is None or not self._is_connected():
+            self._rest = None
+            return False
         try:
             next(self._rest)
         except StopIteration:
-            return False
+            self._rest = None
         except Exception as error:  # noqa: BLE001 - the store failed; the client asks again when it is back
             log.warning("응답의 나머지를 보내지 못해 클라이언트를 끊습니다: %r", error)
             self._engine.hang_up(self._eio_sid)
@@ -100,9 +110,15 @@ class Inbox:
         return self._eio_sid in self._engine.sockets
 
     def _has_read(self) -> bool:
-        """Tell whether the client has read enough. True for a client that is gone, so that waiting ends."""
+        """Tell whether the client has read enough; or is gone, so that nobody waits for it."""
         connection = self._engine.sockets.get(self._eio_sid)
         return connection is None or connection.queue.is_read
+
+    def _wait_until_read(self) -> None:
+        while connection := self._engine.sockets.get(self._eio_sid):
+            if connection.queue.is_read:
+                return
+            connection.queue.wait_until_sent(CHECK_S)
 
     def _handle_one(self, data: str) -> None:
         if not self._is_connected():

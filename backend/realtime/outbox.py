@@ -30,6 +30,7 @@ class Outbox:
         self._lock = threading.Lock()
         self._queued = self._taken = 0
         self._large_queued = self._large_taken = 0
+        self._sent = threading.Event()
 
     @property
     def small_bytes(self) -> int:
@@ -45,10 +46,19 @@ class Outbox:
         """Whether the client has read enough to get its next answer."""
         return self.small_bytes <= READ_BYTES and not self.large_answers
 
-    @property
-    def is_full(self) -> bool:
-        """Whether the client has left so much unread that it is to be cut off."""
-        return self.small_bytes > SMALL_BYTES or self.large_answers > 1
+    def has_room_for(self, packet: Any) -> bool:
+        """Tell whether a packet may be queued. A client that has left too much unread is to be cut off.
+
+        One packet never fills an empty queue, however large it is: its client might never catch up.
+        """
+        if isinstance(packet, LargePacket):
+            return not self.large_answers
+        return self.small_bytes <= SMALL_BYTES
+
+    def wait_until_sent(self, timeout_s: float) -> None:
+        """Wait until the sender has sent what it took, or the connection ends."""
+        self._sent.wait(timeout_s)
+        self._sent.clear()
 
     def put(self, packet: Any) -> None:
         """Queue a packet, or None to end the sender. Leaves out CLOSE packets.
@@ -61,6 +71,8 @@ class Outbox:
             self._queued += _size(packet)
             self._large_queued += isinstance(packet, LargePacket)
         self._packets.put(packet)
+        if packet is None:
+            self._sent.set()
 
     def get(self, block: bool = True, timeout: float | None = None) -> Any:
         """Take a packet. A sender that waits for one has sent those that it took before.
@@ -70,6 +82,7 @@ class Outbox:
         if block:
             with self._lock:
                 self._taken = self._large_taken = 0
+            self._sent.set()
         elif self._taken > BATCH_BYTES or self._large_taken:
             raise self._empty
         packet = self._packets.get(block=block, timeout=timeout)

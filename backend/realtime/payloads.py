@@ -10,6 +10,8 @@ from domain import Position
 from realtime.large_answers import LargeEvents
 from services.sync import Sync
 
+SHARED_BYTES = 32 * 1024
+"""Smaller JSON of events is copied into the answer of each client."""
 PART_BYTES = 256 * 1024
 """A full `sync_response` with more JSON of events than this comes in parts, if its client asked for that."""
 
@@ -28,10 +30,10 @@ def sync_response(sync: Sync) -> dict[str, Any]:
     content: dict[str, Any]
     if sync.events is None:
         content = {"changes": [change.public() for change in sync.changes]}
-    elif len(sync.events) > 1:
+    elif len(sync.events) > 1 or len(whole := b"".join(sync.events)) > SHARED_BYTES:
         content = {"events": LargeEvents(sync.events)}
     else:
-        content = {"events": _json_array(b"".join(sync.events))}
+        content = {"events": _json_array(whole)}
     return {
         "department_id": sync.department_id,
         "full": sync.full,

@@ -13,6 +13,9 @@ from services.snapshots import Snapshots
 
 log = logging.getLogger(__name__)
 
+DELTA_BYTES = 500_000
+"""Most bytes of the texts of changes that are sent over Socket.IO as changes, rough."""
+
 
 @dataclass(frozen=True, slots=True)
 class Delta:
@@ -70,14 +73,18 @@ class SyncService:
         return Delta(known_changes(changes), end, has_more=end.revision < reached.revision)
 
     def delta_or_full(self, department_id: str, token: str) -> Sync:
-        """Return the changes after a sync token; all events when it is empty, expired or too far back."""
+        """Return the changes after a sync token; all events when it is empty, expired or too far back.
+
+        The changes are made into JSON for each client, that of all events is shared. So a client that has
+        missed many long texts gets all events, too.
+        """
         if token:
             try:
                 delta = self.changes_since(department_id, token, CHANGES_MAX)
             except SyncTokenExpired:
                 log.info("부서 %s: 동기화 토큰이 만료되어 클라이언트에 전체를 보냅니다", department_id)
             else:
-                if not delta.has_more:
+                if not delta.has_more and sum(map(_text_bytes, delta.changes)) <= DELTA_BYTES:
                     return Sync(department_id, delta.position, delta.changes)
         return self.full(department_id)
 
@@ -88,3 +95,7 @@ class SyncService:
             return Sync(department_id, snapshot.position, events=snapshot.chunks)
         walk = self._snapshots.large.walk(department_id, reading.position)
         return Sync(department_id, walk.position, events=walk)
+
+
+def _text_bytes(change: Change) -> int:
+    return 3 * len(change.entity.description)

@@ -509,3 +509,30 @@ def test_a_broadcast_may_come_between_parts_and_messages_wait_for_the_last(serve
     names = [json.loads(packet[2:])[0] for packet in client.received if packet.startswith("42")]
     assert "sync_response" in names[: names.index("event_created")]
     assert "sync_response" not in names[len(names) - 1 - names[::-1].index("joined_department") :]
+
+
+@pytest.mark.parametrize("parts", [False, True])
+def test_a_client_that_missed_megabytes_of_changes_catches_up(api, connect, transport, parts):
+    department = api.department()["id"]
+    token = api.token(department)
+    for number in range(60):
+        api.event(department, str(number), **LARGE)
+    client = connect(transport)
+    client.join(department, sync_token=token, parts=parts)
+    wait_for(lambda: any("sync_token" in answer for answer in client.of("sync_response")))
+    answers = client.of("sync_response")
+    assert all(answer["full"] for answer in answers)
+    assert [event for answer in answers for event in answer["events"]] == api.events(department)
+
+
+def test_polling_goes_on_after_an_upgrade_that_broke_off(server, api):
+    department = api.department()["id"]
+    client = Polling(server)
+    with raw_websocket(client.websocket_url) as wire:
+        probe = websocket.ABNF.create_frame("2probe", websocket.ABNF.OPCODE_TEXT)
+        close = websocket.ABNF.create_frame(b"", websocket.ABNF.OPCODE_CLOSE)
+        wire.sock.sendall(probe.format() + close.format())
+        wire.recv_data(control_frame=True)
+    client.post(joining(department))
+    wait_for(lambda: client.get() or joined(client.received) == [department])
+    assert len(client.received) < 20, "polls answered with nothing"

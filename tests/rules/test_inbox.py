@@ -1,6 +1,7 @@
 """A client's messages are handled in order, no faster than it reads; silent clients are ended."""
 
 import threading
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -10,16 +11,25 @@ from realtime.silent_clients import SilentClients
 from running import wait_for
 
 
+class FakeOutbox:
+    """What a test says that the client has read."""
+
+    is_read = True
+
+    def wait_until_sent(self, _seconds: float) -> None:
+        time.sleep(0.005)
+
+
 class FakeEngine:
     """The parts of an Engine.IO server that watch over connections; background tasks are real threads."""
 
     def __init__(self) -> None:
-        self.sockets = {"sid": SimpleNamespace(queue=SimpleNamespace(is_read=True))}
+        self.sockets = {"sid": SimpleNamespace(queue=FakeOutbox())}
         self.ended: list[str] = []
         self._pause = threading.Event()
 
     @property
-    def outbox(self) -> SimpleNamespace:
+    def outbox(self) -> FakeOutbox:
         return self.sockets["sid"].queue
 
     def sleep(self, seconds: float) -> None:
@@ -62,6 +72,28 @@ def test_messages_wait_in_order_until_the_client_has_read(engine, inbox, handled
     wait_for(lambda: handled == ["a", "b", "c"])
     inbox.receive("d")
     wait_for(lambda: handled == ["a", "b", "c", "d"])
+
+
+def test_messages_that_come_at_the_same_time_are_handled_one_after_the_other(engine):
+    handled, running = [], threading.Semaphore(0)
+    resume = threading.Semaphore(0)
+
+    def handle(_sid, data):
+        running.release()
+        assert resume.acquire(timeout=10)
+        handled.append(data)
+
+    inbox = Inbox(engine, "sid", handle)
+    first = threading.Thread(target=inbox.receive, args=("a",))
+    first.start()
+    assert running.acquire(timeout=10)
+    inbox.receive("b")
+    inbox.receive("c")
+    assert handled == []
+    resume.release(3)
+    first.join()
+    wait_for(lambda: handled == ["a", "b", "c"])
+    wait_for(lambda: not inbox.is_busy)
 
 
 def test_the_rest_of_an_answer_goes_before_the_next_message(engine, inbox, handled):

@@ -1,6 +1,7 @@
 """What waits for one client is counted until it was sent, and large answers are sent without a copy."""
 
 import queue
+import threading
 
 import orjson
 import pytest
@@ -64,20 +65,37 @@ def test_a_client_has_read_when_little_waits_for_it(outbox):
     assert not outbox.is_read
 
 
-def test_a_client_for_which_more_than_a_megabyte_waits_is_full(outbox):
+def test_there_is_no_room_when_more_than_a_megabyte_waits(outbox):
     outbox.put(message(SMALL_BYTES - OVERHEAD_BYTES))
-    assert not outbox.is_full
+    assert outbox.has_room_for(message())
     outbox.put(message())
-    assert outbox.is_full
+    assert not outbox.has_room_for(message())
+
+
+def test_a_client_that_has_read_everything_gets_a_packet_of_any_size(outbox):
+    assert outbox.has_room_for(message(30 * SMALL_BYTES))
+
+
+def test_waiting_for_the_sender_ends_when_it_comes_back_and_when_the_connection_ends(outbox):
+    for end in (lambda: take_batch(outbox), lambda: outbox.put(None)):
+        outbox.put(message())
+        take_batch(outbox)
+        outbox.wait_until_sent(0)
+        outbox.put(message())
+        waiting = threading.Thread(target=outbox.wait_until_sent, args=(60,))
+        waiting.start()
+        end()
+        waiting.join(10)
+        assert not waiting.is_alive()
 
 
 def test_one_large_answer_may_wait_beside_it_and_no_second_one(outbox):
     outbox.put(large([b"1" * SMALL_BYTES] * 20))
-    assert (outbox.is_read, outbox.is_full) == (False, False)
+    assert (outbox.is_read, outbox.has_room_for(message())) == (False, True)
     take_batch(outbox)
     assert not outbox.is_read, "taken is not sent"
-    outbox.put(large([b"1"]))
-    assert outbox.is_full
+    assert not outbox.has_room_for(large([b"1"]))
+    assert outbox.has_room_for(message())
 
 
 def test_nothing_is_taken_together_with_a_large_answer_before_it(outbox):

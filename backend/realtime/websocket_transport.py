@@ -1,5 +1,6 @@
 """Gives python-engineio the WebSockets of `websocket.py`."""
 
+import contextlib
 import logging
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -70,7 +71,8 @@ def websocket_app(handler: Callable[[PacketSocket], object], engine: Any) -> Cal
         websocket = WebSocket(tcp, engine.sleep, engine.ping_interval + engine.ping_timeout)
         connection.websocket = websocket
         try:
-            handler(PacketSocket(websocket, connection))
+            with contextlib.suppress(OSError):  # the client has hung up while it was told of its upgrade
+                handler(PacketSocket(websocket, connection))
         finally:
             websocket.close()
             if not connection.upgraded:

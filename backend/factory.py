@@ -31,7 +31,7 @@ from realtime.redis_hints import Hints
 from rest.json_provider import OrjsonProvider
 from services.core import build_core
 
-VERSION = "1.2.0"
+VERSION = "1.3.0"
 
 
 class NoSessions(SessionInterface):

@@ -1,11 +1,11 @@
 """Start, readiness and shutdown of one app."""
 
-import gc
 import logging
 
 from flask import Flask
 
 import logs
+import memory
 import rest.development_server
 from config import Settings
 from domain import REGISTRY
@@ -16,21 +16,6 @@ from realtime.redis_hints import Hints
 from services.core import Core
 
 log = logging.getLogger(__name__)
-
-GC_THRESHOLD = (5_000, 20, 20)
-"""With Python's default, 700, a collection runs every few requests: the slowest of a hundred creations takes
-a quarter longer.
-"""
-
-
-def calm_garbage_collection() -> None:
-    """Collect less often, and no longer look at what was there before the first request.
-
-    A full collection would look at all modules each time: 0.1 s in which nobody is served.
-    """
-    gc.set_threshold(*GC_THRESHOLD)
-    gc.collect()
-    gc.freeze()
 
 
 class CalendarServer:
@@ -64,7 +49,7 @@ def start(app: Flask, settings: Settings) -> None:
     """
     logs.install(settings.log_level)
     rest.development_server.install_failure_envelope()
-    calm_garbage_collection()
+    memory.calm_garbage_collection()
     calendar: CalendarServer = app.extensions["calendar"]
     db = calendar.core.db
     if not settings.embedded:
@@ -78,5 +63,9 @@ def start(app: Flask, settings: Settings) -> None:
             db.check_tables()
     except StoreUnavailable:
         log.warning("DynamoDB에 아직 닿지 않습니다. 닿을 때까지 /readyz는 503입니다.")
-    for task in (calendar.core.repair.adopt_when_reachable, calendar.core.purge.run_forever):
+    for task in (
+        calendar.core.repair.adopt_when_reachable,
+        calendar.core.purge.run_forever,
+        memory.give_back_forever,
+    ):
         calendar.socketio.start_background_task(task, calendar.socketio.sleep)

@@ -4,6 +4,7 @@ Knows packets and connections, nothing of calendars. Overrides methods of python
 where they offer no setting. A test of tests/api covers each; `library_versions.py` names the versions.
 """
 
+import functools
 import logging
 import random
 import time
@@ -29,6 +30,7 @@ from realtime.large_answers import (
 )
 from realtime.library_versions import require_supported
 from realtime.outbox import SMALL_BYTES, Outbox
+from realtime.pings import Pings
 from realtime.refusals import METHODS, handshake_refusal, refusal
 from realtime.silent_clients import SilentClients
 from realtime.websocket import MESSAGE_BYTES
@@ -203,6 +205,7 @@ class GuardedServer(socketio.Server):  # type: ignore[misc] # no types
         super().__init__(**options)
         self.eio.on("message", self._receive)
         self._silent = SilentClients(self.eio)
+        self._pings = Pings(self.eio)
 
     def is_crowded(self, sids: Iterable[str]) -> bool:
         """Tell whether one of these clients has left unread a quarter of what it may."""
@@ -226,8 +229,9 @@ class GuardedServer(socketio.Server):  # type: ignore[misc] # no types
 
     def _handle_eio_connect(self, eio_sid: str, environ: dict[str, Any]) -> Any:
         self._silent.watch(eio_sid)
-        # No ping so far: its task would keep the connection for 25 s, even if its client is long gone.
-        self.eio.sockets[eio_sid].last_ping = None
+        if connection := self.eio.sockets.get(eio_sid):  # Flask-SocketIO's test client has none
+            connection.last_ping = None  # who never sends CONNECT needs no ping: it is ended before
+            connection.schedule_ping = functools.partial(self._pings.schedule, eio_sid)
         return super()._handle_eio_connect(eio_sid, environ)
 
     def _handle_connect(self, eio_sid: str, namespace: str | None, data: Any) -> None:
@@ -235,7 +239,7 @@ class GuardedServer(socketio.Server):  # type: ignore[misc] # no types
         connection = self.eio.sockets.get(eio_sid)
         if connection and self.manager.sid_from_eio_sid(eio_sid, "/") and self._silent.forget(eio_sid):
             connection.last_ping = time.time()
-            connection.schedule_ping()
+            self._pings.schedule(eio_sid)
 
     def _handle_eio_disconnect(self, eio_sid: str, reason: str) -> None:
         self._silent.forget(eio_sid)

@@ -20,7 +20,9 @@ from pathlib import Path
 from typing import Any
 
 STORE_FILE = "calendar.db"
-SQLITE_FILES = (STORE_FILE, f"{STORE_FILE}-wal", f"{STORE_FILE}-shm")
+WAL_FILE = f"{STORE_FILE}-wal"
+SHM_FILE = f"{STORE_FILE}-shm"
+SQLITE_FILES = (STORE_FILE, WAL_FILE, SHM_FILE)
 ADDRESS_FILE = "engine.json"
 OUTPUT_FILE, FAILURE_FILE = "engine.log", "engine.failed"
 USERS_LOCK, OLDER_SUPERVISOR_LOCK = "users.lock", "engine.lock"
@@ -47,7 +49,7 @@ class Address:
     @classmethod
     def find(cls, folder: Path) -> "Address | None":
         try:
-            return cls(os.open(folder / ADDRESS_FILE, os.O_RDONLY))
+            return cls(os.open(folder / ADDRESS_FILE, os.O_RDWR))
         except (FileNotFoundError, ValueError, KeyError):
             return None
 
@@ -64,6 +66,22 @@ class Address:
             if name in self._files and file_id(folder / name) != self._files[name]:
                 return folder / name
         return None
+
+    def lost_store(self, folder: Path) -> Path | None:
+        """Return the lost file without which no engine may follow this one, which has ended; None if one may.
+
+        The last writes are in SQLite's log alone until the engine moves them to `calendar.db`. An engine that
+        ends in order does that and deletes log and index. One that crashes leaves both.
+        """
+        if lost := self.lost_file(folder, [STORE_FILE]):
+            return lost
+        if os.fstat(self._file).st_size == 0:
+            return folder / WAL_FILE
+        return None if self.lost_file(folder, [SHM_FILE]) else self.lost_file(folder, [WAL_FILE])
+
+    def note_lost_wal(self) -> None:
+        """Tell all that hold this address that its engine crashed without its log: empty the file."""
+        os.ftruncate(self._file, 0)
 
 
 def new_address(folder: Path) -> tuple[int, int]:

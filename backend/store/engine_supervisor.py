@@ -26,6 +26,7 @@ from store.engine_files import (
     START_TIMEOUT_S,
     STORE_FILE,
     USERS_LOCK,
+    WAL_FILE,
     Address,
     file_id,
     last_port,
@@ -55,6 +56,8 @@ class Supervisor:
         self._engine: subprocess.Popen[bytes] | None = None
         self._address: Address | None = None
         """Of the last engine that answered."""
+        self._has_answered = False
+        """Whether the engine started last is that one."""
 
     def run(self) -> None:
         older = open_lock(self._folder / OLDER_SUPERVISOR_LOCK)
@@ -68,6 +71,7 @@ class Supervisor:
                 self._kill_engine()  # only an engine locks its address file: a new file needs a new engine
             if not self._engine_lives():
                 if self._store_is_lost():
+                    self._note_lost_wal()
                     self._set_rest_aside()
                     return  # the servers that run refuse to work; one that starts begins a new store
                 failures = 0 if self._start_engine() else failures + 1
@@ -84,11 +88,26 @@ class Supervisor:
     def _store_is_lost(self) -> bool:
         """Return whether the directory, or a file that the last engine had open, was deleted or replaced.
 
-        A new engine would begin an empty store there, perhaps one that another supervisor's engine serves.
+        A new engine would begin an empty store there, perhaps one that another supervisor's engine serves, or
+        one without the last writes.
         """
         if file_id(self._folder) != file_id(self._lock):
             return True
-        return self._address is not None and self._address.lost_file(self._folder, [STORE_FILE]) is not None
+        return self._lost_file() is not None
+
+    def _lost_file(self) -> Path | None:
+        """Return the lost file without which no engine may be started."""
+        if self._address is None or self._engine is None:
+            return None
+        # An engine that ends in order deletes its log. So does one that ends before it answers.
+        needs_wal = self._has_answered and self._engine.poll() != 0
+        names = [STORE_FILE, WAL_FILE] if needs_wal else [STORE_FILE]
+        return self._address.lost_file(self._folder, names)
+
+    def _note_lost_wal(self) -> None:
+        """Tell the servers, which cannot see how the engine ended when its index is lost as well."""
+        if self._address and self._lost_file() == self._folder / WAL_FILE:
+            self._address.note_lost_wal()
 
     def _set_rest_aside(self) -> None:
         """Rename the log of a deleted `calendar.db`: SQLite would write it into a backup put there."""
@@ -105,6 +124,7 @@ class Supervisor:
     def _start_engine(self) -> bool:
         """Start an engine and publish its address; return False if it ends or hangs before it answers."""
         port = self._free_port()
+        self._has_answered = False
         self._output_from = os.fstat(self._output).st_size
         locked, address = new_address(self._folder)
         try:
@@ -125,6 +145,7 @@ class Supervisor:
         finally:
             os.close(address)
         self._address = Address.find(self._folder)
+        self._has_answered = True
         return True
 
     def _listens(self, port: int) -> bool:

@@ -68,17 +68,17 @@ class Engine:
         """Find the engine again, or start it again, if it died; return whether its port has changed.
 
         Raises `EngineUnavailable`, `OutOfTime`, and `StoreUnavailable` if the store was deleted: a new engine
-        would begin an empty one.
+        would begin an empty one, or one without the last writes.
         """
         if not acquire_in_time(self._reviving):
             raise OutOfTime()
         try:
             if self.address.has_engine():
                 return False
-            self._refuse_loss(self.address.lost_file(self._data_dir, [STORE_FILE]))
+            self._refuse_loss(self.address.lost_store(self._data_dir))
             before = self.address.port
             try:
-                self.address = self._join(REVIVE_TIMEOUT_S)
+                self.address = self._join(REVIVE_TIMEOUT_S, after=self.address)
             except OSError as error:
                 raise EngineUnavailable(f"{self._data_dir} 폴더에 쓸 수 없습니다: {error}") from error
             return self.address.port != before
@@ -94,10 +94,10 @@ class Engine:
         address = self.address
         lost = address.lost_file(self._data_dir)
         if lost and lost.name != STORE_FILE and not address.has_engine():
-            # An engine that ends deletes these itself; a request will start the next one.
+            # An engine that ends in order deletes these itself; a request will start the next one.
             if answered:
                 raise StoreUnavailable()
-            return
+            lost = address.lost_store(self._data_dir)
         self._refuse_loss(lost)
 
     def _refuse_loss(self, lost: Path | None) -> None:
@@ -113,8 +113,11 @@ class Engine:
         if lost:
             raise StoreUnavailable("저장소의 파일이 지워져 저장할 수 없습니다. 서버 운영자에게 알리세요.")
 
-    def _join(self, timeout: float) -> Address:
-        """Return the address of the living engine; start a supervisor if none lives."""
+    def _join(self, timeout: float, after: Address | None = None) -> Address:
+        """Return the address of the living engine; start a supervisor if none lives.
+
+        `after`: of the engine known so far, which must have left all of its store.
+        """
         (self._data_dir / FAILURE_FILE).unlink(missing_ok=True)
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
@@ -128,6 +131,8 @@ class Engine:
             # A supervisor that shuts down holds the lock: a new one must wait until it has ended.
             if self._hold_users_lock():
                 if not self._supervisor_lives():
+                    if after:  # the supervisor has noted a loss before it ended
+                        self._refuse_loss(after.lost_store(self._data_dir))
                     self._start_supervisor()
                 elif (address := Address.find(self._data_dir)) and _is_reached(address):
                     return address

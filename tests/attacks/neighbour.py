@@ -20,7 +20,7 @@ import websocket
 
 WEBSOCKETS = 20
 REQUESTS_PER_S = 10
-"""Of each of three kinds: a list, a creation, a health check."""
+"""Of each of four kinds: a list, a search, a creation, a health check."""
 TIMEOUT_S = 5.0
 BROADCAST_S = 15.0
 """How long the broadcast of the last creation may take to reach every WebSocket after the attack."""
@@ -92,7 +92,12 @@ class Neighbour:
         """Send requests until `wait` returns, look at the WebSockets when it returns again."""
         threads = [
             threading.Thread(target=self._repeat, args=arguments)
-            for arguments in (("GET", self._list), ("POST", self._list), ("GET", "/healthz", True))
+            for arguments in (
+                ("GET", self._list),
+                ("GET", f"{self._list}?q=nowhere"),
+                ("POST", self._list),
+                ("GET", "/healthz", True),
+            )
         ]
         for thread in threads:
             thread.start()

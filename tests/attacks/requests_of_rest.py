@@ -40,6 +40,10 @@ def pages_of_long_texts(target: Target) -> None:
     _ask_again(target, 2, _list(target, "long", "?limit=10"))
 
 
+def pages_of_a_crowded_day(target: Target) -> None:
+    _ask_again(target, 2, _list(target, "crowded", "?limit=10"))
+
+
 def searches_of_long_texts(target: Target) -> None:
     _ask_again(target, 10, _list(target, "long", "?q=nowhere"))
 

@@ -11,6 +11,8 @@ from services.core import build_core
 
 LARGE = 50_000
 LONG = 3_000
+CROWDED = 2_500
+MEDIUM = 300
 LONG_TEXT = "가" * 10_000
 FIRST_DATE = date(2020, 1, 1)
 PUT_AT_ONCE = 500
@@ -29,10 +31,12 @@ class Seeds:
         self._kinds: dict[str, Callable[[], str]] = {
             "large": lambda: self._loaded(large),
             "long": lambda: self._loaded(LONG, LONG_TEXT),
+            "crowded": lambda: self._loaded(CROWDED, LONG_TEXT, dates=1),
+            "medium": lambda: self._loaded(MEDIUM),
         }
 
     def department(self, kind: str) -> str:
-        """Return the id of a department: `large`, `long`, or a new one: `small`, `doomed`."""
+        """Return the id of a department: a new one if it is `small` or `doomed`."""
         if kind == "small":
             return self._loaded(20)
         if kind == "doomed":
@@ -45,25 +49,25 @@ class Seeds:
         """Return the ids of the events that the store has of a department."""
         return {key.id for key in self._db.indexed_keys(department_id)}
 
-    def _loaded(self, count: int, description: str = "주간 보고와 일정") -> str:
+    def _loaded(self, count: int, description: str = "주간 보고와 일정", dates: int = 3_000) -> str:
         """Make a department and put events into it in bulk."""
         department_id = self._departments.create_department(f"부서 {new_id()}", "").entity.id
         load = new_id()
         revision = self._db.begin_load(department_id, load)
-        events = iter(_events(department_id, revision, count, description))
+        events = iter(_events(department_id, revision, count, description, dates))
         while part := list(islice(events, PUT_AT_ONCE)):
             self._db.put_events(part)
         self._db.finish_load(department_id, [load])
         return department_id
 
 
-def _events(department_id: str, revision: int, count: int, description: str) -> Iterable[Event]:
+def _events(department_id: str, revision: int, count: int, description: str, dates: int) -> Iterable[Event]:
     now = timestamp(utc_now())
     for number in range(count):
         yield Event(
             id=new_id(),
             department_id=department_id,
-            event_date=str(FIRST_DATE + timedelta(days=number % 3_000)),
+            event_date=str(FIRST_DATE + timedelta(days=number % dates)),
             title=f"팀 회의 {number}",
             description=description,
             time="오후 2:00",

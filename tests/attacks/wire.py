@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import os
+import resource
 import select
 import socket
 import threading
@@ -154,6 +155,17 @@ def in_threads(count: int, client: Callable[[], None]) -> None:
         thread.start()
     for thread in threads:
         thread.join()
+
+
+def raise_file_limit() -> None:
+    """Let this process open as many connections as it may."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def close_all(held: Iterable[socket.socket]) -> None:
+    for tcp in held:
+        tcp.close()
 
 
 def answer_to(tcp: socket.socket) -> bytes:

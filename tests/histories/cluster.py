@@ -15,11 +15,15 @@ from typing import Any
 
 import requests
 
+from histories.hostile import HostileClient
 from running import ROOT, RedisServer, Server, free_port, running_server, wait_for
 from store_proxy import Answer, Request, StoreProxy
 
 MODES = ("eventlet", "gevent", "flask")
+PRODUCTION = 2
+"""How many of these are production servers, which withstand attacks."""
 INDEX_LAG_S = 1.0
+ATTACK_S = 2.0
 LOST_ANSWERS = 0.02
 """The share of requests to the store that are carried out and never answered."""
 
@@ -124,15 +128,22 @@ class Cluster:
         seed: int,
         sabotage: str = "",
         roots: Mapping[str, Path] | None = None,
+        *,
+        attacked: bool = False,
     ) -> None:
-        """`roots` names, by mode, the checkouts of servers of other versions."""
+        """`roots` names, by mode, the checkouts of servers of other versions.
+
+        `attacked`: by a client that floods, reads nothing, or holds connections.
+        """
         self._folder = folder
         self._sabotage = sabotage
         self._roots = roots or {}
         self._rng = random.Random(seed)
+        self._hostile = HostileClient(self._rng) if attacked else None
         self._stack = contextlib.ExitStack()
         self._runs: dict[int, tuple[contextlib.ExitStack, Server]] = {}
         self._stop = threading.Event()
+        self._attacked_department = ""
         self.happened: list[str] = []
         self.store = StoreTrouble(self._rng)
         self._proxy = self._stack.enter_context(StoreProxy(engine_url, self.store))
@@ -181,9 +192,13 @@ class Cluster:
         return "".join(server.log for _, server in self._runs.values())
 
     @contextlib.contextmanager
-    def trouble(self) -> Any:
-        """Cause one failure after the other within the block; after it everything works again."""
+    def trouble(self, department: str) -> Any:
+        """Cause one failure after the other within the block; after it everything works again.
+
+        `department`: the one that a hostile client asks for.
+        """
         self._stop.clear()
+        self._attacked_department = department
         self.store.troubled = True
         trouble = threading.Thread(target=self._trouble)
         trouble.start()
@@ -192,15 +207,24 @@ class Cluster:
         finally:
             self._stop.set()
             trouble.join()
+            if self._hostile:
+                self._hostile.wait()
             self.store.troubled = False
 
     def _trouble(self) -> None:
+        attacks = [self._attack] if self._hostile else []
         while not self._stop.wait(self._rng.uniform(0.05, 0.3)):
             happening = self._rng.choice(
-                [self._kill, self._kill, self._freeze_redis, self._stop_redis, self._lose_store]
+                [self._kill, self._kill, self._freeze_redis, self._stop_redis, self._lose_store, *attacks]
             )
             self.happened.append(happening.__name__)
             happening(self._rng.uniform(0, 1))
+
+    def _attack(self, seconds: float) -> None:
+        """Begin an attack, which goes on while other failures happen."""
+        assert self._hostile
+        url = self._rng.choice(self.urls[:PRODUCTION])
+        self._hostile.attack(url, self._attacked_department, ATTACK_S + seconds)
 
     def _kill(self, seconds: float) -> None:
         number = self._rng.randrange(len(MODES))

@@ -1,7 +1,8 @@
 """Randomised histories of real servers, one of each kind, on one store and one Redis, with real clients.
 
 While programs write and read through any of the servers, servers are killed and started again, Redis
-freezes and stops, the store is out of reach, its answers get lost and its index lags.
+freezes and stops, the store is out of reach, its answers get lost and its index lags. In half of the
+histories a hostile client attacks the production servers, too.
 
 `HISTORIES` in the environment sets the number of seeds; `make histories` runs hundreds.
 """
@@ -200,7 +201,8 @@ def play(
         for seed, history in histories.items()
         for number in range(USERS)
     ]
-    with cluster.trouble(), ThreadPoolExecutor(len(users)) as pool:
+    attacked = histories[seeds[0]].department
+    with cluster.trouble(attacked), ThreadPoolExecutor(len(users)) as pool:
         for done in [pool.submit(user.act) for user in users]:
             done.result()
     for history in histories.values():  # a deletion without an answer may have come later
@@ -239,8 +241,10 @@ def _judge_clients(
 @pytest.mark.timeout(1_200)
 @pytest.mark.parametrize("share", range(SHARES))
 def test_no_history_of_real_servers_breaks_a_promise(tmp_path, engine, engine_settings, share):
-    with Cluster(tmp_path, engine.url, seed=share) as cluster:
+    attacked = share == 1
+    with Cluster(tmp_path, engine.url, seed=share, attacked=attacked) as cluster:
         _judge_histories(cluster, engine_settings, list(range(share, SEEDS, SHARES)))
+        assert ("_attack" in cluster.happened) == attacked
 
 
 @pytest.mark.timeout(1_200)

@@ -1,6 +1,5 @@
 """A department in memory: its events at one position, and the last changes. Reads it from the store once."""
 
-import gc
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -21,11 +20,6 @@ SNAPSHOT_BYTES = 2_000
 """Rough bytes of a snapshot without events, with its entries in the dictionaries that keep it."""
 SLICE = 200
 """How many events are read from the index before others may run."""
-FROZEN = 5_000
-"""After how many events of a load the garbage collector is told to pass over all that is there.
-
-A full collection would look at every event of every department, and hold everybody up for 0.2 s.
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,9 +142,6 @@ class SnapshotLoad:
             yield event
             if number % SLICE == 0:
                 give_turn()
-            if number % FROZEN == 0:
-                gc.collect(1)  # first, as garbage that is frozen is never freed
-                gc.freeze()
 
 
 def change_size(change: LogEntry) -> int:

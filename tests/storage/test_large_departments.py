@@ -1,5 +1,6 @@
 """Departments too large for memory, or not loaded yet: pages, searches, full lists, loads."""
 
+import gc
 import random
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -217,6 +218,21 @@ def test_a_failed_load_is_told_and_the_next_request_loads_anew(calendar, setting
     with pytest.raises(StoreUnavailable):
         reader.titles(department)
     assert len(reader.titles(department)) == len(events)
+
+
+class LongIndex(DynamoDBDatabase):
+    """A store whose date index shows thousands of events of each department."""
+
+    def indexed_events(self, department_id, first=None, last=None, per_request=None):
+        for number in range(6_000):
+            yield Event(id=f"{number:04}", department_id=department_id, event_date="2024-01-20", title="회의")
+
+
+def test_a_load_withholds_nothing_from_the_garbage_collector(calendar, settings):
+    department = calendar.departments.create_department("개발팀").entity.id
+    before = gc.get_freeze_count()
+    assert len(Calendar(LongIndex(settings)).snapshot(department).events) == 6_000
+    assert gc.get_freeze_count() == before
 
 
 def test_a_search_waits_for_another_one_until_its_deadline(calendar, settings):

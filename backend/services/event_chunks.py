@@ -1,11 +1,12 @@
 """Ordered events in immutable chunks: an edit replaces a chunk or two and shares all others.
 
-The JSON of a chunk is made once, for all clients and for every later state in which the chunk is the same.
+The JSON of a chunk is made once, for all clients and for every later state in which the chunk is the same,
+and kept while the newest state has the chunk: a client that reads slowly keeps no JSON of an old state alive.
 """
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol
 
@@ -42,28 +43,40 @@ def size_of(event: Event) -> int:
     return EVENT_BYTES + CHARACTER_BYTES * texts + unknown
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Chunk:
-    """Some events that follow each other in a list, one at least."""
+    """Some events that follow each other in a list, one at least. Only its JSON comes and goes."""
 
     events: Sequence[Event]
     size: int
     """Rough memory in bytes."""
+    _keeps_json: bool = field(default=False, init=False)
+    _json: bytes | None = field(default=None, init=False, repr=False)
 
     @cached_property
     def first(self) -> EventOrder:
         """The sort key of the first event."""
         return self.events[0].order()
 
-    @cached_property
+    @property
     def json(self) -> bytes:
         """The events, separated by commas, without brackets."""
-        return orjson.dumps(self.events)[1:-1]
+        made = self._json or orjson.dumps(self.events)[1:-1]
+        if self._keeps_json:
+            self._json = made
+        return made
 
     @property
     def has_json(self) -> bool:
-        """Whether the JSON has been made."""
-        return "json" in self.__dict__
+        """Whether the JSON has been made and kept."""
+        return self._json is not None
+
+    def keep_json(self) -> None:
+        self._keeps_json = True
+
+    def drop_json(self) -> None:
+        self._keeps_json = False
+        self._json = None
 
     def count_before(self, order: EventOrder) -> int:
         """Return how many of the events come before a sort key."""
@@ -103,6 +116,21 @@ class EventChunks:
             if number and not chunk.has_json:
                 give_turn()
             yield chunk.json
+
+    def keep_json(self) -> None:
+        """Keep the JSON of each chunk from when it is first read."""
+        for chunk in self.chunks:
+            chunk.keep_json()
+
+    def drop_json(self) -> None:
+        """Make the JSON of each chunk anew for each reader."""
+        for chunk in self.chunks:
+            chunk.drop_json()
+
+    def without(self, other: "EventChunks") -> "EventChunks":
+        """Return the chunks that another list does not share."""
+        shared = set(map(id, other.chunks))
+        return EventChunks([chunk for chunk in self.chunks if id(chunk) not in shared])
 
     def events(self) -> Iterator[Event]:
         for chunk in self.chunks:

@@ -55,6 +55,24 @@ class _NotLoaded(Exception):
         self.position = position
 
 
+class _KeptSnapshots(LRUCache[str, Snapshot]):
+    """The snapshots within a budget. Whatever leaves keeps no JSON, though a client's answer may hold it."""
+
+    def __init__(self, budget_bytes: int) -> None:
+        super().__init__(budget_bytes, getsizeof=lambda snapshot: snapshot.footprint)
+
+    def __setitem__(self, department_id: str, snapshot: Snapshot) -> None:
+        before = self.get(department_id)
+        super().__setitem__(department_id, snapshot)
+        snapshot.chunks.keep_json()
+        if before:
+            before.chunks.without(snapshot.chunks).drop_json()
+
+    def __delitem__(self, department_id: str) -> None:
+        self[department_id].chunks.drop_json()
+        super().__delitem__(department_id)
+
+
 class Snapshots:
     """Keep and refresh the snapshots of this process; the least recently used is dropped first."""
 
@@ -74,7 +92,7 @@ class Snapshots:
             max_changes=recent_changes, max_bytes=min(recent_bytes, self._max_bytes)
         )
         self._lock = threading.Lock()
-        self._kept: LRUCache[str, Snapshot] = LRUCache(budget_bytes, getsizeof=lambda s: s.footprint)
+        self._kept = _KeptSnapshots(budget_bytes)
         self._oversized: set[str] = set()
         self._reads = CoalescedReads(self._refresh)
         self.large = LargeDepartments(db, self._on_measured)

@@ -92,6 +92,7 @@ def test_the_events_of_some_dates_and_their_pages_are_those_of_a_sorted_list(
 def test_an_edit_shares_the_json_of_all_other_chunks():
     events = [event(n, f"2024-01-{1 + n % 28:02}", description="가" * 1_000) for n in range(1_000)]
     before = chunks_of(events)
+    before.keep_json()
     made = list(before)
     assert len(made) > 20
     after = before.changed(events[:1], [event(2_000, "2024-01-15")])

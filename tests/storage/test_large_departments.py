@@ -12,7 +12,7 @@ import pytest
 from config import Settings
 from deadlines import deadline
 from domain import Event, EventFilter, new_id
-from errors import StoreUnavailable
+from errors import DepartmentNotFound, StoreUnavailable
 from factory import create_app
 from in_process import Calendar, decoded
 from interruption import interrupt
@@ -218,6 +218,36 @@ def test_a_failed_load_is_told_and_the_next_request_loads_anew(calendar, setting
     with pytest.raises(StoreUnavailable):
         reader.titles(department)
     assert len(reader.titles(department)) == len(events)
+
+
+def test_an_old_state_that_a_client_still_reads_keeps_only_the_json_that_the_newest_one_has(calendar):
+    department, events = fill(calendar, 100, description="가" * 9_000)
+    old = calendar.sync.full(department).events
+    made = list(old)
+    assert all(again is piece for again, piece in zip(old, made, strict=True))
+    calendar.events.update_event(events[0].id, {"title": "고침"})
+    calendar.reading(department)
+    kept = [again is piece for again, piece in zip(old, made, strict=True)]
+    assert kept == [False] + [True] * (len(made) - 1)
+    assert ids(decoded(old)) == ids(events)
+
+
+@pytest.mark.parametrize("is_deleted", [False, True])
+def test_a_department_that_is_no_longer_kept_leaves_no_json_to_its_readers(calendar, is_deleted):
+    department, events = fill(calendar, 100, description="가" * 9_000)
+    reader = Calendar(calendar.db, snapshot_bytes=50_000_000 if is_deleted else 30_000_000)
+    old = reader.sync.full(department).events
+    made = list(old)
+    if is_deleted:
+        reader.departments.delete_department(department)
+        with pytest.raises(DepartmentNotFound):
+            reader.reading(department)
+    else:
+        for _ in range(4):
+            other, _ = fill(calendar, 100, description="나" * 9_000)
+            assert reader.reading(other).snapshot
+    assert not any(again is piece for again, piece in zip(old, made, strict=True))
+    assert ids(decoded(old)) == ids(events)
 
 
 class LongIndex(DynamoDBDatabase):

@@ -96,7 +96,7 @@ class LargeDepartments:
         self._cuts: LRUCache[str, Cuts] = LRUCache(COUNTED)
         self._counts = BackgroundLoads[None]()
         self._store_reads = OneAtATime()
-        """Each reads up to some megabytes, so only one runs at a time."""
+        """Each reads up to some megabytes, so only one runs at a time for a department."""
 
     def page(self, department_id: str, position: Position, wanted: EventFilter) -> LargePage:
         """Return the next wanted events, whatever their text, at a position or later."""
@@ -143,7 +143,7 @@ class LargeDepartments:
     def _page(self, state: "_State", wanted: EventFilter) -> LargePage:
         limit = min(wanted.limit or PAGE_EVENTS, PAGE_EVENTS)
         taken: list[Event] = []
-        with self._store_reads.hold():
+        with self._store_reads.hold(state.department_id):
             events = state.events(*wanted.bounds(), array("q"), max(limit + 1, REQUEST_EVENTS))
             for _, of_day in groupby(events, key=lambda event: event.event_date):
                 taken += heapq.nsmallest(limit + 1 - len(taken), of_day, key=Event.order)
@@ -264,7 +264,7 @@ class Walk:
     def __iter__(self) -> Iterator[bytes]:
         seen, cutter = array("q"), _Cutter()
         for number in range(0, len(self._begins), PIECES_AT_ONCE):
-            with self._store_reads.hold():
+            with self._store_reads.hold(self._state.department_id):
                 pieces = self._read(number, seen, cutter)
             yield from pieces
         if self.on_end:

@@ -71,9 +71,38 @@ def test_a_failed_load_tells_those_who_wait_and_the_next_caller_starts_a_new_one
     assert loads.wait("a", load) == "loaded"
 
 
-def test_one_caller_at_a_time_holds_the_lock_and_others_wait_until_their_deadline():
-    lock = OneAtATime()
-    with lock.hold(), deadline(0.01), pytest.raises(StoreUnavailable), lock.hold():
+def test_one_caller_at_a_time_holds_a_lock_and_others_wait_until_their_deadline():
+    locks = OneAtATime()
+    with locks.hold("a"), deadline(0.01), pytest.raises(StoreUnavailable), locks.hold("a"):
         raise AssertionError("two at a time")
-    with lock.hold():
+    with locks.hold("a"):
         pass
+
+
+def test_work_for_one_key_leaves_room_for_another_but_not_for_a_third():
+    locks = OneAtATime()
+    with deadline(5), locks.hold("a"), locks.hold("b"), deadline(0.01):  # noqa: SIM117 - too long for one line
+        with pytest.raises(StoreUnavailable), locks.hold("c"):
+            raise AssertionError("three at a time")
+    with locks.hold("c"):
+        pass
+
+
+def test_locks_are_given_in_the_order_of_the_calls():
+    locks, order = OneAtATime(), []
+
+    def call(key: str, name: str) -> None:
+        with locks.hold(key):
+            order.append(name)
+
+    callers = []
+    with deadline(5), locks.hold("a"), locks.hold("b"):
+        for count, (key, name) in enumerate((("a", "first"), ("a", "second"), ("a", "third")), 1):
+            callers.append(threading.Thread(target=call, args=(key, name)))
+            callers[-1].start()
+            wait_for(lambda count=count: locks.waiting == count)
+    with locks.hold("a"):
+        order.append("whoever has just held it")
+    for caller in callers:
+        caller.join(20)
+    assert order == ["first", "second", "third", "whoever has just held it"]

@@ -265,12 +265,18 @@ def test_a_load_withholds_nothing_from_the_garbage_collector(calendar, settings)
     assert gc.get_freeze_count() == before
 
 
-def test_a_search_waits_for_another_one_until_its_deadline(calendar, settings):
-    department, _ = fill(calendar, 5)
-    reader = Calendar(calendar.db)
-    with reader.events.searches.hold(), deadline(0.01), pytest.raises(StoreUnavailable):
-        reader.titles(department, text="회의")
-    assert len(reader.titles(department, text="회의")) == 5
+def test_a_search_of_many_texts_waits_for_another_one_there_and_a_short_one_for_none(calendar):
+    long, _ = fill(calendar, 100, description="가" * 9_000)
+    short, _ = fill(calendar, 5)
+    searches = calendar.events.searches
+    assert len(calendar.snapshot(long).chunks) > 20
+    with searches.hold(long):
+        with deadline(1.5), pytest.raises(StoreUnavailable, match="다른 큰 요청"):
+            calendar.titles(long, text="회의")
+        with searches.hold("others"), deadline(5):
+            assert len(calendar.titles(short, text="회의")) == 5
+    with searches.hold("others"):
+        assert len(calendar.titles(long, text="회의")) == 100
 
 
 def test_rest_streams_a_large_department_and_tells_the_length_of_one_in_memory(calendar, settings):

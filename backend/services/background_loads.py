@@ -1,4 +1,4 @@
-"""One load in the background for all callers that wait for the same department."""
+"""One load in the background for all callers that wait for the same department, and few in the process."""
 
 import threading
 from collections.abc import Callable
@@ -7,19 +7,22 @@ from typing import Generic, TypeVar
 
 from deadlines import timeout_s
 from errors import OutOfTime
+from services.one_at_a_time import OneAtATime
 
 Result = TypeVar("Result")
 
 
 class BackgroundLoads(Generic[Result]):
-    """Run loads in threads, at most one at a time for a key.
+    """Run loads in threads, at most one at a time for a key; more than a few of them wait in turn.
 
     A caller waits until its deadline; the load goes on without it, and whoever comes next finds it further.
     A caller may join a load that began before it, so the result may be older than the call. Where that must
     not be, `CoalescedReads` is used.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, turns: OneAtATime) -> None:
+        """`turns` may be shared with other loads that take as much memory."""
+        self._turns = turns
         self._lock = threading.Lock()
         self._running: dict[str, Future[Result]] = {}
 
@@ -40,7 +43,8 @@ class BackgroundLoads(Generic[Result]):
 
     def _run(self, key: str, load: Callable[[], Result], running: "Future[Result]") -> None:
         try:
-            result = load()
+            with self._turns.hold(key):
+                result = load()
         except BaseException as error:  # noqa: BLE001 - handed to each caller, which raises it
             self._forget(key)
             running.set_exception(error)

@@ -7,6 +7,7 @@ it; a client that applies the changes after the position ends where everybody do
 
 import functools
 import heapq
+import threading
 import time
 from array import array
 from bisect import bisect_left, bisect_right
@@ -89,12 +90,15 @@ class _Cutter:
 class LargeDepartments:
     """Reads of departments that are not kept."""
 
-    def __init__(self, db: DynamoDBDatabase, on_measured: Callable[[str, int], None]) -> None:
+    def __init__(
+        self, db: DynamoDBDatabase, on_measured: Callable[[str, int], None], load_turns: OneAtATime
+    ) -> None:
         """`on_measured(department_id, size)` is told the rough memory of a department that was read whole."""
         self._db = db
         self._on_measured = on_measured
+        self._lock = threading.Lock()
         self._cuts: LRUCache[str, Cuts] = LRUCache(COUNTED)
-        self._counts = BackgroundLoads[None]()
+        self._counts = BackgroundLoads[Cuts](load_turns)
         self._store_reads = OneAtATime()
         """Each reads up to some megabytes, so only one runs at a time for a department."""
 
@@ -130,10 +134,11 @@ class LargeDepartments:
         is_wanted: IsWanted | None = None,
     ) -> "Walk":
         """Return all wanted events, to be read from the store while they are iterated."""
-        cuts = self._cuts.get(department_id)
+        with self._lock:
+            cuts = self._cuts.get(department_id)
         if cuts is None or not cuts.are_good_at(position):
-            self._counts.wait(department_id, functools.partial(self._count, department_id, position))
-            cuts = self._cuts[department_id]
+            count = functools.partial(self._count, department_id, position)
+            cuts = self._counts.wait(department_id, count)
         state = _State.read(self._db, department_id, position)
         walk = Walk(state, cuts, (wanted or EventFilter()).bounds(), is_wanted, self._store_reads)
         if wanted is None:
@@ -158,14 +163,14 @@ class LargeDepartments:
         end = page[-1].order() if len(page) < len(taken) else None
         return LargePage(state.position, EventChunks(tuple(cut(page))), end)
 
-    def _count(self, department_id: str, position: Position) -> None:
+    def _count(self, department_id: str, position: Position) -> Cuts:
         """Read a whole department to find its cuts."""
         cutter = _Cutter()
         sizes = ((event.order(), size_of(event)) for event in self._read_in_slices(department_id))
         for _, of_day in groupby(sizes, key=lambda entry: entry[0][0]):
             for order, size in sorted(of_day):
                 cutter.add(order, size)
-        self._measured(department_id, position, cutter)
+        return self._measured(department_id, position, cutter)
 
     def _read_in_slices(self, department_id: str) -> Iterator[Event]:
         for number, event in enumerate(self._db.indexed_events(department_id), 1):
@@ -173,9 +178,12 @@ class LargeDepartments:
             if number % SLICE == 0:
                 give_turn()
 
-    def _measured(self, department_id: str, position: Position, cutter: _Cutter) -> None:
-        self._cuts[department_id] = Cuts(position, cutter.orders)
+    def _measured(self, department_id: str, position: Position, cutter: _Cutter) -> Cuts:
+        cuts = Cuts(position, cutter.orders)
+        with self._lock:
+            self._cuts[department_id] = cuts
         self._on_measured(department_id, cutter.total)
+        return cuts
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,7 +256,7 @@ class Walk:
         store_reads: OneAtATime,
     ) -> None:
         self.position = state.position
-        self.on_end: Callable[[str, Position, _Cutter], None] | None = None
+        self.on_end: Callable[[str, Position, _Cutter], object] | None = None
         """Told the cuts as they are now, once all events have been read."""
         self._state = state
         self._begin, self._end = bounds

@@ -1,5 +1,6 @@
 """A department in memory: its events at one position, and the last changes. Reads it from the store once."""
 
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -119,10 +120,12 @@ class SnapshotLoad:
 
         Raises `TooLarge` as soon as it has read more than it may keep.
         """
+        began = time.monotonic()
         by_date = groupby(self._read(department_id), key=lambda event: event.event_date)
         ordered = (event for _, events in by_date for event in sorted(events, key=Event.order))
         chunks = EventChunks(tuple(cut(ordered))).changed(self._superseded, ())
-        recent = self._db.recent_changes(department_id, position.revision, INDEX_LAG_WINDOW)
+        window = INDEX_LAG_WINDOW + timedelta(seconds=time.monotonic() - began)
+        recent = self._db.recent_changes(department_id, position.revision, window)
         snapshot = Snapshot(department_id, position, self._events, chunks, self._size, self._recent)
         return snapshot.after_recent(recent)
 

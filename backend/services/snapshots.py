@@ -20,6 +20,7 @@ from models import DynamoDBDatabase
 from services.background_loads import BackgroundLoads
 from services.coalesced_reads import CoalescedReads
 from services.large_departments import LargeDepartments
+from services.one_at_a_time import OneAtATime
 from services.snapshot import (
     RECENT_BYTES,
     RECENT_CHANGES,
@@ -95,8 +96,9 @@ class Snapshots:
         self._kept = _KeptSnapshots(budget_bytes)
         self._oversized: set[str] = set()
         self._reads = CoalescedReads(self._refresh)
-        self.large = LargeDepartments(db, self._on_measured)
-        self._loads = BackgroundLoads[Snapshot | None]()
+        load_turns = OneAtATime()
+        self.large = LargeDepartments(db, self._on_measured, load_turns)
+        self._loads = BackgroundLoads[Snapshot | None](load_turns)
 
     def current(self, department_id: str, *, whole: bool = True) -> Reading:
         """Return the department as it is at this call or later. Raises `DepartmentNotFound`.

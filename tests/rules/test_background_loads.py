@@ -33,7 +33,7 @@ class SlowLoad:
 
 def test_callers_at_the_same_time_share_one_load():
     load = SlowLoad()
-    loads = BackgroundLoads[str]()
+    loads = BackgroundLoads[str](OneAtATime())
     with ThreadPoolExecutor(4) as pool:
         waiting = [pool.submit(loads.wait, key, load.of(key)) for key in ("a", "a", "b", "a")]
         wait_for(lambda: len(load.begun) == 2)
@@ -44,9 +44,21 @@ def test_callers_at_the_same_time_share_one_load():
     assert loads.wait("a", load.of("a")) == "a 3"
 
 
+def test_two_loads_run_at_a_time_and_the_others_wait_for_them():
+    load = SlowLoad()
+    loads = BackgroundLoads[str](OneAtATime())
+    for key in "abcd":
+        with deadline(0.01), pytest.raises(StoreUnavailable):
+            loads.wait(key, load.of(key))
+    wait_for(lambda: len(load.begun) == 2)
+    assert sorted(load.begun) == ["a", "b"]
+    load.may_end.set()
+    assert [loads.wait(key, load.of(key))[0] for key in "cd"] == ["c", "d"]
+
+
 def test_a_load_outlives_the_deadline_of_its_caller():
     load = SlowLoad()
-    loads = BackgroundLoads[str]()
+    loads = BackgroundLoads[str](OneAtATime())
     with deadline(0.01), pytest.raises(StoreUnavailable) as refusal:
         loads.wait("a", load.of("a"))
     assert refusal.value.retry_after
@@ -65,7 +77,7 @@ def test_a_failed_load_tells_those_who_wait_and_the_next_caller_starts_a_new_one
             raise error
         return "loaded"
 
-    loads = BackgroundLoads[str]()
+    loads = BackgroundLoads[str](OneAtATime())
     with pytest.raises(DepartmentNotFound):
         loads.wait("a", load)
     assert loads.wait("a", load) == "loaded"

@@ -120,10 +120,10 @@ IMPORTS = {
         "store.tables",
     },
     # services/
-    "services.background_loads": {"deadlines", "errors"},
     "services.coalesced_reads": {"deadlines", "errors", "turns"},
     "services.keyed_locks": {"deadlines", "errors"},
     "services.one_at_a_time": {"deadlines", "errors"},
+    "services.background_loads": {"deadlines", "errors", "services.one_at_a_time"},
     "services.event_chunks": {"domain", "tokens", "turns"},
     "services.group_commit": {"deadlines", "domain", "errors", "models", "services.keyed_locks", "turns"},
     "services.history": {"deadlines", "domain", "models"},
@@ -149,6 +149,7 @@ IMPORTS = {
         "services.background_loads",
         "services.coalesced_reads",
         "services.large_departments",
+        "services.one_at_a_time",
         "services.snapshot",
     },
     "services.events": {

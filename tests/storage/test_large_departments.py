@@ -3,8 +3,10 @@
 import gc
 import random
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import timedelta
 from itertools import chain
 
 import pytest
@@ -17,6 +19,10 @@ from factory import create_app
 from in_process import Calendar, decoded
 from interruption import interrupt
 from models import DynamoDBDatabase
+from services import large_departments
+from services.large_departments import LargeDepartments
+from services.one_at_a_time import OneAtATime
+from services.snapshot import INDEX_LAG_WINDOW
 from tokens import parse_order_token
 
 TOO_FEW_BYTES = 20_000
@@ -263,6 +269,42 @@ def test_a_load_withholds_nothing_from_the_garbage_collector(calendar, settings)
     before = gc.get_freeze_count()
     assert len(Calendar(LongIndex(settings)).snapshot(department).events) == 6_000
     assert gc.get_freeze_count() == before
+
+
+class TimedIndex(DynamoDBDatabase):
+    """A store that remembers when the index was read, and how far back the log was asked for."""
+
+    def indexed_events(self, department_id, first=None, last=None, per_request=None):
+        self.began = time.monotonic()
+        yield from super().indexed_events(department_id, first, last, per_request)
+        self.asked_at = time.monotonic()
+
+    def recent_changes(self, partition, reached, window):
+        self.window = window
+        return super().recent_changes(partition, reached, window)
+
+
+def test_a_load_lays_the_log_since_its_begin_over_the_index_however_long_it_took(calendar, settings):
+    department, events = fill(calendar, 5)
+    store = TimedIndex(settings)
+    assert len(Calendar(store).titles(department)) == len(events)
+    assert store.window >= INDEX_LAG_WINDOW + timedelta(seconds=store.asked_at - store.began)
+
+
+def test_a_walk_gets_its_cuts_although_another_department_displaces_them_at_once(calendar, monkeypatch):
+    monkeypatch.setattr(large_departments, "COUNTED", 1)
+    department, events = fill(calendar, 100, description="가" * 9_000)
+    other, _ = fill(calendar, 5)
+    displaced = []
+
+    def displace(measured: str, _size: int) -> None:
+        if measured == department:
+            displaced.append(large.walk(other, calendar.reading(other).position))
+
+    large = LargeDepartments(calendar.db, displace, OneAtATime())
+    walk = large.walk(department, calendar.reading(department).position)
+    assert displaced
+    assert ids(decoded(walk)) == ids(events)
 
 
 def test_a_search_of_many_texts_waits_for_another_one_there_and_a_short_one_for_none(calendar):

@@ -7,6 +7,8 @@ import engineio
 
 EVENTS_MARK = "\0"
 """Stands for the events in the JSON around them, which cannot hold it: JSON escapes control characters."""
+SLICE_BYTES = 16 * 1024
+"""Most bytes of a shared piece that are copied to be sent: all that an unread answer takes for itself."""
 
 
 class LargeEvents:
@@ -26,10 +28,12 @@ class LargeText:
         self._events = events
 
     def __iter__(self) -> Iterator[bytes]:
-        """Yield the text in UTF-8, in pieces."""
+        """Yield the text in UTF-8, in slices, which may end within a character."""
         lead = self._before + b"["
         for piece in filter(None, self._events.pieces):
-            yield lead + piece
+            yield lead
+            for begin in range(0, len(piece), SLICE_BYTES):
+                yield piece[begin : begin + SLICE_BYTES]
             lead = b","
         yield (b"" if lead == b"," else lead) + b"]" + self._after
 

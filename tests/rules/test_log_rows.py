@@ -26,6 +26,7 @@ class FakeClient(DynamoClient):
     """Answers the queries of one log from a list of rows, in pages as small as `page_sizes` says in turn."""
 
     def __init__(self, rows: list[Row], page_sizes: list[int]) -> None:
+        self._engine = None
         self._rows = rows
         self._page_sizes = page_sizes
         self._asked = 0

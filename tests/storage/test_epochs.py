@@ -31,7 +31,7 @@ def test_new_epochs_expire_every_token_and_change_nothing_else(calendar, db, raw
             calendar.sync.changes_since(department_id, token, 10)
         fresh = calendar.token(department_id)
         assert calendar.sync.changes_since(department_id, fresh, 10).changes == []
-    assert calendar.snapshot(one).ordered == [event]
+    assert list(calendar.snapshot(one).chunks.events()) == [event]
     after = {i: raw_head(i) for i in before}
     assert {i: head | {"epoch": None} for i, head in after.items()} == {
         i: head | {"epoch": None} for i, head in before.items()
@@ -56,7 +56,7 @@ def test_no_write_is_lost_while_epochs_are_renewed(calendar, db):
         assert [db.renew_epochs() for _ in range(5)] == [2] * 5
         revisions = sorted(write.result(30).revision for write in writes)
     assert revisions == list(range(1, 41))
-    assert len(calendar.snapshot(department_id).ordered) == 40
+    assert calendar.snapshot(department_id).chunks.count() == 40
 
 
 def test_an_empty_store_has_nothing_to_renew(db, raw_head):

@@ -171,9 +171,9 @@ def test_clients_get_the_known_fields_of_an_event_alone(calendar, department, ev
     assert transport.payloads("event_updated") == [updated.public()]
     assert list(updated.public()) == EVENT_FIELDS
     for reader in (calendar, Calendar(calendar.db), Calendar(calendar.db, snapshot_bytes=1)):
-        found = reader.events.list_events(department, EventFilter(), lambda _position: False)
-        assert json.loads(b"[" + b",".join(found.events) + b"]") == [updated.public()]
-        assert json.loads(reader.sync.full(department).events) == [updated.public()]
+        listed = reader.events.list_events(department, EventFilter(), lambda _position: False)
+        for pieces in (listed.events, reader.sync.full(department).events):
+            assert json.loads(b"[" + b",".join(pieces) + b"]") == [updated.public()]
         (change,) = reader.sync.changes_since(department, token, 10).changes
         assert change.public()["event"] == updated.public()
         history = reader.events.page_history(department, event.id, 10).entries

@@ -86,6 +86,8 @@ class Room:
         self._steps: deque[Callable[[], None]] = deque()
         self._catching_up = False
         self._last_heartbeat = time.monotonic()
+        self._burst = self._burst_characters = 0
+        """What was pushed since the last pause: changes, and characters of their texts."""
 
     def start(self) -> None:
         """Begin to push the changes that follow the present head, unless the push has begun.
@@ -121,7 +123,8 @@ class Room:
                 self._catch_up_soon()
 
         self._steps.append(push)
-        if len(changes) > BURST or sum(map(_characters, known_changes(changes))) > BURST_CHARACTERS:
+        characters = self._burst_characters + sum(map(_characters, known_changes(changes)))
+        if self._burst + len(changes) >= BURST or characters > BURST_CHARACTERS:
             self._tasks.start_background_task(self._run_steps)  # it pauses; a writer waits for its answer
         else:
             self._run_steps()
@@ -193,7 +196,6 @@ class Room:
             self._pushed = sync.position
 
     def _push(self, pushed: Position, epoch: str, changes: Sequence[LogEntry]) -> None:
-        burst = characters = 0
         for change in known_changes(changes):
             if change.revision <= pushed.revision:
                 continue
@@ -201,11 +203,11 @@ class Room:
                 # First, as the department may be there again: whoever joins it after the broadcast stays in.
                 self._close_room(change.entity.id)
             self._send(change.type.value, change.payload())
-            burst += 1
-            characters += _characters(change)
-            if burst == BURST or characters > BURST_CHARACTERS:
+            self._burst += 1
+            self._burst_characters += _characters(change)
+            if self._burst >= BURST or self._burst_characters > BURST_CHARACTERS:
                 self._pause()
-                burst = characters = 0
+                self._burst = self._burst_characters = 0
         self._pushed = Position(epoch, max(pushed.revision, changes[-1].revision))
 
     def _pause(self) -> None:

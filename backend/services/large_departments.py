@@ -11,7 +11,7 @@ import threading
 import time
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import TypeAlias
@@ -19,14 +19,14 @@ from typing import TypeAlias
 import orjson
 from cachetools import LRUCache
 
-from domain import DELETIONS, Change, Event, EventFilter, Position, known_changes
+from domain import Change, Event, EventFilter, Position
 from models import DynamoDBDatabase
 from services.background_loads import BackgroundLoads
 from services.event_chunks import CHUNK_BYTES, EventChunks, cut, size_of
 from services.one_at_a_time import OneAtATime
-from services.snapshot import INDEX_LAG_WINDOW, SLICE
+from services.snapshot import INDEX_LAG_WINDOW, events_left, last_changes
 from tokens import EventOrder
-from turns import give_turn
+from turns import in_turns
 
 PAGE_EVENTS = 500
 PAGE_BYTES = 4_000_000
@@ -140,10 +140,9 @@ class LargeDepartments:
             count = functools.partial(self._count, department_id, position)
             cuts = self._counts.wait(department_id, count)
         state = _State.read(self._db, department_id, position)
-        walk = Walk(state, cuts, (wanted or EventFilter()).bounds(), is_wanted, self._store_reads)
-        if wanted is None:
-            walk.on_end = self._measured
-        return walk
+        bounds = (wanted or EventFilter()).bounds()
+        on_end = self._measured if wanted is None else None
+        return Walk(state, cuts, bounds, is_wanted, self._store_reads, on_end)
 
     def _page(self, state: "_State", wanted: EventFilter) -> LargePage:
         limit = min(wanted.limit or PAGE_EVENTS, PAGE_EVENTS)
@@ -166,17 +165,12 @@ class LargeDepartments:
     def _count(self, department_id: str, position: Position) -> Cuts:
         """Read a whole department to find its cuts."""
         cutter = _Cutter()
-        sizes = ((event.order(), size_of(event)) for event in self._read_in_slices(department_id))
+        events = in_turns(self._db.indexed_events(department_id))
+        sizes = ((event.order(), size_of(event)) for event in events)
         for _, of_day in groupby(sizes, key=lambda entry: entry[0][0]):
             for order, size in sorted(of_day):
                 cutter.add(order, size)
         return self._measured(department_id, position, cutter)
-
-    def _read_in_slices(self, department_id: str) -> Iterator[Event]:
-        for number, event in enumerate(self._db.indexed_events(department_id), 1):
-            yield event
-            if number % SLICE == 0:
-                give_turn()
 
     def _measured(self, department_id: str, position: Position, cutter: _Cutter) -> Cuts:
         cuts = Cuts(position, cutter.orders)
@@ -201,8 +195,7 @@ class _State:
         recent = db.recent_changes(department_id, position.revision, INDEX_LAG_WINDOW)
         if recent:
             position = position.at(recent[-1].revision)
-        latest = {change.entity.id: change for change in known_changes(recent)}
-        return cls(db, department_id, position, latest)
+        return cls(db, department_id, position, last_changes(recent))
 
     def events(
         self, begin: EventOrder, end: EventOrder | None, seen: Seen, per_request: int | None = None
@@ -211,18 +204,16 @@ class _State:
         first, last = begin[0] or None, end[0].rstrip("\0") if end else None
         indexed = self.db.indexed_events(self.department_id, first, last, per_request)
         current = (event for event in indexed if self._is_current(event))
-        changed = sorted(_alive(self.latest.values()), key=lambda event: event.event_date)
-        for number, event in enumerate(heapq.merge(current, changed, key=lambda event: event.event_date), 1):
+        changed = sorted(events_left(self.latest.values()), key=lambda event: event.event_date)
+        for event in in_turns(heapq.merge(current, changed, key=lambda event: event.event_date)):
             order = event.order()
             if begin <= order and (end is None or order < end) and self._is_new(event, seen):
                 yield event
-            if number % SLICE == 0:
-                give_turn()
 
     def late(self, begin: EventOrder, end: EventOrder | None, seen: Seen) -> Iterator[Event]:
         """Yield, after all others, the events that were moved away from where they were still to be read."""
-        changes = known_changes(self.db.changes_after(self.department_id, self.position.revision))
-        for event in _alive({change.entity.id: change for change in changes}.values()):
+        changes = self.db.changes_after(self.department_id, self.position.revision)
+        for event in events_left(last_changes(changes).values()):
             if begin <= event.order() and (end is None or event.order() < end) and self._is_new(event, seen):
                 yield event
 
@@ -254,10 +245,11 @@ class Walk:
         bounds: tuple[EventOrder, EventOrder | None],
         is_wanted: IsWanted | None,
         store_reads: OneAtATime,
+        on_end: Callable[[str, Position, _Cutter], object] | None,
     ) -> None:
+        """`on_end` is told the cuts as they are now, once all events have been read."""
         self.position = state.position
-        self.on_end: Callable[[str, Position, _Cutter], object] | None = None
-        """Told the cuts as they are now, once all events have been read."""
+        self._on_end = on_end
         self._state = state
         self._begin, self._end = bounds
         self._is_wanted = is_wanted
@@ -275,8 +267,8 @@ class Walk:
             with self._store_reads.hold(self._state.department_id):
                 pieces = self._read(number, seen, cutter)
             yield from pieces
-        if self.on_end:
-            self.on_end(self._state.department_id, self.position, cutter)
+        if self._on_end:
+            self._on_end(self._state.department_id, self.position, cutter)
 
     def _read(self, number: int, seen: Seen, cutter: _Cutter) -> list[bytes]:
         """Return the JSON of the pieces from a number on: all that is held while a client takes its time."""
@@ -293,10 +285,3 @@ class Walk:
         if self._is_wanted:
             pieces = [list(filter(self._is_wanted, piece)) for piece in pieces]
         return [orjson.dumps(piece)[1:-1] for piece in pieces]
-
-
-def _alive(changes: Iterable[Change]) -> Iterator[Event]:
-    """Yield the events as these changes left them, without the deleted ones."""
-    for change in changes:
-        if change.type not in DELETIONS and isinstance(change.entity, Event):
-            yield change.entity

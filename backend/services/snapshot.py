@@ -9,7 +9,7 @@ from itertools import groupby
 from domain import DELETIONS, Change, Event, LogEntry, Position, known_changes
 from models import DynamoDBDatabase
 from services.event_chunks import EVENT_BYTES, EventChunks, cut, size_of
-from turns import give_turn
+from turns import in_turns
 
 INDEX_LAG_WINDOW = timedelta(minutes=5)
 """How long the index may lag behind the log; DynamoDB's usual lag is under a second."""
@@ -19,8 +19,6 @@ RECENT_BYTES = 2_000_000
 """Most memory of these changes, rough; the oldest are dropped first."""
 SNAPSHOT_BYTES = 2_000
 """Rough bytes of a snapshot without events, with its entries in the dictionaries that keep it."""
-SLICE = 200
-"""How many events are read from the index before others may run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +79,9 @@ class Snapshot:
 
     def _with(self, changes: Iterable[LogEntry]) -> "Snapshot":
         events = dict(self.events)
-        latest = {change.entity.id: change for change in known_changes(changes)}
+        latest = last_changes(changes)
         removed = [event for id in latest if (event := events.pop(id, None))]
-        added = [
-            change.entity
-            for change in latest.values()
-            if change.type not in DELETIONS and isinstance(change.entity, Event)
-        ]
+        added = list(events_left(latest.values()))
         events.update((event.id, event) for event in added)
         size = self.size + sum(map(size_of, added)) - sum(map(size_of, removed))
         return replace(self, events=events, chunks=self.chunks.changed(removed, added), size=size)
@@ -131,7 +125,7 @@ class SnapshotLoad:
 
     def _read(self, department_id: str) -> Iterator[Event]:
         """Yield the events of the index, by date; an event that is moved meanwhile may come twice."""
-        for number, event in enumerate(self._db.indexed_events(department_id), 1):
+        for event in in_turns(self._db.indexed_events(department_id)):
             before = self._events.get(event.id)
             if before and before.revision >= event.revision:
                 continue
@@ -143,8 +137,18 @@ class SnapshotLoad:
             if self._size > self._max_bytes:
                 raise TooLarge
             yield event
-            if number % SLICE == 0:
-                give_turn()
+
+
+def last_changes(changes: Iterable[LogEntry]) -> dict[str, Change]:
+    """Return the last change of each event, by the event's id."""
+    return {change.entity.id: change for change in known_changes(changes)}
+
+
+def events_left(changes: Iterable[Change]) -> Iterator[Event]:
+    """Yield the events as these changes left them, without the deleted ones."""
+    for change in changes:
+        if change.type not in DELETIONS and isinstance(change.entity, Event):
+            yield change.entity
 
 
 def change_size(change: LogEntry) -> int:

@@ -1,12 +1,15 @@
 """Failures as whole HTTP answers, for what answers without Flask: the servers, and what is before the app."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from errors import http_failure
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 
 def failure_answer(
@@ -16,3 +19,12 @@ def failure_answer(
     body = orjson.dumps(http_failure(status) if envelope is None else envelope)
     of_body = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
     return f"{status:d} {HTTPStatus(status).phrase}", [*headers, *of_body], body
+
+
+def answer_failure(
+    environ: "WSGIEnvironment", start_response: "StartResponse", status: int, *headers: tuple[str, str]
+) -> Iterable[bytes]:
+    """Answer a WSGI request with a failure."""
+    line, all_headers, body = failure_answer(status, *headers)
+    start_response(line, all_headers)
+    return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Flask
 
-from failure_answers import failure_answer
+from failure_answers import answer_failure
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -25,11 +25,9 @@ def install(app: Flask) -> None:
 
 def _refuse_long_headers(app: "WSGIApplication") -> "WSGIApplication":
     def bounded(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        if not any(_is_long(name, value) for name, value in environ.items()):
-            return app(environ, start_response)
-        status, headers, body = failure_answer(431)
-        start_response(status, headers)
-        return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
+        if any(_is_long(name, value) for name, value in environ.items()):
+            return answer_failure(environ, start_response, 431)
+        return app(environ, start_response)
 
     return bounded
 

@@ -12,7 +12,7 @@ from typing import Any
 from gunicorn.http.body import ChunkedReader
 from gunicorn.workers.base_async import AsyncWorker
 
-from failure_answers import failure_answer
+from failure_answers import answer_failure
 from turns import give_turn
 from workers.client_socket import Bodies, ClientSocket
 
@@ -98,8 +98,6 @@ class ConnectionsWorker(AsyncWorker):  # type: ignore[misc] # no types
             environ["gunicorn.socket"] = environ["gunicorn.socket"].plain
             if not self._is_full() or environ["PATH_INFO"] in HEALTH:
                 return app(environ, start_response)
-            status, headers, body = failure_answer(503, ("Retry-After", "2"))
-            start_response(status, headers)
-            return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
+            return answer_failure(environ, start_response, 503, ("Retry-After", "2"))
 
         return serve

@@ -243,7 +243,7 @@ class BulkLoad:
             return self._begun[department_id]
 
     def _await_index(self, department_id: str) -> None:
-        deadline = time.monotonic() + self._index_wait.limit_s
+        ends_at = time.monotonic() + self._index_wait.limit_s
         while True:
             shown = self._db.indexed_revisions(department_id)
             while page := list(islice(shown, PAGE)):
@@ -255,7 +255,7 @@ class BulkLoad:
                 self._staging.drop(s.row for s, stored in pairs if not _equals(s, stored))
             if not self._staging.not_shown(department_id):
                 return
-            if time.monotonic() > deadline:
+            if time.monotonic() > ends_at:
                 limit_s = self._index_wait.limit_s
                 raise IndexLags(
                     f"데이터는 모두 옮겼지만 인덱스가 {limit_s:.0f}초 안에 따라오지 못했습니다.\n"

@@ -311,8 +311,8 @@ class DynamoClient:
 
     def wait_until_active(self, table: str) -> None:
         """Wait until a table and its indexes can be used; `StoreUnavailable` after `TABLE_WAIT_S`."""
-        deadline = time.monotonic() + TABLE_WAIT_S
-        while time.monotonic() < deadline:
+        ends_at = time.monotonic() + TABLE_WAIT_S
+        while time.monotonic() < ends_at:
             description = self.call("describe_table", TableName=table)["Table"]
             indexes = description.get("GlobalSecondaryIndexes", [])
             if description["TableStatus"] == "ACTIVE" and all(i["IndexStatus"] == "ACTIVE" for i in indexes):

@@ -8,14 +8,16 @@ The kernel frees a lock when the last process that holds it ends, even by `kill 
   exists until it ends: while the lock is held, nobody else can answer there.
 - Each process that uses the engine holds `users.lock` shared. The supervisor stops its engine once nobody
   holds it.
-- Supervisors of version 1.1 lock only `engine.lock`, and stop their engine once `clients.lock` is free.
+- Supervisors of versions 1.1 and 1.2 lock only `engine.lock`, and stop their engine once `clients.lock` is
+  free.
 """
 
 import fcntl
 import json
 import os
+import time
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -144,4 +146,14 @@ def try_lock(file: int, kind: int) -> bool:
         fcntl.flock(file, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    return True
+
+
+def wait_until(is_so: Callable[[], bool], timeout_s: float) -> bool:
+    """Wait until something is so; return False if it is not after `timeout_s`."""
+    ends_at = time.monotonic() + timeout_s
+    while not is_so():
+        if time.monotonic() > ends_at:
+            return False
+        time.sleep(POLL_S / 10)
     return True

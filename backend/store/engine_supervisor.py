@@ -35,6 +35,7 @@ from store.engine_files import (
     open_lock,
     publish_address,
     try_lock,
+    wait_until,
     write_whole,
 )
 
@@ -42,6 +43,8 @@ ENGINE_BINARY = Path(__file__).resolve().parents[2] / "node_modules/@dynoxide/li
 START_TRIES = 5
 """After so many engines in a row that ended before they answered, the supervisor gives up."""
 STOP_TIMEOUT_S = 5.0
+OLDER_STOP_S = STOP_TIMEOUT_S + 1.0
+"""How long the supervisor of an older version may take to stop its engine after its last server has ended."""
 PR_SET_PDEATHSIG = 1
 
 
@@ -60,9 +63,15 @@ class Supervisor:
         """Whether the engine started last is that one."""
 
     def run(self) -> None:
+        if not _lock_within(LOCK_PATIENCE_S, self._lock):
+            return  # another supervisor was faster
         older = open_lock(self._folder / OLDER_SUPERVISOR_LOCK)
-        if not _lock_patiently(self._lock) or not _lock_patiently(older):
-            return  # another supervisor was faster, or one of version 1.1 lives
+        if not _lock_within(OLDER_STOP_S, older):
+            self._give_up(
+                "이 폴더를 이전 버전(1.2 이하)의 서버가 쓰고 있습니다.",
+                "그 서버를 모두 끝낸 뒤 다시 실행하세요.",
+            )
+            return
         users = open_lock(self._folder / USERS_LOCK)
         failures = 0
         # All locks stay held until exit, so that no new supervisor begins before the engine is gone.
@@ -76,7 +85,11 @@ class Supervisor:
                     return  # the servers that run refuse to work; one that starts begins a new store
                 failures = 0 if self._start_engine() else failures + 1
             if failures == START_TRIES:
-                self._give_up()
+                self._give_up(
+                    self._last_words(),
+                    "백업한 파일로 바꾸거나, 이 파일을 다른 곳으로 옮기고 다시 실행하면 "
+                    "빈 저장소로 시작합니다.",
+                )
                 return
             time.sleep(POLL_S)
         self._set_rest_aside()
@@ -135,12 +148,10 @@ class Supervisor:
                 preexec_fn=_die_with_parent,
             )
             os.close(locked)
-            deadline = time.monotonic() + START_TIMEOUT_S
-            while not self._listens(port):
-                if self._engine.poll() is not None or time.monotonic() > deadline:
-                    self._kill_engine()
-                    return False  # the loop tries again, on another port if this one is taken
-                time.sleep(POLL_S / 10)
+            wait_until(lambda: self._listens(port) or not self._engine_lives(), START_TIMEOUT_S)
+            if not self._engine_lives() or not self._listens(port):
+                self._kill_engine()
+                return False  # the loop tries again, on another port if this one is taken
             publish_address(self._folder, address, port)
         finally:
             os.close(address)
@@ -170,11 +181,13 @@ class Supervisor:
             self._engine.kill()
             self._engine.wait()
 
-    def _give_up(self) -> None:
-        """Store the last line of the engine's output as the reason that waiting servers report."""
+    def _give_up(self, reason: str, advice: str) -> None:
+        """Store what waiting servers report."""
+        write_whole(self._folder / FAILURE_FILE, f"  → 원인: {reason}\n  → {advice}")
+
+    def _last_words(self) -> str:
         said = self._said().strip().splitlines()
-        reason = said[-1].removeprefix("error: ") if said else "이유를 남기지 않고 끝났습니다."
-        write_whole(self._folder / FAILURE_FILE, reason)
+        return said[-1].removeprefix("error: ") if said else "엔진이 이유를 남기지 않고 끝났습니다."
 
     def _command(self, port: int) -> list[str]:
         if ENGINE_BINARY.exists():
@@ -195,17 +208,12 @@ class Supervisor:
         raise OSError("127.0.0.1에 빈 포트가 없습니다.")
 
 
-def _lock_patiently(file: int) -> bool:
-    """Lock a file for this process alone; return False if another holds it for `LOCK_PATIENCE_S`.
+def _lock_within(timeout_s: float, file: int) -> bool:
+    """Lock a file for this process alone; return False if another holds it for so long.
 
     A server holds it for a moment to see whether a supervisor lives.
     """
-    deadline = time.monotonic() + LOCK_PATIENCE_S
-    while not try_lock(file, fcntl.LOCK_EX):
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(POLL_S / 10)
-    return True
+    return wait_until(lambda: try_lock(file, fcntl.LOCK_EX), timeout_s)
 
 
 def _die_with_parent() -> None:

@@ -32,6 +32,7 @@ from store.engine_files import (
     open_directory,
     open_lock,
     try_lock,
+    wait_until,
 )
 from store.engine_supervisor import ENGINE_BINARY
 
@@ -119,14 +120,11 @@ class Engine:
         `after`: of the engine known so far, which must have left all of its store.
         """
         (self._data_dir / FAILURE_FILE).unlink(missing_ok=True)
-        deadline = time.monotonic() + timeout
-        while time.monotonic() < deadline:
+        ends_at = time.monotonic() + timeout
+        while time.monotonic() < ends_at:
             if reason := self._failure():
                 raise EngineUnavailable(
-                    f"내장 저장소를 열 수 없습니다: {self._data_dir / STORE_FILE}\n"
-                    f"  → 원인: {reason}\n"
-                    "  → 백업한 파일로 바꾸거나, 이 파일을 다른 곳으로 옮기고 다시 실행하면 "
-                    "빈 저장소로 시작합니다."
+                    f"내장 저장소를 열 수 없습니다: {self._data_dir / STORE_FILE}\n{reason}"
                 )
             # A supervisor that shuts down holds the lock: a new one must wait until it has ended.
             if self._hold_users_lock():
@@ -164,9 +162,7 @@ class Engine:
                 stderr=output,
                 check=False,  # returns at once: the supervisor detaches itself, or is started again
             )
-        deadline = time.monotonic() + LOCK_PATIENCE_S
-        while not self._supervisor_lives() and time.monotonic() < deadline:
-            time.sleep(POLL_S / 10)
+        wait_until(self._supervisor_lives, LOCK_PATIENCE_S)
 
     def _failure(self) -> str:
         try:

@@ -1,6 +1,7 @@
 """The engine of one data directory: nobody else is taken for it, and it writes into no deleted file."""
 
 import contextlib
+import fcntl
 import http.server
 import os
 import shutil
@@ -30,6 +31,7 @@ from running import (
 )
 from store.dynamo_client import DynamoClient
 from store.engine_supervisor import ENGINE_BINARY
+from store.local_engine import EngineUnavailable
 
 TABLE = "notes"
 DEPARTMENT = {"id": {"S": "1"}, "name": {"S": "개발팀"}}
@@ -272,6 +274,15 @@ def test_an_engine_serves_on_when_the_server_that_knew_its_deleted_lock_ends(dat
     wait_for(lambda: not engines & set(engine_pids(data)), what="the first server's engine to end")
     second.call("put_item", TableName="departments", Item=DEPARTMENT | {"id": {"S": "2"}})
     assert len(list(second.iterate("scan", TableName="departments"))) == 2
+
+
+def test_a_server_says_at_once_that_servers_of_an_older_version_use_the_directory(data):
+    data.mkdir()
+    with (data / "engine.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # as the supervisor of an older version
+        with pytest.raises(EngineUnavailable, match=r"이전 버전\(1.2 이하\)의 서버가 쓰고 있습니다"):
+            connect(data)
+    put(with_table(connect(data)), "later")
 
 
 # Deleted files of the store

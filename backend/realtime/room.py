@@ -207,14 +207,14 @@ class Room:
             self._burst_characters += _characters(change)
             if self._burst >= BURST or self._burst_characters > BURST_CHARACTERS:
                 self._pause()
-                self._burst = self._burst_characters = 0
         self._pushed = Position(epoch, max(pushed.revision, changes[-1].revision))
 
     def _pause(self) -> None:
-        deadline = time.monotonic() + self._crowded_s
+        ends_at = time.monotonic() + self._crowded_s
         self._tasks.sleep(BURST_PAUSE_S)
-        while self._is_crowded(list(self.members)) and time.monotonic() < deadline:
+        while self._is_crowded(list(self.members)) and time.monotonic() < ends_at:
             self._tasks.sleep(BURST_PAUSE_S)
+        self._burst = self._burst_characters = 0
 
     def _send_heartbeat(self) -> None:
         """Send a heartbeat if one is due."""

@@ -75,10 +75,8 @@ def websocket_app(handler: Callable[[PacketSocket], object], engine: Any) -> Cal
                 handler(PacketSocket(websocket, connection))
         finally:
             websocket.close()
-            if not connection.upgraded:
-                connection.upgrading = (
-                    False  # else the client's polls would be answered with nothing for ever
-                )
+            if not connection.upgraded:  # else the client's polls would be answered with nothing for ever
+                connection.upgrading = False
             if connection.closed:
                 engine.sockets.pop(connection.sid, None)  # as the library would after an ordinary return
         # How each server is told that its socket has been used and is to be closed.

@@ -18,6 +18,7 @@ import engineio
 import flask_socketio
 import orjson
 import socketio
+from werkzeug.wsgi import get_content_length
 
 from realtime.inbox import Inbox
 from realtime.large_answers import (
@@ -123,10 +124,15 @@ class GuardedEngine(engineio.Server):  # type: ignore[misc] # no types
         return Outbox(super().create_queue(*args, **kwargs), self.get_queue_empty_exception())
 
     def handle_request(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        """Answer a request for Socket.IO. Refuse a malformed WebSocket handshake, and JSONP."""
+        """Answer a request for Socket.IO. Refuse a malformed WebSocket handshake, JSONP, and a long POST."""
+        query = parse_qs(environ.get("QUERY_STRING", ""))
         refused = handshake_refusal(environ)
-        if refused is None and "j" in parse_qs(environ.get("QUERY_STRING", "")):
+        if refused is None and "j" in query:
             refused = refusal(HTTPStatus.BAD_REQUEST, "JSONP is not supported")
+        if refused is None and (get_content_length(environ) or 0) > POST_BYTES:
+            log.warning("클라이언트가 %d바이트보다 긴 POST를 보냈습니다.", POST_BYTES)
+            refused = refusal(HTTPStatus.BAD_REQUEST, f"Messages of more than {POST_BYTES} bytes in one POST")
+            self.hang_up(query.get("sid", [""])[0])
         if refused:
             start_response(refused["status"], refused["headers"])
             answer = [refused["response"]]

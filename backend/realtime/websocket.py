@@ -148,14 +148,15 @@ class WebSocket:
             else:
                 self._protocol.receive_eof()
             frames = [event for event in self._protocol.events_received() if isinstance(event, Frame)]
+            broken = self._protocol.parser_exc
             try:
                 for frame in frames:
                     self._take(frame)
             except _Refused as refused:
-                log.warning(
-                    "서버가 받지 않는 WebSocket 메시지를 클라이언트가 보냈습니다: %s", refused.code.name
-                )
+                broken = refused
                 self._protocol.fail(refused.code)
+            if broken and not isinstance(broken, EOFError):  # which says that the client is gone
+                log.warning("서버가 받지 않는 WebSocket 메시지를 클라이언트가 보냈습니다: %s", broken)
             self._collect()
         with contextlib.suppress(OSError):  # then there is nothing to read any more, either
             self._write_collected(wait=False)

@@ -443,7 +443,10 @@ def test_a_polling_client_that_sends_binary_data_or_a_long_message_is_ended(serv
 
 def test_a_post_over_the_limit_is_refused_before_it_is_read(server):
     client = Polling(server)
-    assert client.post("4" + "x" * 65_536).status_code == 400
+    answer = client.post("4" + "x" * 65_536)
+    assert (answer.status_code, answer.json()["error"]) == (400, "bad_request")
+    assert "65536 bytes" in answer.json()["details"]["reason"]
+    assert client.post("3").json()["error"] == "unknown_session"
 
 
 def test_jsonp_is_refused(server):

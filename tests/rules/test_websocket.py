@@ -164,9 +164,10 @@ TOO_MUCH = {
 
 
 @pytest.mark.parametrize(("frames", "code"), TOO_MUCH.values(), ids=TOO_MUCH)
-def test_what_breaks_a_rule_ends_the_connection_with_the_reason(websocket, peer, frames, code):
+def test_what_breaks_a_rule_ends_the_connection_with_the_reason(websocket, peer, frames, code, caplog):
     peer.send(*frames)
     assert websocket.wait() is None
+    assert len(caplog.records) == 1, "the operator sees one line"
     closing = peer.receive()
     assert closing.opcode is Opcode.CLOSE
     assert struct.unpack("!H", bytes(closing.data)[:2]) == (code,)
@@ -177,9 +178,10 @@ def test_an_unmasked_frame_ends_the_connection(websocket, peer):
     assert websocket.wait() is None
 
 
-def test_messages_before_the_client_closes_are_received(websocket, peer):
+def test_messages_before_the_client_closes_are_received(websocket, peer, caplog):
     peer.send(text("leaving"), Frame(Opcode.CLOSE, b""))
     assert (websocket.wait(), websocket.wait()) == ("leaving", None)
+    assert caplog.records == []
     with pytest.raises(ConnectionAbortedError):
         websocket.send("too late")
 

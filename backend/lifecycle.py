@@ -48,7 +48,7 @@ def start(app: Flask, settings: Settings) -> None:
     not ready until it reaches the store.
     """
     logs.install(settings.log_level)
-    rest.development_server.install_failure_envelope()
+    rest.development_server.install()
     memory.calm_garbage_collection()
     calendar: CalendarServer = app.extensions["calendar"]
     db = calendar.core.db

@@ -1,4 +1,5 @@
-"""Makes Werkzeug's development server answer malformed HTTP in the envelope of every other failure.
+"""Makes Werkzeug's development server answer malformed HTTP in the envelope of every other failure, and end
+connections that served a WebSocket.
 
 Such requests never reach the app. `gunicorn.conf.py` does the same for gunicorn.
 """
@@ -11,7 +12,7 @@ from werkzeug.serving import WSGIRequestHandler
 from errors import http_failure
 
 
-def install_failure_envelope() -> None:
+def install() -> None:
     """Patch the request handler: `flask run` starts the server without asking the app for one."""
 
     def send_error(self: Any, code: int, message: str | None = None, explain: str | None = None) -> None:
@@ -25,5 +26,10 @@ def install_failure_envelope() -> None:
         if self.command != "HEAD":
             self.wfile.write(body)
 
+    def connection_dropped(self: Any, error: BaseException, environ: object = None) -> None:
+        # Else what a client sends after its WebSocket is read as the next HTTP request.
+        self.close_connection = True
+
+    WSGIRequestHandler.connection_dropped = connection_dropped  # type: ignore[method-assign]
     WSGIRequestHandler.send_error = send_error  # type: ignore[method-assign]
     WSGIRequestHandler.default_request_version = "HTTP/1.0"  # else input that is not HTTP gets no status line

@@ -36,7 +36,7 @@ def failure_envelope(code: str, message: str, details: Any = None) -> dict[str, 
 
 
 HTTP_FAILURES = {
-    400: ("bad_request", "요청을 읽을 수 없습니다. 본문은 UTF-8로 쓴 올바른 JSON이어야 합니다."),
+    400: ("bad_request", "요청을 읽을 수 없습니다. 올바른 HTTP인지, 본문이 UTF-8로 쓴 JSON인지 확인하세요."),
     403: ("forbidden", "허용되지 않는 요청입니다."),
     404: ("not_found", "주소를 찾을 수 없습니다."),
     405: ("method_not_allowed", "이 주소에서 쓸 수 없는 메서드입니다."),

@@ -52,8 +52,11 @@ USER_AGENT = "department-calendar"
 BATCH_WRITE_LIMIT = 25
 BATCH_GET_LIMIT = 100
 TRANSACTION_LIMIT = 100
-ENGINE_PAGE_ITEMS = 1_000
-"""Most items of a page of the embedded engine, which serves nobody else meanwhile: 1 MB takes 0.2 s."""
+ENGINE_PAGE_ITEMS = 300
+ENGINE_FIRST_PAGE_ITEMS = 50
+"""Most items of a page of the embedded engine, and of its first. It reads as many as are asked for, however few
+of them fit into a page, and serves nobody else meanwhile: 1,000 items of 30 KB take 70 ms, 34 of them 8 ms.
+"""
 BULK_PATIENCE_S = 120.0
 """How long a bulk method waits while a throttled table accepts nothing."""
 TABLE_WAIT_S = 300.0
@@ -300,14 +303,18 @@ class DynamoClient:
     def _pages(
         self, send: Callable[..., dict[str, Any]], operation: str, parameters: dict[str, Any]
     ) -> Iterator[dict[str, Any]]:
+        most = parameters.get("Limit", ENGINE_PAGE_ITEMS)
         if self._engine:
-            parameters.setdefault("Limit", ENGINE_PAGE_ITEMS)
+            parameters["Limit"] = min(most, ENGINE_FIRST_PAGE_ITEMS)
         while True:
             answer = send(operation, **parameters)
             yield from answer["Items"]
             if not (cursor := answer.get("LastEvaluatedKey")):
                 return
             parameters["ExclusiveStartKey"] = cursor
+            if self._engine:
+                read = max(answer["ScannedCount"], 1)
+                parameters["Limit"] = min(most, 2 * read if read == parameters["Limit"] else read)
 
     def wait_until_active(self, table: str) -> None:
         """Wait until a table and its indexes can be used; `StoreUnavailable` after `TABLE_WAIT_S`."""

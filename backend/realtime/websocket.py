@@ -107,8 +107,8 @@ class WebSocket:
     def send(self, message: str | Iterable[bytes]) -> None:
         """Send a message: a text, or the pieces of one in UTF-8, each of which is sent as a fragment.
 
-        Returns when the kernel has taken it. Raises `OSError` when the connection has ended or its client
-        does not read.
+        Others run after each fragment: the kernel may take megabytes before it makes this one wait. Returns
+        when it has taken all. Raises `OSError` when the connection has ended or its client does not read.
         """
         if isinstance(message, str):
             self._send_fragment(message.encode(), first=True, last=True)
@@ -116,6 +116,7 @@ class WebSocket:
         first = True
         for fragment in message:
             self._send_fragment(fragment, first=first, last=False)
+            self._sleep(SHORTEST_S)
             first = False
         self._send_fragment(b"", first=first, last=True)
 

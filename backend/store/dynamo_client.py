@@ -54,8 +54,8 @@ BATCH_GET_LIMIT = 100
 TRANSACTION_LIMIT = 100
 ENGINE_PAGE_ITEMS = 300
 ENGINE_FIRST_PAGE_ITEMS = 50
-"""Most items of a page of the embedded engine, and of its first. It reads as many as are asked for, however few
-of them fit into a page, and serves nobody else meanwhile: 1,000 items of 30 KB take 70 ms, 34 of them 8 ms.
+"""Most items of a page of the embedded engine, and of its first. It reads as many as are asked for, however
+few of them fit into a page, and serves nobody else meanwhile: 1,000 items of 30 KB take 70 ms, 34 of them 8.
 """
 BULK_PATIENCE_S = 120.0
 """How long a bulk method waits while a throttled table accepts nothing."""

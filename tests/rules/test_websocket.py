@@ -128,9 +128,10 @@ def test_messages_go_both_ways(websocket, peer):
     assert peer.receive_message().decode() == "셋"
 
 
-def test_a_message_of_parts_arrives_as_one(websocket, peer):
+def test_a_message_of_parts_arrives_as_one_and_others_run_after_each(websocket, peer, pauses):
     websocket.send(iter([b"[1", b",2", b"]"]))
     assert peer.receive_message() == b"[1,2]"
+    assert len(pauses) == 3
 
 
 def test_a_message_may_come_in_fragments_with_a_ping_between_them(websocket, peer):

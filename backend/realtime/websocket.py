@@ -40,6 +40,8 @@ PONGS = 100
 """Most pongs that wait, of 130 bytes at most, while a client does not read."""
 UNSENT_BYTES = 32 * 1024
 """Most bytes that the kernel keeps unsent. More would delay pings on a slow line."""
+SENT_TURN_BYTES = 64 * 1024
+"""Bytes of a message that are sent before others run: the kernel may take megabytes without a wait."""
 CLOSE_CODE = CloseCode.SERVICE_RESTART
 """Says that the client is welcome to connect again."""
 GOODBYE_S = 1.0
@@ -107,17 +109,20 @@ class WebSocket:
     def send(self, message: str | Iterable[bytes]) -> None:
         """Send a message: a text, or the pieces of one in UTF-8, each of which is sent as a fragment.
 
-        Others run after each fragment: the kernel may take megabytes before it makes this one wait. Returns
-        when it has taken all. Raises `OSError` when the connection has ended or its client does not read.
+        Returns when the kernel has taken it. Raises `OSError` when the connection has ended or its client
+        does not read.
         """
         if isinstance(message, str):
             self._send_fragment(message.encode(), first=True, last=True)
             return
-        first = True
+        first, in_turn = True, 0
         for fragment in message:
             self._send_fragment(fragment, first=first, last=False)
-            self._sleep(SHORTEST_S)
             first = False
+            in_turn += len(fragment)
+            if in_turn >= SENT_TURN_BYTES:
+                in_turn = 0
+                self._sleep(SHORTEST_S)
         self._send_fragment(b"", first=first, last=True)
 
     def close(self) -> None:

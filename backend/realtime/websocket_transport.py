@@ -2,17 +2,25 @@
 
 import contextlib
 import logging
+import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import engineio
 
 from realtime.websocket import WebSocket, answer_handshake
+from turns import give_turn
 
 log = logging.getLogger(__name__)
 
 UPGRADE_S = 10.0
 """How long a polling client may take to move to a WebSocket that it has opened."""
+
+
+_ending = threading.Lock()
+"""Held for a turn by a connection that ends. Thousands may end at once, as when an office loses its network,
+and the library takes half a millisecond for each: others must run between them.
+"""
 
 
 class PacketSocket:
@@ -41,6 +49,8 @@ class PacketSocket:
     def _packet(self) -> str | None:
         text = self._websocket.wait()
         if text is None:
+            with _ending:
+                give_turn()
             return None
         try:
             engineio.packet.Packet(encoded_packet=text)

@@ -189,7 +189,7 @@ IMPORTS = {
     "realtime.websocket": {"turns"},
     "realtime.redis_hints": {"domain", "errors", "realtime.concurrency"},
     "realtime.refusals": {"errors", "failure_answers", "realtime.websocket"},
-    "realtime.websocket_transport": {"realtime.websocket"},
+    "realtime.websocket_transport": {"realtime.websocket", "turns"},
     "realtime.engineio_guard": {
         "realtime.inbox",
         "realtime.large_answers",

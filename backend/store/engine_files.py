@@ -65,7 +65,8 @@ class Address:
     def lost_file(self, folder: Path, names: Sequence[str] = SQLITE_FILES) -> Path | None:
         """Return the first of the engine's files that was deleted or replaced; None if all are there."""
         for name in names:
-            if name in self._files and file_id(folder / name) != self._files[name]:
+            # Each write asks twice; a `Path` for each file would take ten times as long as the look at it.
+            if name in self._files and file_id(f"{folder}/{name}") != self._files[name]:
                 return folder / name
         return None
 
@@ -122,7 +123,7 @@ def _draft(path: Path) -> Path:
     return path.with_name(f"{path.name}.new")
 
 
-def file_id(path: Path | int) -> FileId | None:
+def file_id(path: Path | str | int) -> FileId | None:
     """Return the identity of the file that a path or a descriptor leads to; None if there is none."""
     try:
         found = os.stat(path)

@@ -29,7 +29,7 @@ from running import (
     run,
     wait_for,
 )
-from store.dynamo_client import DynamoClient
+from store.dynamo_client import ENGINE_PAGE_ITEMS, DynamoClient
 from store.engine_supervisor import ENGINE_BINARY
 from store.local_engine import EngineUnavailable
 
@@ -220,6 +220,23 @@ def test_a_proxy_of_the_environment_gets_no_request_to_the_engine(data, monkeypa
     client = with_table(connect(data))
     put(client, "direct")
     assert notes(client) == {"direct"}
+
+
+def test_the_engine_is_asked_for_no_more_items_than_fit_into_a_page(client, monkeypatch):
+    """It reads as many as are asked for before it cuts a page at 1 MB, and serves nobody else meanwhile."""
+    expected = {f"{number:03}" + "x" * 50_000 for number in range(100)}
+    client.batch_put(TABLE, [{"id": {"S": note[:3]}, "text": {"S": note[3:]}} for note in expected])
+    asked: list[int] = []
+    call = client.call
+    monkeypatch.setattr(
+        client,
+        "call",
+        lambda operation, **parameters: asked.append(parameters["Limit"]) or call(operation, **parameters),
+    )
+    assert notes(client) == {note[:3] for note in expected}
+    assert asked[0] == ENGINE_PAGE_ITEMS
+    assert max(asked[1:]) <= 2 * 21, "21 of these items fit into 1 MB"
+    assert len(asked) == 5
 
 
 def test_a_directory_copied_while_its_engine_runs_gets_an_engine_of_its_own(client, data):

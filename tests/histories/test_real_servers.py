@@ -245,6 +245,7 @@ def test_no_history_of_real_servers_breaks_a_promise(tmp_path, engine, engine_se
     with Cluster(tmp_path, engine.url, seed=share, attacked=attacked) as cluster:
         _judge_histories(cluster, engine_settings, list(range(share, SEEDS, SHARES)))
         assert ("_attack" in cluster.happened) == attacked
+        assert cluster.watchers.parted_answers()
 
 
 @pytest.mark.timeout(1_200)
@@ -260,7 +261,6 @@ def _judge_histories(cluster: Cluster, settings: Settings, seeds: list[int]) -> 
         assert play(cluster, settings, seeds[begin : begin + AT_ONCE]) == {}
     assert "Traceback" not in cluster.logs(), cluster.logs()
     assert "_kill" in cluster.happened
-    assert cluster.watchers.parted_answers()
 
 
 NOTICED_BETWEEN_PROCESSES = (

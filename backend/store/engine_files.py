@@ -80,7 +80,9 @@ class Address:
             return lost
         if os.fstat(self._file).st_size == 0:
             return folder / WAL_FILE
-        return None if self.lost_file(folder, [SHM_FILE]) else self.lost_file(folder, [WAL_FILE])
+        # In this order: an engine that ends in order right now deletes the index first.
+        lost = self.lost_file(folder, [WAL_FILE])
+        return None if self.lost_file(folder, [SHM_FILE]) else lost
 
     def note_lost_wal(self) -> None:
         """Tell all that hold this address that its engine crashed without its log: empty the file."""

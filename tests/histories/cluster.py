@@ -9,7 +9,7 @@ import subprocess
 import threading
 import time
 from collections import defaultdict, deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -212,13 +212,16 @@ class Cluster:
             self.store.troubled = False
 
     def _trouble(self) -> None:
-        attacks = [self._attack] if self._hostile else []
+        possible = [self._kill, self._kill, self._freeze_redis, self._stop_redis, self._lose_store]
+        if self._hostile:
+            possible.append(self._attack)
+            self._cause(self._attack)
         while not self._stop.wait(self._rng.uniform(0.05, 0.3)):
-            happening = self._rng.choice(
-                [self._kill, self._kill, self._freeze_redis, self._stop_redis, self._lose_store, *attacks]
-            )
-            self.happened.append(happening.__name__)
-            happening(self._rng.uniform(0, 1))
+            self._cause(self._rng.choice(possible))
+
+    def _cause(self, failure: Callable[[float], object]) -> None:
+        self.happened.append(failure.__name__)
+        failure(self._rng.uniform(0, 1))
 
     def _attack(self, seconds: float) -> None:
         """Begin an attack, which goes on while other failures happen."""

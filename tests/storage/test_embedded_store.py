@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import http.server
+import json
 import os
 import shutil
 import signal
@@ -29,6 +30,7 @@ from running import (
     run,
     wait_for,
 )
+from store import engine_files
 from store.dynamo_client import ENGINE_PAGE_ITEMS, DynamoClient
 from store.engine_supervisor import ENGINE_BINARY
 from store.local_engine import EngineUnavailable
@@ -341,6 +343,26 @@ def test_a_store_whose_file_is_lost_refuses_writes_and_answers_reads(client, dat
     said = [record.message for record in caplog.records if record.name == "store.local_engine"]
     assert len(said) == 1, "the operator is told once"
     assert str(data / "calendar.db") in said[0]
+
+
+def test_an_engine_that_ends_in_order_between_two_looks_at_its_files_has_lost_none(tmp_path, monkeypatch):
+    names = ["calendar.db", "calendar.db-shm", "calendar.db-wal"]
+    for name in names:
+        (tmp_path / name).touch()
+    files = {name: engine_files.file_id(tmp_path / name) for name in names}
+    (tmp_path / "engine.json").write_text(json.dumps({"port": 1, "files": files}))
+    address = engine_files.Address.find(tmp_path)
+    look = engine_files.file_id
+
+    def look_once(path: str) -> engine_files.FileId | None:
+        found = look(path)
+        if not path.endswith("calendar.db"):
+            for name in names[1:]:
+                (tmp_path / name).unlink(missing_ok=True)
+        return found
+
+    monkeypatch.setattr(engine_files, "file_id", look_once)
+    assert address.lost_store(tmp_path) is None
 
 
 def test_a_write_is_not_acknowledged_when_the_store_is_deleted_on_its_way(client, data):

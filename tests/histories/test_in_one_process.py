@@ -229,7 +229,7 @@ class User:
 def run(settings: Settings, seed: int) -> list[str]:
     """Run one history; return its faults."""
     db = Troubled(settings, random.Random(seed))
-    department = Calendar(db).departments.create_department(new_id()).entity.id
+    department = Calendar(DynamoDBDatabase(settings)).departments.create_department(new_id()).entity.id
     history = History(department)
     if seed % 2:
         write_older_rows(settings, history, with_previous=seed % 4 == 1)

@@ -206,15 +206,14 @@ class _State:
         current = (event for event in indexed if self._is_current(event))
         changed = sorted(events_left(self.latest.values()), key=lambda event: event.event_date)
         for event in in_turns(heapq.merge(current, changed, key=lambda event: event.event_date)):
-            order = event.order()
-            if begin <= order and (end is None or order < end) and self._is_new(event, seen):
+            if _is_within(event, begin, end) and self._is_new(event, seen):
                 yield event
 
     def late(self, begin: EventOrder, end: EventOrder | None, seen: Seen) -> Iterator[Event]:
         """Yield, after all others, the events that were moved away from where they were still to be read."""
         changes = self.db.changes_after(self.department_id, self.position.revision)
         for event in events_left(last_changes(changes).values()):
-            if begin <= event.order() and (end is None or event.order() < end) and self._is_new(event, seen):
+            if _is_within(event, begin, end) and self._is_new(event, seen):
                 yield event
 
     def _is_current(self, event: Event) -> bool:
@@ -285,3 +284,9 @@ class Walk:
         if self._is_wanted:
             pieces = [list(filter(self._is_wanted, piece)) for piece in pieces]
         return [orjson.dumps(piece)[1:-1] for piece in pieces]
+
+
+def _is_within(event: Event, begin: EventOrder, end: EventOrder | None) -> bool:
+    """Tell whether an event is at a sort key or after it, and before another one."""
+    order = event.order()
+    return begin <= order and (end is None or order < end)

@@ -302,9 +302,9 @@ class DynamoClient:
     def _pages(
         self, send: Callable[..., dict[str, Any]], operation: str, parameters: dict[str, Any]
     ) -> Iterator[dict[str, Any]]:
-        most = parameters.get("Limit", ENGINE_PAGE_ITEMS)
         if self._engine:
-            parameters["Limit"] = most
+            parameters.setdefault("Limit", ENGINE_PAGE_ITEMS)
+        most = parameters.get("Limit", 0)
         while True:
             answer = send(operation, **parameters)
             yield from answer["Items"]

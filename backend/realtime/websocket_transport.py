@@ -16,7 +16,6 @@ log = logging.getLogger(__name__)
 UPGRADE_S = 10.0
 """How long a polling client may take to move to a WebSocket that it has opened."""
 
-
 _ending = threading.Lock()
 """Held for a turn by a connection that ends. Thousands may end at once, as when an office loses its network,
 and the library takes half a millisecond for each: others must run between them.

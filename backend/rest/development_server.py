@@ -1,7 +1,7 @@
-"""Makes Werkzeug's development server answer malformed HTTP in the envelope of every other failure, and end
-connections that served a WebSocket.
+"""Mends Werkzeug's development server: the answers to malformed HTTP, and the end of a WebSocket.
 
-Such requests never reach the app. `gunicorn.conf.py` does the same for gunicorn.
+Malformed HTTP never reaches the app; it is answered in the envelope of every other failure, as under gunicorn
+by `gunicorn.conf.py`.
 """
 
 from typing import Any

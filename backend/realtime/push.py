@@ -99,7 +99,6 @@ class Push:
         The caller must read the state for the client after this call: that state holds every earlier change,
         and every later one is pushed.
         """
-        self._transport.enter_room(sid, room_name(department_id), namespace="/")
         try:
             self._enter(sid, department_id)
         except Exception:
@@ -125,6 +124,8 @@ class Push:
                 send = functools.partial(self._broadcast, partition)
                 room = self._rooms[partition] = self._create_room(partition, send=send)
             room.members.add(sid)
+            if partition != REGISTRY:
+                self._transport.enter_room(sid, room_name(partition), namespace="/")
             starts_polling = self._poll_s is not None and not self._polling
             self._polling = self._polling or starts_polling
         if starts_polling:
@@ -182,9 +183,10 @@ class Push:
 
     def _close(self, department_id: str) -> None:
         """Take all members out of the room of a deleted department."""
-        self._transport.close_room(room_name(department_id), namespace="/")
         with self._lock:
-            self._rooms.pop(department_id, None)
+            self._transport.close_room(room_name(department_id), namespace="/")
+            if room := self._rooms.pop(department_id, None):
+                room.members.clear()
 
     # The poll
 

@@ -69,6 +69,9 @@ class Room:
         `is_crowded(sids)` tells whether so much waits for one of these clients that a burst should pause.
         """
         self.members: set[str] = set()
+        """Who is in it. When the last one has gone the room is over and sends nothing: whoever comes then is
+        in a new one, which has the same name for the transport.
+        """
         self._partition = partition
         self._db = db
         self._sync = sync
@@ -192,11 +195,14 @@ class Room:
             self._pushed = head
         else:
             sync = self._sync.full(self._partition)
-            self._send("sync_response", payloads.sync_response(sync))
+            if self.members:
+                self._send("sync_response", payloads.sync_response(sync))
             self._pushed = sync.position
 
     def _push(self, pushed: Position, epoch: str, changes: Sequence[LogEntry]) -> None:
         for change in known_changes(changes):
+            if not self.members:
+                return
             if change.revision <= pushed.revision:
                 continue
             if change.type is ChangeType.DEPARTMENT_DELETED:
@@ -248,8 +254,11 @@ class Room:
         while self._steps and self._lock.acquire(blocking=False):
             try:
                 while self._steps:
+                    step = self._steps.popleft()
+                    if not self.members:
+                        continue
                     with left_to_next_poll(self._partition):
-                        self._steps.popleft()()
+                        step()
             except Exception:  # a failure in one room must not end the push to the others
                 log.exception("부서 %s의 변경 알림 실패", self._partition)
             finally:

@@ -43,12 +43,14 @@ function keep(calendar, id, client) {
 
 /** Note whatever one connection is sent out of order, twice, or after a hole. */
 function checkOrder(calendar, department, faults) {
-  let last = null;
-  /** What was broadcast between leaving and the first answer after it; null at other times. */
-  let early = null;
-  let rejoined = false;
+  /** What must be broadcast next; undefined while the first broadcast is still to come. */
+  let next;
+  /** The revision at which the department was joined: everything after it is broadcast. */
+  let joined;
+  /** The revision of the last full answer: with a new epoch, the broadcasts go on after it. */
+  let answered;
   const forget = () => {
-    last = early = null;
+    next = joined = answered = undefined;
   };
   const on = (name, listener) =>
     calendar.socket.on(name, (payload) => {
@@ -56,24 +58,20 @@ function checkOrder(calendar, department, faults) {
     });
   calendar.socket.on("connect", forget);
   on("department_deleted", forget);
-  on("left_department", () => {
-    // The push to the room that it left may go on into the room that it joins, up to what the answer holds.
-    [last, early, rejoined] = [null, [], true];
+  on("left_department", forget);
+  on("joined_department", ({ revision }) => {
+    joined = revision;
   });
   on("sync_response", ({ full, part, parts, revision }) => {
     if (part && part === parts) partedAnswers += 1;
-    if (part < parts) return;
-    if (early) {
-      last = early.reduce((reached, each) => (each === reached + 1 ? each : reached), revision);
-      early = null;
-    } else if (full && !part) last = null;
+    if (full && !(part < parts)) answered = revision;
   });
   for (const name of ["event_created", "event_updated", "event_deleted"]) {
     on(name, ({ revision }) => {
-      if (early) return early.push(revision);
-      const repeated = rejoined && last !== null && revision <= last;
-      if (last !== null && revision !== last + 1 && !repeated) faults.push(`was sent ${revision} after ${last}`);
-      if (!repeated) last = revision;
+      const isFirst = next === undefined && (joined === undefined || revision <= joined + 1);
+      if (!isFirst && revision !== next && revision !== answered + 1)
+        faults.push(`was sent ${revision} for ${next} after joining at ${joined}`);
+      next = revision + 1;
     });
   }
 }

@@ -28,6 +28,7 @@ class FakeStore:
 
     def __init__(self) -> None:
         self.log: list[Change] = []
+        self.epoch = "e"
         self.seen_by_poll: dict[str, Position | None] = {}
         """The heads that the poll reads, which may be older than those of the log."""
         self.error: Exception | None = None
@@ -45,7 +46,7 @@ class FakeStore:
         assert self.answering.wait(10)
         if self.error:
             raise self.error
-        return Position("e", len(self.log))
+        return Position(self.epoch, len(self.log))
 
     def recent_heads(self, partitions):
         self.polled.append(partitions)
@@ -288,6 +289,50 @@ def test_joins_and_commits_do_not_wait_while_a_room_is_told_of_many_changes(stor
         transport.resume.release(2)
         pushing.result(5)
     assert transport.revisions == list(range(1, count + 2))
+
+
+@pytest.mark.parametrize("way", ["leaves", "is gone", "department is deleted"])
+def test_a_client_that_comes_back_to_a_room_is_told_no_more_by_the_push_from_before(store, way):
+    """It was told everything before already, by its answer."""
+    transport = PausingTransport(held=True)
+    push = Push(transport, store, None, poll_s=None)
+    push.connect("sid")
+    push.join("sid", DEPARTMENT)
+    deletion = Change(
+        revision=1, type=ChangeType.DEPARTMENT_DELETED, entity=Department(id=DEPARTMENT, name="개발팀"), at=""
+    )
+    go = {
+        "leaves": lambda: push.leave("sid", DEPARTMENT),
+        "is gone": lambda: push.disconnect("sid"),
+        "department is deleted": lambda: push.on_commit(REGISTRY, Position("e", 1), [deletion]),
+    }
+    store.log = creations(BURST + 1)
+    with ThreadPoolExecutor(1) as pool:
+        pushing = pool.submit(push.on_hint, DEPARTMENT, BURST + 1)
+        wait_for(lambda: transport.pauses == 1)
+        go[way]()
+        push.join("sid", DEPARTMENT)
+        push.on_commit(DEPARTMENT, Position("e", BURST + 2), [created(BURST + 2)])
+        transport.resume.release()
+        pushing.result(5)
+    assert transport.revisions == [*range(1, BURST + 1), BURST + 2]
+
+
+def test_a_client_that_comes_back_while_everything_is_read_for_its_old_room_is_not_sent_it(transport, store):
+    class LeftDuringARead:
+        """Its only client leaves and comes back while all events are read."""
+
+        def full(self, department_id):
+            push.leave("sid", DEPARTMENT)
+            push.join("sid", DEPARTMENT)
+            return Sync(department_id, Position("new", 0), events=[])
+
+    push = Push(transport, store, LeftDuringARead(), poll_s=None)
+    push.join("sid", DEPARTMENT)
+    store.epoch = "new"
+    store.seen_by_poll = {DEPARTMENT: Position("new", 0)}
+    push.poll_once()
+    assert transport.sent == []
 
 
 def test_a_burst_pauses_until_clients_have_read(store):

@@ -31,7 +31,7 @@ QUIET_S = 20.0
 """How long clients may take to receive all changes; servers poll for each other's changes every 2 s."""
 STEPS = 50
 LARGE = "가" * 10_000
-"""The description of a third of the events in some histories: a list of them is sent in parts."""
+"""The description of most of the events in some histories: a list of them is sent in parts."""
 BURSTS = (2, 8, 30)
 """How many events a user creates at once."""
 GONE = "department_not_found"
@@ -57,7 +57,7 @@ class User:
                 self._burst(self._rng.choice(BURSTS))
             if self._rng.random() < 0.02 and self._cluster.restores:
                 self._absence()
-            if self._rng.random() < 0.1 and self._is_large:
+            if self._is_large and self._rng.random() < 0.2:
                 self._cluster.watchers.reopen(self._history.department)
             self._rng.choice([*often, self._delete, self._restore])()
         self._ask.close()
@@ -75,7 +75,7 @@ class User:
         """
         title = new_id()
         body = {"title": title, "event_date": f"2024-01-{self._rng.randint(10, 28)}"}
-        if self._is_large and self._rng.random() < 0.3:
+        if self._is_large and self._rng.random() < 0.7:
             body["description"] = LARGE
         self._history.keyed.add(title)
         while True:

@@ -11,6 +11,7 @@ from typing import Any
 from deadlines import REQUEST_S, deadline
 from errors import (
     CalendarError,
+    DepartmentNotFound,
     SetupError,
     StoreUnavailable,
     UnknownMessage,
@@ -57,14 +58,18 @@ class Messages:
         message = SyncMessage.model_validate(_only(payload))
         department_id = parse_id(message.department_id)
         self._push.join(sid, department_id)
-        if not message.sync_token:
-            answer = payloads.department_position(department_id, self._sync.get_position(department_id))
-            self._push.joined(sid, answer)
-            return answer
-        missed = self._sync.delta_or_full(department_id, message.sync_token)
-        answer = payloads.department_position(department_id, missed.position)
+        try:
+            missed = (
+                self._sync.delta_or_full(department_id, message.sync_token) if message.sync_token else None
+            )
+            position = missed.position if missed else self._sync.get_position(department_id)
+        except DepartmentNotFound:  # its room may be there still
+            self._push.leave(sid, department_id)
+            raise
+        answer = payloads.department_position(department_id, position)
         self._push.joined(sid, answer)
-        self._push.sync_response(sid, missed, in_parts=message.parts)
+        if missed:
+            self._push.sync_response(sid, missed, in_parts=message.parts)
         return answer
 
     def _leave_department(self, sid: str, *payload: Any) -> dict[str, Any]:

@@ -181,10 +181,7 @@ class Room:
         if pushed is None:
             return
         head = self._db.read_head(self._partition)
-        if head is None:
-            self._pushed = None
-            return
-        if head == pushed:
+        if head is None or head == pushed:  # the registry tells of a deletion; a restoration has a new epoch
             return
         changes: list[LogEntry] = []
         if pushed.epoch in (head.epoch, ""):

@@ -47,30 +47,40 @@ function checkOrder(calendar, department, faults) {
   let next;
   /** The revision at which the department was joined: everything after it is broadcast. */
   let joined;
-  /** The revision of a full answer since the last broadcast: with a new epoch, the broadcasts go on there. */
+  /** The newest full answer since the last broadcast: with a new epoch, the broadcasts go on there. */
   let answered;
-  const forget = () => {
+  /** What was received, for whoever reads of a fault. */
+  let trail = [];
+  const forget = (reason) => () => {
     next = joined = answered = undefined;
+    trail.push(reason);
   };
   const on = (name, listener) =>
     calendar.socket.on(name, (payload) => {
       if ((payload.department_id ?? payload.id) === department) listener(payload);
     });
-  calendar.socket.on("connect", forget);
-  on("department_deleted", forget);
-  on("left_department", forget);
+  calendar.socket.on("connect", forget("connected"));
+  calendar.socket.onAnyOutgoing((name, payload) => {
+    if (name === "join_department" && payload.department_id === department) forget("joins")();
+  });
+  on("department_deleted", forget("deleted"));
+  on("left_department", forget("left"));
   on("joined_department", ({ revision }) => {
     joined = revision;
+    trail.push(`joined at ${revision}`);
   });
   on("sync_response", ({ full, part, parts, revision }) => {
     if (part && part === parts) partedAnswers += 1;
-    if (full && !part) answered = revision; // the push to the room is never in parts
+    // The push to the room is never in parts. An answer that was read before another one may come after it.
+    if (full && !part) answered = Math.max(answered ?? 0, revision);
+    trail.push(`${full ? "all" : "changes"} at ${revision}${part ? `, part ${part} of ${parts}` : ""}`);
   });
   for (const name of ["event_created", "event_updated", "event_deleted"]) {
     on(name, ({ revision }) => {
+      trail = [...trail, revision].slice(-12);
       const isFirst = next === undefined && (joined === undefined || revision <= joined + 1);
       if (!isFirst && revision !== next && !(revision <= answered + 1))
-        faults.push(`was sent ${revision} for ${next} after joining at ${joined}`);
+        faults.push(`was sent ${revision} for ${next}: ${trail.join("; ")}`);
       next = revision + 1;
       answered = undefined;
     });

@@ -8,7 +8,7 @@ import pytest
 import socketio
 
 from domain import REGISTRY, Change, ChangeType, Department, Event, Position
-from errors import StoreUnavailable, TableMissing
+from errors import DepartmentNotFound, StoreUnavailable, TableMissing
 from fake_transport import FakeTransport
 from realtime.engineio_guard import GuardedServer
 from realtime.messages import Messages
@@ -29,6 +29,7 @@ class FakeStore:
     def __init__(self) -> None:
         self.log: list[Change] = []
         self.epoch = "e"
+        self.deleted = False
         self.seen_by_poll: dict[str, Position | None] = {}
         """The heads that the poll reads, which may be older than those of the log."""
         self.error: Exception | None = None
@@ -46,7 +47,7 @@ class FakeStore:
         assert self.answering.wait(10)
         if self.error:
             raise self.error
-        return Position(self.epoch, len(self.log))
+        return None if self.deleted else Position(self.epoch, len(self.log))
 
     def recent_heads(self, partitions):
         self.polled.append(partitions)
@@ -333,6 +334,39 @@ def test_a_client_that_comes_back_while_everything_is_read_for_its_old_room_is_n
     store.seen_by_poll = {DEPARTMENT: Position("new", 0)}
     push.poll_once()
     assert transport.sent == []
+
+
+def test_a_room_that_missed_a_deletion_is_sent_everything_after_the_restoration(transport, store):
+    """The poll may see the department gone before the registry's room has told of it."""
+    everything = Sync(DEPARTMENT, Position("restored", 2), events=[])
+    push = Push(transport, store, SimpleNamespace(full=lambda _id: everything), poll_s=None)
+    push.join("sid", DEPARTMENT)
+    store.deleted = True
+    store.seen_by_poll = {DEPARTMENT: None}
+    push.poll_once()
+    assert transport.sent == []
+    store.deleted, store.epoch, store.log = False, "restored", creations(2)
+    push.join("other", DEPARTMENT)
+    push.on_commit(DEPARTMENT, Position("restored", 3), [created(3)])
+    assert transport.sent == [("sync_response", ROOM)]
+    push.on_commit(DEPARTMENT, Position("restored", 3), [created(3)])
+    assert transport.sent == [("sync_response", ROOM), ("event_created", ROOM)]
+
+
+@pytest.mark.parametrize("token", ["", "MS4w"])
+def test_a_join_of_a_deleted_department_whose_room_is_still_there_enters_no_room(transport, push, token):
+    class Deleted:
+        def get_position(self, _department_id):
+            raise DepartmentNotFound()
+
+        def delta_or_full(self, _department_id, _token):
+            raise DepartmentNotFound()
+
+    push.join("other", DEPARTMENT)
+    server = socketio.Server(async_mode="threading")
+    Messages(server, push, Deleted())
+    server.handlers["/"]["join_department"]("sid", {"department_id": DEPARTMENT, "sync_token": token})
+    assert transport.members[ROOM] == {"other"}
 
 
 def test_a_burst_pauses_until_clients_have_read(store):

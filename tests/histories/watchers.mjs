@@ -60,10 +60,15 @@ function checkOrder(calendar, department, faults) {
       if ((payload.department_id ?? payload.id) === department) listener(payload);
     });
   calendar.socket.on("connect", forget("connected"));
-  calendar.socket.onAnyOutgoing((name, payload) => {
-    if (name === "join_department" && payload.department_id === department) forget("joins")();
-  });
   on("department_deleted", forget("deleted"));
+  const send = calendar._send.bind(calendar);
+  calendar._send = (name, payload, acknowledge) =>
+    send(name, payload, (answer) => {
+      // Who could not join again is not in the room any more.
+      const failed = name === "join_department" && payload.department_id === department && !answer.success;
+      if (failed) forget(`could not join: ${answer.error}`)();
+      acknowledge(answer);
+    });
   on("left_department", forget("left"));
   on("joined_department", ({ revision }) => {
     joined = revision;

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from deadlines import REQUEST_S, deadline
+from domain import REGISTRY, Position
 from errors import (
     CalendarError,
     DepartmentNotFound,
@@ -22,11 +23,14 @@ from realtime import payloads
 from realtime.engineio_guard import acknowledgement_wanted
 from realtime.push import Push
 from schemas import LeaveMessage, SyncMessage, parse_id
-from services.sync import SyncService
+from services.sync import Sync, SyncService
 
 log = logging.getLogger(__name__)
 
 Handler = Callable[..., dict[str, Any]]
+
+JOIN_TRIES = 3
+"""How often a join is begun anew because the department was deleted and restored during it."""
 
 
 class Messages:
@@ -57,20 +61,27 @@ class Messages:
     def _join_department(self, sid: str, *payload: Any) -> dict[str, Any]:
         message = SyncMessage.model_validate(_only(payload))
         department_id = parse_id(message.department_id)
-        self._push.join(sid, department_id)
-        try:
-            missed = (
-                self._sync.delta_or_full(department_id, message.sync_token) if message.sync_token else None
-            )
-            position = missed.position if missed else self._sync.get_position(department_id)
-        except DepartmentNotFound:  # its room may be there still
-            self._push.leave(sid, department_id)
-            raise
+        position, missed = self._enter(sid, department_id, message.sync_token)
         answer = payloads.department_position(department_id, position)
         self._push.joined(sid, answer)
         if missed:
             self._push.sync_response(sid, missed, in_parts=message.parts)
         return answer
+
+    def _enter(self, sid: str, department_id: str, token: str) -> tuple[Position, Sync | None]:
+        """Put a client into a room; return the position at which it enters, and what it missed."""
+        for _ in range(JOIN_TRIES):
+            self._push.join(sid, department_id)
+            try:
+                missed = self._sync.delta_or_full(department_id, token) if token else None
+                position = missed.position if missed else self._sync.get_position(department_id)
+            except DepartmentNotFound:  # its room may be there still
+                self._push.leave(sid, department_id)
+                raise
+            if self._push.is_in(sid, department_id) or not self._push.is_in(sid, REGISTRY):
+                return position, missed  # or the client is gone
+            # Its room was closed during the read, for a deletion that a restoration has followed.
+        raise StoreUnavailable()
 
     def _leave_department(self, sid: str, *payload: Any) -> dict[str, Any]:
         department_id = parse_id(LeaveMessage.model_validate(_only(payload)).department_id)

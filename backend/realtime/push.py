@@ -110,6 +110,11 @@ class Push:
         self._transport.leave_room(sid, room_name(department_id), namespace="/")
         self._exit(sid, department_id)
 
+    def is_in(self, sid: str, department_id: str) -> bool:
+        """Tell whether a client is in a department's room."""
+        room = self._rooms.get(department_id)
+        return room is not None and sid in room.members
+
     def disconnect(self, sid: str) -> None:
         """Forget a client that is gone."""
         with self._lock:

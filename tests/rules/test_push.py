@@ -369,6 +369,30 @@ def test_a_join_of_a_deleted_department_whose_room_is_still_there_enters_no_room
     assert transport.members[ROOM] == {"other"}
 
 
+@pytest.mark.parametrize("times", [1, 5])
+def test_a_client_whose_room_is_closed_while_it_joins_is_in_the_room_or_hears_of_it(transport, push, times):
+    """A server may tell of a deletion when it has been taken back already."""
+    deletions = iter(range(1, times + 1))
+
+    class ClosesTheRoom:
+        def get_position(self, _department_id):
+            if revision := next(deletions, None):
+                department = Department(id=DEPARTMENT, name="개발팀")
+                kind = ChangeType.DEPARTMENT_DELETED
+                deletion = Change(revision=revision, type=kind, entity=department, at="")
+                push.on_commit(REGISTRY, Position("e", revision), [deletion])
+            return Position("restored", 0)
+
+    push.connect("sid")
+    server = socketio.Server(async_mode="threading")
+    Messages(server, push, ClosesTheRoom())
+    answer = server.handlers["/"]["join_department"]("sid", {"department_id": DEPARTMENT})
+    is_in = transport.members.get(ROOM, set()) == {"sid"}
+    assert (answer["success"], answer.get("error"), is_in) == (
+        (True, None, True) if times == 1 else (False, "store_unavailable", False)
+    )
+
+
 def test_a_burst_pauses_until_clients_have_read(store):
     transport = PausingTransport()
     push = Push(transport, store, None, lambda _sids: transport.pauses < 3, poll_s=None)

@@ -221,6 +221,7 @@ IMPORTS = {
     },
     "realtime.messages": {
         "deadlines",
+        "domain",
         "errors",
         "realtime.engineio_guard",
         "realtime.payloads",

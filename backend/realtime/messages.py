@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from deadlines import REQUEST_S, deadline
-from domain import REGISTRY, Position
+from domain import REGISTRY
 from errors import (
     CalendarError,
     DepartmentNotFound,
@@ -61,25 +61,28 @@ class Messages:
     def _join_department(self, sid: str, *payload: Any) -> dict[str, Any]:
         message = SyncMessage.model_validate(_only(payload))
         department_id = parse_id(message.department_id)
-        position, missed = self._enter(sid, department_id, message.sync_token)
-        answer = payloads.department_position(department_id, position)
+        missed = self._join(sid, department_id, message.sync_token)
+        answer = payloads.department_position(department_id, missed.position)
         self._push.joined(sid, answer)
-        if missed:
+        if message.sync_token:
             self._push.sync_response(sid, missed, in_parts=message.parts)
         return answer
 
-    def _enter(self, sid: str, department_id: str, token: str) -> tuple[Position, Sync | None]:
-        """Put a client into a room; return the position at which it enters, and what it missed."""
+    def _join(self, sid: str, department_id: str, token: str) -> Sync:
+        """Put a client into a room; return what it missed since a token, or without one only the position."""
         for _ in range(JOIN_TRIES):
             self._push.join(sid, department_id)
             try:
-                missed = self._sync.delta_or_full(department_id, token) if token else None
-                position = missed.position if missed else self._sync.get_position(department_id)
+                if token:
+                    missed = self._sync.delta_or_full(department_id, token)
+                else:
+                    missed = Sync(department_id, self._sync.get_position(department_id))
             except DepartmentNotFound:  # its room may be there still
                 self._push.leave(sid, department_id)
                 raise
-            if self._push.is_in(sid, department_id) or not self._push.is_in(sid, REGISTRY):
-                return position, missed  # or the client is gone
+            is_gone = not self._push.is_in(sid, REGISTRY)
+            if is_gone or self._push.is_in(sid, department_id):
+                return missed
             # Its room was closed during the read, for a deletion that a restoration has followed.
         raise StoreUnavailable()
 

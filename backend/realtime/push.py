@@ -110,9 +110,9 @@ class Push:
         self._transport.leave_room(sid, room_name(department_id), namespace="/")
         self._exit(sid, department_id)
 
-    def is_in(self, sid: str, department_id: str) -> bool:
-        """Tell whether a client is in a department's room."""
-        room = self._rooms.get(department_id)
+    def is_in(self, sid: str, partition: str) -> bool:
+        """Tell whether a client is in a department's room, or in the registry's: every connected one is."""
+        room = self._rooms.get(partition)
         return room is not None and sid in room.members
 
     def disconnect(self, sid: str) -> None:

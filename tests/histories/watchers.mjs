@@ -52,42 +52,45 @@ function checkOrder(calendar, department, faults) {
   let joined;
   /** The newest full answer since the last broadcast: with a new epoch, the broadcasts go on there. */
   let answered;
-  /** What was received, for whoever reads of a fault. */
+  /** What was received last, for whoever reads of a fault. */
   let trail = [];
-  const forget = (reason) => () => {
+  const note = (what) => {
+    trail = [...trail, what].slice(-12);
+  };
+  const forget = (reason) => {
     next = joined = answered = undefined;
-    trail.push(reason);
+    note(reason);
   };
   const on = (name, listener) =>
     calendar.socket.on(name, (payload) => {
       if ((payload.department_id ?? payload.id) === department) listener(payload);
     });
-  calendar.socket.on("connect", forget("connected"));
-  on("department_deleted", forget("deleted"));
+  calendar.socket.on("connect", () => forget("connected"));
+  on("department_deleted", () => forget("deleted"));
   const send = calendar._send.bind(calendar);
   calendar._send = (name, payload, acknowledge) =>
     send(name, payload, (answer) => {
       // Who could not join again is not in the room any more.
       const failed = name === "join_department" && payload.department_id === department && !answer.success;
-      if (failed) forget(`could not join: ${answer.error}`)();
+      if (failed) forget(`could not join: ${answer.error}`);
       acknowledge(answer);
     });
-  on("left_department", forget("left"));
+  on("left_department", () => forget("left"));
   on("joined_department", ({ revision }) => {
     joined = revision;
     // Servers before 1.3 go on with the push to a room that was left, into the one of the same name.
     if (calendar.socket.isOfOlderServer) next = undefined;
-    trail.push(`joined at ${revision}`);
+    note(`joined at ${revision}`);
   });
   on("sync_response", ({ full, part, parts, revision }) => {
     if (part && part === parts) partedAnswers += 1;
     // The push to the room is never in parts. An answer that was read before another one may come after it.
     if (full && !part) answered = Math.max(answered ?? 0, revision);
-    trail.push(`${full ? "all" : "changes"} at ${revision}${part ? `, part ${part} of ${parts}` : ""}`);
+    note(`${full ? "all" : "changes"} at ${revision}${part ? `, part ${part} of ${parts}` : ""}`);
   });
   for (const name of ["event_created", "event_updated", "event_deleted"]) {
     on(name, ({ revision }) => {
-      trail = [...trail, revision].slice(-12);
+      note(revision);
       const isFirst = next === undefined && (joined === undefined || revision <= joined + 1);
       if (!isFirst && revision !== next && !(revision <= answered + 1))
         faults.push(`was sent ${revision} for ${next}: ${trail.join("; ")}`);

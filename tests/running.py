@@ -195,8 +195,10 @@ def engine_pids(data_dir: Path) -> list[int]:
 
 
 def is_engine(pid: int) -> bool:
-    """Tell the engine from its supervisor."""
-    return "dynoxide" in Path(f"/proc/{pid}/cmdline").read_text().split("\0")[0]
+    """Tell the engine from its supervisor, and from a process that has ended."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        return "dynoxide" in Path(f"/proc/{pid}/cmdline").read_text().split("\0")[0]
+    return False
 
 
 class RedisServer:

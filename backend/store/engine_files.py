@@ -18,6 +18,7 @@ import os
 import time
 import weakref
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +38,12 @@ FileId = tuple[int, int]
 
 
 class Address:
-    """Where one run of the engine listens, and the files that it has open."""
+    """Where one run of the engine listens, and the files that it has open.
 
-    def __init__(self, file: int) -> None:
+    It has them open as well: no file that follows a deleted one may get its number.
+    """
+
+    def __init__(self, file: int, folder: Path) -> None:
         """Take over an open `engine.json`; `ValueError` or `KeyError` if it is not one of this version."""
         self._file = file
         weakref.finalize(self, os.close, file)  # not before another thread that still reads it
@@ -47,11 +51,14 @@ class Address:
         content: dict[str, Any] = json.loads(os.pread(file, 10_000, 0))
         self.port = int(content["port"])
         self._files = {name: (device, inode) for name, (device, inode) in content["files"].items()}
+        for name in self._files:
+            with suppress(FileNotFoundError):
+                weakref.finalize(self, os.close, os.open(folder / name, os.O_RDONLY))
 
     @classmethod
     def find(cls, folder: Path) -> "Address | None":
         try:
-            return cls(os.open(folder / ADDRESS_FILE, os.O_RDWR))
+            return cls(os.open(folder / ADDRESS_FILE, os.O_RDWR), folder)
         except (FileNotFoundError, ValueError, KeyError):
             return None
 

@@ -11,8 +11,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Any, Generic, NamedTuple, Self, TypeAlias, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, Self, TypeAlias, TypeVar
 
+from acting import NOBODY, Actor, current_actor
 from text_order import time_order
 from tokens import EventOrder, decode_token, encode_token
 
@@ -198,7 +199,7 @@ class Write:
     restores: "Change | DeletedDepartment | None" = None
     """The deletion that a creation takes back: of an event, or of a department; None for something new."""
     receipts: tuple[Receipt, ...] = ()
-    by: str = ""
+    actor: Actor = field(default_factory=current_actor)
     at: str = field(default_factory=lambda: timestamp(utc_now()))
     id: str = field(default_factory=new_id)
 
@@ -210,7 +211,7 @@ class Write:
             type=self.type,
             entity=self.entity.at_revision(revision),
             at=self.at,
-            by=self.by,
+            actor=self.actor,
             write_id=self.id,
             previous=previous.revision if previous else 0,
         )
@@ -224,7 +225,8 @@ class Change:
     type: ChangeType
     entity: Event | Department
     at: str
-    by: str = ""
+    actor: Actor = NOBODY
+    """Who made the change."""
     write_id: str = ""
     previous: int | None = 0
     """Revision of the entity's change before this one, 0 if there is none; None if its server did not say."""
@@ -241,13 +243,20 @@ class Change:
             }
         return self.entity.public()
 
+    def broadcast(self) -> dict[str, Any]:
+        """Return what a room is told: what clients get, and for events who did it."""
+        if not isinstance(self.entity, Event):
+            return self.payload()
+        return {**self.payload(), "by": self.actor.id, "by_name": self.actor.name}
+
     def public(self) -> dict[str, Any]:
         return {
             "revision": self.revision,
             "type": self.type.value,
             "event": self.payload(),
             "at": self.at,
-            "by": self.by,
+            "by": self.actor.id,
+            "by_name": self.actor.name,
         }
 
 
@@ -264,7 +273,20 @@ class UnknownChange:
     previous: int | None = None
 
 
-LogEntry: TypeAlias = Change | UnknownChange
+class LogEntry(Protocol):
+    """An entry of any log."""
+
+    @property
+    def revision(self) -> int: ...
+
+    @property
+    def at(self) -> str: ...
+
+    @property
+    def write_id(self) -> str: ...
+
+    @property
+    def previous(self) -> int | None: ...
 
 
 def known_changes(entries: Iterable[LogEntry]) -> list[Change]:
@@ -281,13 +303,13 @@ class Created(Generic[Entity]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeletedDepartment:
-    """A deleted department that can be restored; `at` and `by` tell of its deletion."""
+    """A deleted department that can be restored; `at` and `actor` tell of its deletion."""
 
     department: Department
     revision: int
     """Of its deletion in the registry."""
     at: str
-    by: str
+    actor: Actor
     number: int
     """Its number among the deleted departments: those with a lower one are purged before."""
 
@@ -296,7 +318,8 @@ class DeletedDepartment:
             "department": self.department.public(),
             "revision": self.revision,
             "at": self.at,
-            "by": self.by,
+            "by": self.actor.id,
+            "by_name": self.actor.name,
         }
 
 

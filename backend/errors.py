@@ -151,6 +151,111 @@ class SyncTokenExpired(CalendarError):
     message = "동기화 토큰이 만료되었습니다. 목록을 다시 받아 교체하세요."
 
 
+class NotSignedIn(CalendarError):
+    """The request needs an account, and shows no valid credentials."""
+
+    code = "not_signed_in"
+    status = 401
+    message = "로그인이 필요합니다."
+
+
+class SignInFailed(CalendarError):
+    """E-mail address and password do not belong together; does not tell which of them is wrong."""
+
+    code = "sign_in_failed"
+    status = 401
+    message = "이메일 주소나 비밀번호가 맞지 않습니다."
+
+
+class NotAllowed(CalendarError):
+    """The account may see it, but not do this."""
+
+    code = "not_allowed"
+    status = 403
+    message = "이 일을 할 권한이 없습니다."
+
+
+class CrossSite(CalendarError):
+    """A page of another site made a browser send this, with its session."""
+
+    code = "cross_site"
+    status = 403
+    message = "다른 사이트의 페이지에서 보낸 요청은 받지 않습니다."
+
+
+class LinkExpired(CalendarError):
+    """A link was used, withdrawn, or is too old."""
+
+    code = "link_expired"
+    status = 410
+    message = "이미 쓰였거나 기한이 지난 링크입니다. 새 링크를 받으세요."
+
+
+class EmailTaken(CalendarError):
+    code = "email_taken"
+    status = 409
+    message = "이 이메일 주소의 계정이 이미 있습니다."
+
+
+class LastAdmin(CalendarError):
+    """The last administrator would no longer be one."""
+
+    code = "last_admin"
+    status = 409
+    message = "마지막 관리자입니다. 먼저 다른 사람을 관리자로 정하세요."
+
+
+class AccountNotFound(CalendarError):
+    code = "account_not_found"
+    status = 404
+    message = "계정을 찾을 수 없습니다."
+
+
+class ProviderRefused(CalendarError):
+    """The identity provider did not let somebody in, or said so in a way that is not to be trusted."""
+
+    code = "provider_refused"
+    status = 401
+    message = "회사 계정으로 로그인하지 못했습니다. 처음부터 다시 해 보세요."
+
+
+class ProviderUnavailable(CalendarError):
+    code = "provider_unavailable"
+    status = 503
+    message = "회사 계정의 로그인 서버에 닿지 않습니다. 잠시 후 다시 시도하세요."
+    retry_after = 5
+
+
+class NotInvited(CalendarError):
+    """The provider knows somebody who has no account here, and was not invited."""
+
+    code = "not_invited"
+    status = 403
+    message = "초대받지 않은 계정입니다. 관리자에게 초대를 부탁하세요."
+
+
+class InvitationNotFound(CalendarError):
+    code = "invitation_not_found"
+    status = 404
+    message = "초대를 찾을 수 없습니다."
+
+
+class TooManyTokens(CalendarError):
+    code = "too_many_tokens"
+    status = 409
+    message = "토큰이 너무 많습니다. 쓰지 않는 것을 먼저 없애세요."
+
+
+class TooManyRequests(CalendarError):
+    code = "too_many_requests"
+    status = 429
+    message = "요청이 너무 많습니다. 잠시 후 다시 시도하세요."
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__()
+        self.retry_after = retry_after
+
+
 class StoreUnavailable(CalendarError):
     """The store is throttled or down, after bounded retries."""
 

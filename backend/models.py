@@ -5,6 +5,7 @@ Says what each operation promises; the modules of `store/` carry it out. The rul
 """
 
 import sys
+import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime, timedelta
 
@@ -21,11 +22,10 @@ from domain import (
     Position,
     Receipt,
     StoredReceipt,
-    Write,
 )
 from errors import end_with_a_sentence
+from people import ACCOUNTS, AccountsChange, AnyChange, AnyWrite, Record
 from store import local_engine
-from store.actions import Refusal
 from store.adoption import Adoption
 from store.bulk_events import BulkEvents
 from store.commit import Committer, HeadMoved, WritesRefused
@@ -33,8 +33,10 @@ from store.dynamo_client import ATTEMPT_S, DynamoClient
 from store.entities import Entities
 from store.epochs import Epochs
 from store.log import Log
+from store.records import Records
 from store.removal import Removal
 from store.tables import TableNames, TableResult, Tables
+from store.transactions import Refusal
 
 __all__ = [
     "ATTEMPT_S",
@@ -79,7 +81,12 @@ class DynamoDBDatabase:
         settings = settings or Settings.from_env()
         self.store = describe_store(settings)
         """Where the tables are, in Korean."""
-        names = TableNames(settings.departments_table, settings.events_table, settings.changes_table)
+        names = TableNames(
+            settings.departments_table,
+            settings.events_table,
+            settings.changes_table,
+            settings.accounts_table if settings.auth else "",
+        )
         self._client = client or DynamoClient(settings)
         self._tables = Tables(self._client, names)
         self._log = Log(self._client, names)
@@ -88,6 +95,7 @@ class DynamoDBDatabase:
         self._events = BulkEvents(self._client, names)
         self._epochs = Epochs(self._client, names)
         self._adoption = Adoption(self._client, names, self._entities)
+        self._records = Records(self._client, names)
         self._removal = Removal(self._client, names, self._log)
 
     # Tables
@@ -113,7 +121,7 @@ class DynamoDBDatabase:
 
     # The commit
 
-    def commit(self, partition: str, seen: Position, writes: Sequence[Write]) -> list[Change]:
+    def commit(self, partition: str, seen: Position, writes: Sequence[AnyWrite]) -> list[AnyChange]:
         """Commit as many of the first writes as fit one transaction; return their changes, in order.
 
         `seen` is the partition's position as the caller knows it. Writes that would touch an item twice, or
@@ -226,7 +234,8 @@ class DynamoDBDatabase:
         Returns the number of logs with a new epoch. Skips departments that are marked deleted, since nobody
         can read them, and departments without a head, since their adoption gives them an epoch.
         """
-        return self._epochs.renew([REGISTRY, *(department.id for department in self.list_departments())])
+        departments = (department.id for department in self.list_departments())
+        return self._epochs.renew([REGISTRY, ACCOUNTS, *departments])
 
     # Deleted departments
 
@@ -270,6 +279,32 @@ class DynamoDBDatabase:
     def remove_rows(self, department_id: str, revisions: Sequence[int]) -> None:
         """Remove the rows of these revisions from the log of a deleted department."""
         self._removal.remove_rows(department_id, revisions)
+
+    # Accounts
+
+    def logged_records(self) -> Iterator[Record]:
+        """Read strongly all records of the accounts that their log tells of, in no order."""
+        return self._records.all_logged()
+
+    def find_record(self, kind: str, id: str) -> Record | None:
+        """Find a record of the accounts, read strongly."""
+        return self._records.find(kind, id)
+
+    def count_sign_in_failures(self, id: str) -> int:
+        """Return how many failed sign-ins were counted lately under an id, on any server."""
+        return self._records.count_failures(id, int(time.time()))
+
+    def note_sign_in_failure(self, id: str, lasts_s: int) -> None:
+        """Count a failed sign-in; the count begins anew when there was none for `lasts_s`."""
+        self._records.note_failure(id, int(time.time()), lasts_s)
+
+    def touch_record(self, kind: str, id: str, **fields: str) -> None:
+        """Set fields of a record that its log does not tell of; nothing happens if the record is gone."""
+        self._records.touch(kind, id, fields)
+
+    def accounts_changes_from(self, revision: int | None, limit: int) -> list[AccountsChange]:
+        """Read strongly changes of the accounts from a revision back, `limit` at most; None for the last."""
+        return self._log.accounts_changes_from(revision, limit)
 
     # Events in bulk, without changes in the log; these methods wait two minutes for a throttled table
 

@@ -50,7 +50,9 @@ DETAILS_MAX = 100
 FIELDS_MAX = 1_000
 """Fields of an object. Each unknown one would cost an error, and a body has room for 100,000."""
 
-READ_ONLY = frozenset({"id", "department_id", "created_at", "last_modified", "updated_at", "revision"})
+READ_ONLY = frozenset(
+    {"id", "department_id", "created_at", "last_modified", "updated_at", "revision", "by", "by_name"}
+)
 """Fields that only the server sets. Clients may send them back; they are ignored."""
 
 UUID_PATTERN = r"^[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$"
@@ -90,6 +92,8 @@ _MESSAGES = {
     "model_type": "JSON 객체여야 합니다.",
     "model_attributes_type": "JSON 객체여야 합니다.",
 }
+_LIST_PATTERN = re.compile(r"\^\(([a-z|]+)\)\$")
+"""A pattern that lists all values there are, as `^(read|write)$`."""
 
 
 def omit_empty_defaults(schema: dict[str, Any]) -> None:
@@ -138,10 +142,18 @@ class Input(BaseModel):
 
 def _detail(error: Mapping[str, Any]) -> dict[str, str]:
     rule = str(error["type"])
-    template = _MESSAGES.get(rule)
-    message = template.format(**error.get("ctx", {})) if template else str(error["msg"])
+    message = _message(rule, error.get("ctx", {})) or str(error["msg"])
     field = ".".join(str(part) for part in error["loc"]) or "body"
     return {"field": field, "rule": rule, "message": message}
+
+
+def _message(rule: str, context: Mapping[str, Any]) -> str:
+    """Return what a person should read of a broken rule, empty for rules of which we have no sentence."""
+    if rule == "string_too_short" and context["min_length"] > 1:
+        return f"{context['min_length']}자 이상이어야 합니다."
+    if rule == "string_pattern_mismatch" and (listed := _LIST_PATTERN.fullmatch(context["pattern"])):
+        return f"가능한 값: {listed[1].replace('|', ', ')}"
+    return _MESSAGES.get(rule, "").format(**context)
 
 
 def _clean(value: Any) -> Any:
@@ -165,7 +177,7 @@ def _has_long_run_of_marks(text: str) -> bool:
     return bytes([True] * (COMBINING_RUN_MAX + 1)) in marks
 
 
-def _clean_line(value: Any) -> Any:
+def clean_line(value: Any) -> Any:
     cleaned = _clean(value)
     return " ".join(cleaned.splitlines()) if isinstance(cleaned, str) else cleaned
 
@@ -192,7 +204,7 @@ def _web_address(value: str) -> str:
     return value
 
 
-def _described(pattern: str, example: str) -> Any:
+def described(pattern: str, example: str) -> Any:
     """Describe a text in the OpenAPI document. Without an example Swagger UI invents one from the pattern."""
     return Field(json_schema_extra={"pattern": pattern, "examples": [example]})
 
@@ -200,33 +212,33 @@ def _described(pattern: str, example: str) -> Any:
 Name = Annotated[
     str,
     StringConstraints(min_length=1, max_length=NAME_MAX),
-    BeforeValidator(_clean_line),
-    _described(FILLED_PATTERN, "개발팀"),
+    BeforeValidator(clean_line),
+    described(FILLED_PATTERN, "개발팀"),
 ]
 Title = Annotated[
     str,
     StringConstraints(min_length=1, max_length=TITLE_MAX),
-    BeforeValidator(_clean_line),
-    _described(FILLED_PATTERN, "팀 회의"),
+    BeforeValidator(clean_line),
+    described(FILLED_PATTERN, "팀 회의"),
 ]
 Description = Annotated[
     str,
     StringConstraints(max_length=DESCRIPTION_MAX),
     BeforeValidator(_clean),
-    _described(TEXT_PATTERN, "회의실 3층"),
+    described(TEXT_PATTERN, "회의실 3층"),
 ]
 TimeText = Annotated[
     str,
     StringConstraints(max_length=TIME_MAX),
-    BeforeValidator(_clean_line),
-    _described(TEXT_PATTERN, "오후 2:00"),
+    BeforeValidator(clean_line),
+    described(TEXT_PATTERN, "오후 2:00"),
 ]
 Url = Annotated[
     str,
     StringConstraints(max_length=URL_MAX),
     BeforeValidator(_clean),
     AfterValidator(_web_address),
-    _described(URL_PATTERN, "https://example.com/"),
+    described(URL_PATTERN, "https://example.com/"),
 ]
 IsoDate = Annotated[
     str,
@@ -302,7 +314,7 @@ class ListQuery(Query):
         str,
         StringConstraints(max_length=TITLE_MAX),
         BeforeValidator(_clean),
-        _described(TEXT_PATTERN, "회의"),
+        described(TEXT_PATTERN, "회의"),
     ] = ""
     limit: Annotated[int, Field(ge=1, le=PAGE_MAX)] | None = Field(
         default=None,

@@ -27,7 +27,8 @@ def change_attributes(change: Change, **unknown: Any) -> Row:
         "type": {"S": change.type.value},
         "entity": {"M": event_item(change.entity, **unknown)},
         "at": {"S": change.at},
-        "by": {"S": change.by},
+        "by": {"S": change.actor.id},
+        "by_name": {"S": change.actor.name},
         "write_id": {"S": change.write_id},
     }
     return attributes if change.previous is None else attributes | {"previous": {"N": str(change.previous)}}

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 from models import DynamoDBDatabase
+from services.accounts.access import Access, OpenAccess
+from services.accounts.accounts import Accounts, build_accounts
 from services.departments import DepartmentService
 from services.events import EventService
 from services.group_commit import GroupCommit
@@ -24,14 +26,21 @@ class Core:
     sync: SyncService
     purge: Purge
     repair: Repair
+    access: Access
+    accounts: Accounts | None
+    """None on a server without accounts, where everybody may do everything."""
 
 
-def build_core(db: DynamoDBDatabase, *, snapshot_bytes: int) -> Core:
-    """Build the services; snapshots take `snapshot_bytes` of memory at most."""
+def build_core(db: DynamoDBDatabase, *, snapshot_bytes: int, accounts_url: str | None = None) -> Core:
+    """Build the services; snapshots take `snapshot_bytes` of memory at most.
+
+    With `accounts_url`, the server's address in links, there are accounts.
+    """
     group_commit = GroupCommit(db)
     snapshots = Snapshots(db, snapshot_bytes)
     group_commit.on_commit(snapshots.on_commit)
-    purge = Purge(db)
+    accounts = build_accounts(db, group_commit, accounts_url) if accounts_url else None
+    purge = Purge(db, accounts.members if accounts else None)
     return Core(
         db=db,
         group_commit=group_commit,
@@ -41,4 +50,6 @@ def build_core(db: DynamoDBDatabase, *, snapshot_bytes: int) -> Core:
         sync=SyncService(db, snapshots),
         purge=purge,
         repair=Repair(db, purge),
+        access=accounts.access if accounts else OpenAccess(),
+        accounts=accounts,
     )

@@ -39,6 +39,11 @@ from tokens import order_token
 ExpectedRevisions: TypeAlias = Collection[str] | None
 """The revisions of an event that its editor accepts, as text; None for any."""
 
+Authorize: TypeAlias = Callable[[str], object]
+"""Raises `DepartmentNotFound` for a department that an editor may not see, `NotAllowed` for one that it may
+only read.
+"""
+
 SHORT_SEARCH_CHUNKS = 20
 """A search of so few chunks, some 10 ms, waits for no other one."""
 
@@ -178,14 +183,18 @@ class EventService:
         return Created(earlier.entity, repeated=True)
 
     def update_event(
-        self, event_id: str, fields: Mapping[str, Any], expected: ExpectedRevisions = None
+        self,
+        event_id: str,
+        fields: Mapping[str, Any],
+        expected: ExpectedRevisions = None,
+        authorize: Authorize = lambda _department_id: None,
     ) -> Event:
-        """Change the given fields only. Raises `EventNotFound`.
+        """Change the given fields only. Raises `EventNotFound`, and what `authorize` raises.
 
         Raises `EventChanged` when the event is at none of the `expected` revisions.
         """
         if not fields:
-            event = self._get_expected(event_id, expected)
+            event = self._get_expected(event_id, expected, authorize)
             if not self._is_live(event.department_id):
                 raise EventNotFound()
             return event
@@ -195,11 +204,18 @@ class EventService:
             after = replace(before, **fields, last_modified=now)
             return Write(type=ChangeType.EVENT_UPDATED, entity=after, before=before, at=now)
 
-        return self._edit(event_id, write, expected)
+        return self._edit(event_id, write, expected, authorize)
 
-    def delete_event(self, event_id: str, expected: ExpectedRevisions = None) -> None:
-        """Delete an event. Raises `EventNotFound`, and `EventChanged` as `update_event` does."""
-        self._edit(event_id, lambda e: Write(type=ChangeType.EVENT_DELETED, entity=e, before=e), expected)
+    def delete_event(
+        self,
+        event_id: str,
+        expected: ExpectedRevisions = None,
+        authorize: Authorize = lambda _department_id: None,
+    ) -> None:
+        """Delete an event. Raises as `update_event` does."""
+        self._edit(
+            event_id, lambda e: Write(type=ChangeType.EVENT_DELETED, entity=e, before=e), expected, authorize
+        )
 
     def restore_event(self, department_id: str, event_id: str) -> Event:
         """Create a deleted event again as it was, while the log still holds its deletion.
@@ -250,9 +266,14 @@ class EventService:
         event = self._db.find_event(event_id)
         return event if event and self._is_live(event.department_id) else None
 
-    def _get_expected(self, event_id: str, expected: ExpectedRevisions) -> Event:
+    def _get_expected(self, event_id: str, expected: ExpectedRevisions, authorize: Authorize) -> Event:
         """Return an event at one of the expected revisions. Raises `EventNotFound`, `EventChanged`."""
         event = self._db.find_event(event_id)
+        try:
+            # For no event, too: it must take as long as for one that the editor may not see.
+            authorize(event.department_id if event else "")
+        except DepartmentNotFound as error:
+            raise EventNotFound() from error
         if event is None:
             raise EventNotFound()
         if expected is not None and str(event.revision) not in expected:
@@ -261,9 +282,15 @@ class EventService:
             raise EventChanged(details={"event": event.public()})
         return event
 
-    def _edit(self, event_id: str, write: Callable[[Event], Write], expected: ExpectedRevisions) -> Event:
+    def _edit(
+        self,
+        event_id: str,
+        write: Callable[[Event], Write],
+        expected: ExpectedRevisions,
+        authorize: Authorize,
+    ) -> Event:
         def prepare() -> tuple[str, Write]:
-            before = self._get_expected(event_id, expected)
+            before = self._get_expected(event_id, expected, authorize)
             return before.department_id, write(before)
 
         try:

@@ -12,13 +12,15 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any, overload
 
 from cachetools import LRUCache
 
 from deadlines import REQUEST_S, deadline, remaining_s
-from domain import Change, LogEntry, Position, Write, known_changes
+from domain import Change, LogEntry, Position, Write
 from errors import CalendarError, DepartmentNotFound, EntityTooLarge, OutOfTime, StoreUnavailable
 from models import ATTEMPT_S, DynamoDBDatabase, HeadMoved, Refusal, WritesRefused
+from people import AccountsChange, AccountsWrite, AnyChange, AnyWrite
 from services.keyed_locks import KeyedLocks
 from turns import give_turn
 
@@ -46,14 +48,14 @@ class WriteRefused(Exception):
 class _PendingWrite:
     """A write without an outcome so far; its writer may become the leader of the next group."""
 
-    write: Write
+    write: AnyWrite
     ends_at: float
     """The deadline of its writer, by `time.monotonic`."""
     wake: threading.Event = field(default_factory=threading.Event)
     """Set when the write is settled, and when its writer becomes the leader."""
     group: list["_PendingWrite"] = field(default_factory=list)
     """What its writer has to commit as the leader; empty while it is none."""
-    change: Change | None = None
+    change: Any = None
     error: Exception | None = None
 
     @property
@@ -109,7 +111,13 @@ class GroupCommit:
         """
         self._listeners.append(listener)
 
-    def commit(self, partition: str, write: Write) -> Change:
+    @overload
+    def commit(self, partition: str, write: Write) -> Change: ...
+
+    @overload
+    def commit(self, partition: str, write: AccountsWrite) -> AccountsChange: ...
+
+    def commit(self, partition: str, write: AnyWrite) -> AnyChange:
         """Commit one write and return its change, within the deadline and within `REQUEST_S`.
 
         Raises `WriteRefused` when the conditions of this write fail, `EntityTooLarge` when DynamoDB takes no
@@ -133,8 +141,8 @@ class GroupCommit:
                 self._lead(partition, queue, mine.group)
         if mine.error:
             raise mine.error
-        assert mine.change is not None  # noqa: S101 - settled without error
-        return mine.change
+        change: AnyChange = mine.change
+        return change
 
     def edit(self, entity_id: str, prepare: Callable[[], tuple[str, Write]]) -> Change:
         """Read an entity and commit a write of it, both by `prepare`; return the change.
@@ -152,7 +160,7 @@ class GroupCommit:
                 except WriteRefused as error:
                     if error.refusal is not Refusal.CHANGED:
                         raise
-                    _pause_unless_late(error)
+                    pause_unless_late(error)
 
     @property
     def listeners(self) -> tuple[CommitListener, ...]:
@@ -242,7 +250,7 @@ class GroupCommit:
                 queue.position = error.position
                 self._settle_committed(partition, position, pending)
                 if any(not member.settled for member in pending):
-                    _pause_unless_late(error)
+                    pause_unless_late(error)
             except CalendarError:
                 queue.position = None  # the transaction may have been committed: read the head again
                 raise
@@ -259,7 +267,7 @@ class GroupCommit:
         """
         by_id = {member.write.id: member for member in pending}
         changes = self._db.changes_after(partition, begin.revision)
-        for change in known_changes(changes):
+        for change in changes:
             if change.write_id in by_id:
                 by_id[change.write_id].change = change
         if changes:
@@ -273,7 +281,7 @@ class GroupCommit:
                 log.exception("리비전 %d 커밋 뒤의 처리 실패 (부서 %s)", reached.revision, partition)
 
 
-def _pause_unless_late(reason: Exception) -> None:
+def pause_unless_late(reason: Exception) -> None:
     """Pause for a random time, so that racing servers do not collide again.
 
     Raises `OutOfTime` when the deadline has passed.

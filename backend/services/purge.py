@@ -13,6 +13,7 @@ from typing import TypeVar
 from domain import EventKey, PendingPurge, utc_now
 from errors import CalendarError, SetupError
 from models import DynamoDBDatabase
+from services.accounts.members import Members
 
 log = logging.getLogger(__name__)
 
@@ -29,8 +30,9 @@ Value = TypeVar("Value")
 class Purge:
     """The purges of one store."""
 
-    def __init__(self, db: DynamoDBDatabase) -> None:
+    def __init__(self, db: DynamoDBDatabase, members: Members | None = None) -> None:
         self._db = db
+        self._members = members
 
     def run_due(self, now: datetime | None = None) -> int:
         """Complete the purges that are due, now or at another time; return how many there were.
@@ -74,6 +76,8 @@ class Purge:
             event_ids = sorted({event_id for _, ids in logged for event_id in ids})
             self._db.remove_events([EventKey(event_id, department_id) for event_id in event_ids])
             self._db.remove_rows(department_id, [revision for revision, _ in logged])
+        if self._members:
+            self._members.forget(department_id)
         self._db.finish_purge(purge)
         return True
 

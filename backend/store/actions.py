@@ -4,43 +4,17 @@ Sends nothing; `commit.py` and `adoption.py` do.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from enum import Enum
-from typing import Any, TypeAlias
-
-import orjson
+from typing import Any
 
 from domain import DELETIONS, REGISTRY, Change, DeletedDepartment, Department, Event, Position, Receipt, Write
+from people import ACCOUNTS, AccountsChange, AccountsWrite, AnyChange, AnyWrite
 from store import deletion_rows, items, rows
-from store.items import Item, number, string
+from store.items import number, string
+from store.records import actions_of_records
 from store.tables import TableNames
+from store.transactions import Action, Refusal, Request, delete_if, identity, put, put_if
 from text_order import fold_text
-
-Request: TypeAlias = dict[str, Any]
-"""An action as DynamoDB takes it: `{"Put": {...}}`."""
-
-
-class Refusal(Enum):
-    """Why a write was refused by its own conditions."""
-
-    CHANGED = "the entity is not as its writer saw it"
-    NAME_TAKEN = "another department has the name"
-    REPEATED = "the creation has happened before"
-    REJECTED = "DynamoDB takes no such item"
-
-
-@dataclass(frozen=True, slots=True)
-class Action:
-    """One action of a transaction, with what `commit.py` has to know of it."""
-
-    request: Request
-    key: str
-    """Table and key of its item. DynamoDB rejects a transaction with two actions on one item."""
-    size: int
-    """Estimated, in bytes."""
-    refusal: Refusal = Refusal.CHANGED
-    """Why the write is refused if the condition of this action fails."""
 
 
 class ActionBuilder:
@@ -49,8 +23,12 @@ class ActionBuilder:
     def __init__(self, names: TableNames) -> None:
         self._names = names
 
-    def actions_of(self, write: Write, change: Change, now: datetime) -> list[Action]:
+    def actions_of(self, write: AnyWrite, change: AnyChange, now: datetime) -> list[Action]:
         """Build the actions of a write that becomes `change`, without the head and the row of the commit."""
+        if isinstance(write, AccountsWrite) and isinstance(change, AccountsChange):
+            return actions_of_records(self._names.accounts, write, change)
+        assert isinstance(write, Write)  # noqa: S101 - narrows the type for mypy
+        assert isinstance(change, Change)  # noqa: S101 - the same
         entity = change.entity
         # Receipts come first: a repeated creation fails several conditions, and the first gives the reason.
         receipts = [self._receipt_action(receipt, entity, write.id, now) for receipt in write.receipts]
@@ -61,11 +39,11 @@ class ActionBuilder:
     def move_head(self, partition: str, seen: Position, revision: int, new_epoch: str) -> Request:
         """Build the update that moves the head from `seen` to `revision`, unless it is marked deleted.
 
-        The first commit to the registry creates its head, with `new_epoch`.
+        The first commit to the registry, or to the accounts, creates its head, with `new_epoch`.
         """
         values = {":new": number(revision)}
         update = "SET #head = :new"
-        if partition == REGISTRY and seen.revision == 0:
+        if partition in (REGISTRY, ACCOUNTS) and seen.revision == 0:
             condition = "attribute_not_exists(#head)"
             update += ", epoch = :epoch"
             values[":epoch"] = string(new_epoch)
@@ -108,19 +86,19 @@ class ActionBuilder:
                 entity = before.entity
         item = rows.receipt_to_item(receipt, entity, write_id, now)
         key = rows.receipt_key(receipt)
-        return self._put_if(self._names.changes, key, item, condition, values, Refusal.REPEATED)
+        return put_if(self._names.changes, key, item, condition, values, Refusal.REPEATED)
 
     def _event_actions(self, write: Write, event: Event, now: datetime) -> list[Action]:
         key, item = items.event_key(event.key), items.entity_to_item(event)
         if write.before is None:
-            return [self._put_if(self._names.events, key, item, "attribute_not_exists(id)")]
+            return [put_if(self._names.events, key, item, "attribute_not_exists(id)")]
         condition, values = items.unchanged_condition(write.before.revision)
         if write.type not in DELETIONS:
-            return [self._put_if(self._names.events, key, item, condition, values)]
+            return [put_if(self._names.events, key, item, condition, values)]
         deletion = deletion_rows.deletion_to_item(event.key, event.revision, now)
         return [
-            self._delete_if(self._names.events, key, condition, values),
-            self._put(self._names.changes, deletion_rows.deletion_key(event.key), deletion),
+            delete_if(self._names.events, key, condition, values),
+            put(self._names.changes, deletion_rows.deletion_key(event.key), deletion),
         ]
 
     def _department_actions(
@@ -131,7 +109,7 @@ class ActionBuilder:
         before = write.before
         if not isinstance(before, Department):
             return [
-                self._put_if(self._names.departments, key, item, "attribute_not_exists(id)"),
+                put_if(self._names.departments, key, item, "attribute_not_exists(id)"),
                 self.claim_name(department),
                 *self._begin_log(write, department),
             ]
@@ -139,24 +117,24 @@ class ActionBuilder:
         if write.type in DELETIONS:
             row_number = deletion_rows.deleted_department_number(change, now)
             return [
-                self._delete_if(self._names.departments, key, condition, values),
+                delete_if(self._names.departments, key, condition, values),
                 self._release_name(write, before),
                 self._mark_deleted(department.id, write.at, row_number),
-                self._put_if(
+                put_if(
                     self._names.changes,
                     deletion_rows.deleted_department_key(row_number),
                     deletion_rows.deleted_department_to_item(row_number, change),
                     "attribute_not_exists(revision)",
                 ),
             ]
-        put = self._put_if(self._names.departments, key, item, condition, values)
+        put = put_if(self._names.departments, key, item, condition, values)
         if fold_text(before.name) == fold_text(department.name):
             return [put]
         return [put, self.claim_name(department), self._release_name(write, before)]
 
     def claim_name(self, department: Department) -> Action:
         """Put the row that keeps a department's name unique."""
-        return self._put_if(
+        return put_if(
             self._names.changes,
             rows.name_key(department.name),
             rows.name_to_item(department),
@@ -189,7 +167,7 @@ class ActionBuilder:
     def new_head(self, department_id: str, epoch: str) -> Action:
         """Put the head of a department that has none."""
         key, item = rows.head_key(department_id), rows.new_head_to_item(department_id, epoch)
-        return self._put_if(self._names.changes, key, item, "attribute_not_exists(revision)")
+        return put_if(self._names.changes, key, item, "attribute_not_exists(revision)")
 
     def _release_name(self, write: Write, department: Department) -> Action:
         """Delete the row of a department's name if the row belongs to the department.
@@ -200,7 +178,7 @@ class ActionBuilder:
         key = rows.name_key(department.name)
         values, names = {":id": string(department.id)}, {"#owner": "owner"}
         if write.releases_name:
-            return self._delete_if(self._names.changes, key, "#owner = :id", values, names)
+            return delete_if(self._names.changes, key, "#owner = :id", values, names)
         check = {
             "TableName": self._names.changes,
             "Key": key,
@@ -208,7 +186,7 @@ class ActionBuilder:
             "ExpressionAttributeNames": names,
             "ExpressionAttributeValues": values,
         }
-        return Action({"ConditionCheck": check}, _identity(self._names.changes, key), 100)
+        return Action({"ConditionCheck": check}, identity(self._names.changes, key), 100)
 
     def _begin_log(self, write: Write, department: Department) -> list[Action]:
         """Put the head of a new department.
@@ -235,7 +213,7 @@ class ActionBuilder:
         not_purging = f"attribute_exists(revision) AND attribute_not_exists({deletion_rows.PURGING})"
         return [
             self._update_head(department.id, revive),
-            self._delete_if(self._names.changes, row, not_purging),
+            delete_if(self._names.changes, row, not_purging),
         ]
 
     def _mark_deleted(self, department_id: str, at: str, row_number: int) -> Action:
@@ -249,42 +227,4 @@ class ActionBuilder:
     def _update_head(self, department_id: str, update: Request) -> Action:
         key = rows.head_key(department_id)
         request = {"Update": {"TableName": self._names.changes, "Key": key, **update}}
-        return Action(request, _identity(self._names.changes, key), 100)
-
-    @staticmethod
-    def _put_if(
-        table: str,
-        key: Item,
-        item: Item,
-        condition: str,
-        values: Mapping[str, Any] | None = None,
-        refusal: Refusal = Refusal.CHANGED,
-    ) -> Action:
-        put: dict[str, Any] = {"TableName": table, "Item": item, "ConditionExpression": condition}
-        if values:
-            put["ExpressionAttributeValues"] = values
-        return Action({"Put": put}, _identity(table, key), len(orjson.dumps(item)), refusal)
-
-    @staticmethod
-    def _put(table: str, key: Item, item: Item) -> Action:
-        put = {"TableName": table, "Item": item}
-        return Action({"Put": put}, _identity(table, key), len(orjson.dumps(item)))
-
-    @staticmethod
-    def _delete_if(
-        table: str,
-        key: Item,
-        condition: str,
-        values: Mapping[str, Any] | None = None,
-        names: Mapping[str, str] | None = None,
-    ) -> Action:
-        delete: dict[str, Any] = {"TableName": table, "Key": key, "ConditionExpression": condition}
-        if values:
-            delete["ExpressionAttributeValues"] = values
-        if names:
-            delete["ExpressionAttributeNames"] = names
-        return Action({"Delete": delete}, _identity(table, key), 100)
-
-
-def _identity(table: str, key: Item) -> str:
-    return f"{table} {orjson.dumps(key).decode()}"
+        return Action(request, identity(self._names.changes, key), 100)

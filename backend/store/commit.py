@@ -6,13 +6,15 @@ from typing import Any
 
 import orjson
 
-from domain import Change, Position, Write, utc_now
+from domain import Position, utc_now
+from people import AnyChange, AnyWrite
 from store import rows
-from store.actions import Action, ActionBuilder, Refusal
+from store.actions import ActionBuilder
 from store.dynamo_client import TRANSACTION_LIMIT, DynamoClient, RequestRejected, TransactionRefused
 from store.epochs import new_epoch
 from store.log import Log
 from store.tables import TableNames
+from store.transactions import Action, Refusal
 
 TRANSACTION_BYTES = 3_500_000
 """A little less than the 4 MB that DynamoDB allows; the sizes of actions are estimates."""
@@ -50,7 +52,7 @@ class Committer:
         self._log = log
         self._builder = ActionBuilder(names)
 
-    def commit(self, partition: str, seen: Position, writes: Sequence[Write]) -> list[Change]:
+    def commit(self, partition: str, seen: Position, writes: Sequence[AnyWrite]) -> list[AnyChange]:
         now = utc_now()
         changes, logged, actions = self._fit(seen, writes, now)
         move = self._builder.move_head(partition, seen, changes[-1].revision, new_epoch())
@@ -76,13 +78,13 @@ class Committer:
         return changes
 
     def _fit(
-        self, seen: Position, writes: Sequence[Write], now: datetime
-    ) -> tuple[list[Change], list[Mapping[str, Any]], list[tuple[int, Action]]]:
+        self, seen: Position, writes: Sequence[AnyWrite], now: datetime
+    ) -> tuple[list[AnyChange], list[Mapping[str, Any]], list[tuple[int, Action]]]:
         """Take as many of the first writes as fit one transaction, and the first in any case.
 
         Returns their changes, the attributes of these changes, and each action with the index of its write.
         """
-        changes: list[Change] = []
+        changes: list[AnyChange] = []
         logged: list[Mapping[str, Any]] = []
         actions: list[tuple[int, Action]] = []
         touched: set[str] = set()

@@ -9,7 +9,7 @@ from typing import Any
 
 from domain import CHANGE_RETENTION, REGISTRY, Change, DeletedDepartment, EventKey, PendingPurge
 from store.items import Item, department_from_item, entity_to_item, number, number_of, string, text
-from store.rows import TTL_ATTRIBUTE, change_key, expiry, partition_of, revision_of
+from store.rows import TTL_ATTRIBUTE, actor_of, change_key, expiry, partition_of, revision_of
 
 DELETED_DEPARTMENTS = f"deleted#{REGISTRY}"
 """Partition with a row for each deleted department, in the order in which their purges are due."""
@@ -69,7 +69,8 @@ def deleted_department_to_item(row_number: int, deletion: Change) -> dict[str, A
         "entity": {"M": entity_to_item(deletion.entity)},
         "deletion": number(deletion.revision),
         "at": string(deletion.at),
-        "by": string(deletion.by),
+        "by": string(deletion.actor.id),
+        "by_name": string(deletion.actor.name),
     }
 
 
@@ -81,7 +82,7 @@ def deleted_department_from_item(item: Item) -> DeletedDepartment | None:
         department=department_from_item(item["entity"]["M"]),
         revision=number_of(item, "deletion"),
         at=text(item, "at"),
-        by=text(item, "by"),
+        actor=actor_of(item),
         number=revision_of(item),
     )
 

@@ -19,8 +19,9 @@ from domain import (
     timestamp,
     utc_now,
 )
+from people import ACCOUNTS, AccountsChange
 from store import deletion_rows, items, rows
-from store.dynamo_client import DynamoClient
+from store.dynamo_client import TRANSACTION_LIMIT, DynamoClient
 from store.items import Item
 from store.tables import TableNames
 
@@ -88,6 +89,18 @@ class Log:
     def _changes_backwards(self, partition: str) -> Iterator[LogEntry]:
         for row in self.rows(rows.log_after(partition, 0), ScanIndexForward=False, Limit=PAGE):
             yield from reversed(rows.entries_from_row(row))
+
+    def accounts_changes_from(self, revision: int | None, limit: int) -> list[AccountsChange]:
+        found: list[AccountsChange] = []
+        # The row of a commit has the revision of its last change, so it may be after this one.
+        query = rows.log_after(ACCOUNTS, 0, revision + TRANSACTION_LIMIT if revision else None)
+        for row in self.rows(query, ScanIndexForward=False, Limit=limit):
+            for entry in reversed(rows.entries_from_row(row)):
+                if isinstance(entry, AccountsChange) and (revision is None or entry.revision <= revision):
+                    found.append(entry)
+                if len(found) == limit:
+                    return found
+        return found
 
     def find_change(self, department_id: str, revision: int) -> LogEntry | None:
         # The row of a commit has the revision of its last change, so a change is in the first row from there.

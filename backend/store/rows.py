@@ -4,9 +4,10 @@ Sends nothing.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
+from acting import NOBODY, Actor
 from domain import (
     CHANGE_RETENTION,
     REGISTRY,
@@ -22,6 +23,8 @@ from domain import (
     StoredReceipt,
     UnknownChange,
 )
+from people import ACCOUNTS, AUDIT_RETENTION, AccountsChange
+from store import account_rows
 from store.items import (
     Item,
     department_from_item,
@@ -44,8 +47,10 @@ LOADING = "loading"
 _KINDS = {kind.value: kind for kind in ChangeType}
 
 
-def change_to_map(change: Change) -> dict[str, Any]:
+def change_to_map(change: Change | AccountsChange) -> dict[str, Any]:
     """Return the attributes of a change in the row of its commit; its index there tells the revision."""
+    if isinstance(change, AccountsChange):
+        return account_rows.change_to_map(change)
     attributes = {
         "type": string(change.type.value),
         "entity": {"M": entity_to_map(change.entity)},
@@ -53,7 +58,9 @@ def change_to_map(change: Change) -> dict[str, Any]:
         "write_id": string(change.write_id),
         "previous": number(change.previous or 0),
     }
-    return {**attributes, "by": string(change.by)} if change.by else attributes
+    if change.actor == NOBODY:
+        return attributes
+    return {**attributes, "by": string(change.actor.id), "by_name": string(change.actor.name)}
 
 
 def commit_to_item(
@@ -64,13 +71,13 @@ def commit_to_item(
         **change_key(partition, first + len(changes) - 1),
         "first": number(first),
         "changes": {"L": [{"M": change} for change in changes]},
-        TTL_ATTRIBUTE: expiry(now),
+        TTL_ATTRIBUTE: expiry(now, AUDIT_RETENTION if partition == ACCOUNTS else CHANGE_RETENTION),
     }
 
 
-def expiry(now: datetime) -> dict[str, str]:
+def expiry(now: datetime, retention: timedelta = CHANGE_RETENTION) -> dict[str, str]:
     """Return the value of `TTL_ATTRIBUTE` in a row that is written now."""
-    return number(int((now + CHANGE_RETENTION).timestamp()))
+    return number(int((now + retention).timestamp()))
 
 
 def entries_from_row(row: Item) -> list[LogEntry]:
@@ -91,10 +98,15 @@ def entries_from_row(row: Item) -> list[LogEntry]:
 
 
 def _entry(partition: str, revision: int, attributes: Item) -> LogEntry:
+    at, write_id = text(attributes, "at"), text(attributes, "write_id")
+    if partition == ACCOUNTS:
+        change = account_rows.change_from_map(attributes, revision)
+        if change is None:
+            return UnknownChange(revision=revision, at=at, write_id=write_id)
+        return change
     kind = _KINDS.get(text(attributes, "type"))
     entity = attributes.get("entity", {}).get("M")
     previous = number_of(attributes, "previous") if "previous" in attributes else None
-    at, write_id = text(attributes, "at"), text(attributes, "write_id")
     if kind is None or not entity:
         return UnknownChange(revision=revision, at=at, write_id=write_id, previous=previous)
     entity = {**entity, "revision": number(revision)}
@@ -107,10 +119,15 @@ def _entry(partition: str, revision: int, attributes: Item) -> LogEntry:
         type=kind,
         entity=read,
         at=at,
-        by=text(attributes, "by"),
+        actor=actor_of(attributes),
         write_id=write_id,
         previous=previous,
     )
+
+
+def actor_of(attributes: Item) -> Actor:
+    """Read who made a change."""
+    return Actor(text(attributes, "by"), text(attributes, "by_name"))
 
 
 def partition_of(item: Item) -> str:
@@ -129,11 +146,11 @@ def position_from_head(item: Item) -> Position | None:
 def position_of(partition: str, head: Mapping[str, Any] | None) -> Position | None:
     """Return the position of a partition whose head was read; None when there is no such department.
 
-    The registry without a head is at revision 0: its first commit creates its head.
+    The registry and the accounts without a head are at revision 0: their first commit creates it.
     """
     if head:
         return position_from_head(head)
-    return Position("", 0) if partition == REGISTRY else None
+    return Position("", 0) if partition in (REGISTRY, ACCOUNTS) else None
 
 
 def head_revision(item: Item) -> int:

@@ -20,10 +20,12 @@ class TableNames:
     departments: str
     events: str
     changes: str
+    accounts: str = ""
+    """Empty for a store without accounts, which then has no such table."""
 
     def definitions(self) -> list[dict[str, Any]]:
         """Return `create_table` parameters of each table, without billing, in the order of creation."""
-        return [
+        definitions: list[dict[str, Any]] = [
             {
                 "TableName": self.departments,
                 "KeySchema": _keys("id"),
@@ -41,7 +43,13 @@ class TableNames:
                 "KeySchema": _keys("department_id", "revision"),
                 "AttributeDefinitions": _attributes(department_id="S", revision="N"),
             },
+            {
+                "TableName": self.accounts,
+                "KeySchema": _keys("kind", "id"),
+                "AttributeDefinitions": _attributes(kind="S", id="S"),
+            },
         ]
+        return [definition for definition in definitions if definition["TableName"]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +125,10 @@ class Tables:
         return tuple(index["IndexName"] for index in missing)
 
     def _enable_ttl(self) -> None:
-        table = self.names.changes
+        for table in filter(None, (self.names.changes, self.names.accounts)):
+            self._enable_ttl_of(table)
+
+    def _enable_ttl_of(self, table: str) -> None:
         found = self._client.call("describe_time_to_live", TableName=table)["TimeToLiveDescription"]
         if found.get("TimeToLiveStatus") in ("ENABLED", "ENABLING"):
             return

@@ -10,6 +10,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from acting import Actor
 from domain import Change, ChangeType, Event, LogEntry, UnknownChange, timestamp, utc_now
 from log_rows import Row, change_attributes, commit_row, single_row
 from store.dynamo_client import DynamoClient
@@ -103,7 +104,7 @@ def random_change(rng: random.Random, revision: int, form: str) -> tuple[Row, Lo
         type=rng.choice([kind for kind in ChangeType if kind.value.startswith("event_")]),
         entity=event,
         at="2024-01-15T10:30:00.000Z",
-        by="누구",
+        actor=Actor("b5", "누구"),
         write_id=f"w{revision}",
         previous=previous,
     )

@@ -135,6 +135,7 @@ def test_what_is_told_of_a_deleted_department(calendar):
         "revision": 2,
         "at": deletion.at,
         "by": "",
+        "by_name": "",
     }
 
 

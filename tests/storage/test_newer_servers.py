@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from api_client import by_nobody
 from domain import (
     REGISTRY,
     Change,
@@ -29,6 +30,7 @@ from migration.department_load import Candidate, DepartmentLoad
 from migration.source_rows import SourceDepartment, SourceEvent
 from migration.staging import Staging
 from realtime.push import Push
+from services.accounts.access import OpenAccess
 from services.history import EventHistory
 from services.snapshot import INDEX_LAG_WINDOW
 from store import items
@@ -163,12 +165,12 @@ def test_a_migration_that_replaces_a_department_keeps_its_unknown_attributes(
 
 def test_clients_get_the_known_fields_of_an_event_alone(calendar, department, event):
     transport = KeepingTransport()
-    push = Push(transport, calendar.db, calendar.sync, poll_s=None)
+    push = Push(transport, calendar.db, calendar.sync, OpenAccess(), poll_s=None)
     push.join("sid", department)
     token = calendar.token(department)
     updated = calendar.events.update_event(event.id, {"title": "하나"})
     push.poll_once()
-    assert transport.payloads("event_updated") == [updated.public()]
+    assert transport.payloads("event_updated") == [by_nobody(updated.public())]
     assert list(updated.public()) == EVENT_FIELDS
     for reader in (calendar, Calendar(calendar.db), Calendar(calendar.db, snapshot_bytes=1)):
         listed = reader.events.list_events(department, EventFilter(), lambda _position: False)
@@ -183,7 +185,7 @@ def test_clients_get_the_known_fields_of_an_event_alone(calendar, department, ev
 def test_clients_get_the_known_fields_of_a_department_alone(client, settings, calendar):
     department = add_unknown_to_department(client, settings, calendar)
     transport = KeepingTransport()
-    push = Push(transport, calendar.db, calendar.sync, poll_s=None)
+    push = Push(transport, calendar.db, calendar.sync, OpenAccess(), poll_s=None)
     push.connect("sid")
     updated = calendar.departments.update_department(department.id, {"description": "설명"})
     push.poll_once()
@@ -340,17 +342,17 @@ def test_a_room_is_told_of_the_changes_that_can_be_read_and_then_of_the_next(
     calendar, writer, department, newer
 ):
     transport = KeepingTransport()
-    push = Push(transport, calendar.db, calendar.sync, poll_s=None, heartbeat_s=0.0)
+    push = Push(transport, calendar.db, calendar.sync, OpenAccess(), poll_s=None, heartbeat_s=0.0)
     calendar.group_commit.on_commit(push.on_commit)
     mine = calendar.add(department)
     push.join("sid", department)
     written = newer(department)
     write(writer, written)
     push.poll_once()
-    assert transport.payloads("event_created") == [event.public() for event in written.events]
+    assert transport.payloads("event_created") == [by_nobody(event.public()) for event in written.events]
     assert transport.payloads("department_heartbeat")[-1]["revision"] == written.last
     after = calendar.events.update_event(mine.id, {"title": "고친 것"})
-    assert transport.payloads("event_updated") == [after.public()]
+    assert transport.payloads("event_updated") == [by_nobody(after.public())]
     assert transport.payloads("sync_response") == []
     push.poll_once()
     assert len(transport.payloads("event_created")) == len(written.events)
@@ -422,7 +424,7 @@ def test_a_purge_removes_rows_that_it_cannot_read(calendar, writer, department, 
 
 def test_a_department_change_of_an_unknown_kind_is_passed_over_in_the_registry(calendar, writer, department):
     transport = KeepingTransport()
-    push = Push(transport, calendar.db, calendar.sync, poll_s=None)
+    push = Push(transport, calendar.db, calendar.sync, OpenAccess(), poll_s=None)
     push.connect("sid")
     reached = calendar.db.read_head(REGISTRY).revision
     archived = {"type": {"S": "department_archived"}, "entity": {"M": {"id": {"S": department}}}}

@@ -1,5 +1,6 @@
 """`docs/storage.md`: its examples and units are compared with what runs of the services write and take."""
 
+import contextlib
 import json
 import re
 import sys
@@ -11,13 +12,20 @@ from typing import Any
 
 import pytest
 
+from acting import Actor, acting_as
 from aws_client import KEYS
 from config import Settings
 from domain import CHANGE_RETENTION, ChangeType, Department, Event, Write, new_id, timestamp, utc_now
+from errors import SignInFailed
 from in_process import Calendar
 from models import DynamoDBDatabase
 from older_version import BEFORE_1_1, OLDER, lay_out
+from people import Role, Scope
 from running import ROOT, run
+from services.accounts.access import Principal
+from services.accounts.accounts import Accounts, build_accounts
+from services.accounts.joining import NewPerson, Offer
+from services.accounts.sessions import Visit
 from store.dynamo_client import DynamoClient
 
 PAGE = ROOT / "docs/storage.md"
@@ -28,6 +36,23 @@ FIELDS = {
     "time": "오후 2:00",
 }
 KEY = "one-try"
+RECORDS = {
+    "account": "Account",
+    "password": "Password",
+    "claim": "Claim",
+    "admins": "Administrators",
+    "session": "Session",
+    "token": "Device token",
+    "invitation": "Invitation",
+    "link": "Link",
+    "membership": "Membership",
+    "visibility": "Visibility",
+    "failures": "Failed sign-ins",
+}
+"""The headings of the kinds of items in the table of the accounts."""
+KIM = NewPerson("kim@example.com", "김하나", "정확한 말 배터리 스테이플")
+LEE = NewPerson("lee@example.com", "이두리", KIM.password)
+VISIT = Visit("192.0.2.7", "Mozilla/5.0")
 READS = {"get_item", "batch_get_item", "query", "scan"}
 
 WITH_AN_OLDER_VERSION = """
@@ -69,6 +94,8 @@ def settings(engine) -> Settings:
         departments_table=f"{prefix}-departments",
         events_table=f"{prefix}-events",
         changes_table=f"{prefix}-changes",
+        accounts_table=f"{prefix}-accounts",
+        auth=True,
         dynamodb_endpoint_url=engine.url,
     )
 
@@ -92,6 +119,8 @@ def examples() -> list[tuple[str, Row]]:
 
 def kind_of(row: Row) -> str:
     """Return the heading under which the page shows a row."""
+    if "kind" in row:
+        return RECORDS[row["kind"]["S"]]
     if "department_id" not in row:
         return "Department"
     if "event_date" in row:
@@ -109,7 +138,7 @@ def kind_of(row: Row) -> str:
     if row["revision"] == {"N": "0"}:
         return "Head"
     if "first" in row:
-        return "Commit row"
+        return "Commit row of the accounts" if partition == "accounts" else "Commit row"
     return "Change row, 1.1" if "previous" in row else "Change row, up to 1.0"
 
 
@@ -126,7 +155,7 @@ def _shape_of(value: Mapping[str, Any]) -> Any:
 
 
 def attributes_of(row: Row) -> set[str]:
-    """Return the attributes of a row as paths. Those of an entity, in whatever row, are those of its item."""
+    """Return the attributes of a row as paths. Those of an entity or record are of its item."""
 
     def paths(value: Any, path: str) -> Iterator[str]:
         if isinstance(value, list):
@@ -139,12 +168,21 @@ def attributes_of(row: Row) -> set[str]:
             yield f"{path} {value}"
 
     kind = kind_of(row)
+    if kind in RECORDS.values():
+        kind = "record"
     found = paths(shape(row), "entity" if kind in ("Department", "Event") else kind)
-    return {re.sub(r".*\bentity\.", "entity.", path) for path in found}
+    items = (re.sub(r".*\bentity\.", "entity.", path) for path in found)
+    records = (re.sub(r".*\b(puts|removes)\[\]\.", "record.", path) for path in items)
+    return {re.sub(r"\babout\.\w+", "about.*", path) for path in records}
 
 
 def stored_rows(client: DynamoClient, settings: Settings) -> list[Row]:
-    tables = (settings.departments_table, settings.events_table, settings.changes_table)
+    tables = (
+        settings.departments_table,
+        settings.events_table,
+        settings.changes_table,
+        settings.accounts_table,
+    )
     return [row for table in tables for row in client.iterate("scan", TableName=table)]
 
 
@@ -152,18 +190,10 @@ def write_every_kind(calendar: Calendar) -> None:
     """Use the services so that the tables hold a row of every kind that this version writes."""
     department = calendar.departments.create_department("개발팀", "제품 개발", key=KEY).entity.id
     event = calendar.events.create_event(department, FIELDS, key=KEY).entity
-    commit_together(
-        calendar,
-        department,
-        [
-            Write(
-                type=ChangeType.EVENT_UPDATED,
-                entity=replace(event, title="주간 회의", last_modified=timestamp(utc_now())),
-                before=event,
-            ),
-            creation(department),
-        ],
-    )
+    updated = replace(event, title="주간 회의", last_modified=timestamp(utc_now()))
+    with acting_as(Actor(new_id(), KIM.name)):
+        update = Write(type=ChangeType.EVENT_UPDATED, entity=updated, before=event)
+    commit_together(calendar, department, [update, creation(department)])
     calendar.events.delete_event(calendar.add(department, "취소된 회의").id)
     loading = calendar.departments.create_department("영업팀").entity.id
     calendar.db.begin_load(loading, "load-1")
@@ -171,6 +201,38 @@ def write_every_kind(calendar: Calendar) -> None:
         calendar.departments.delete_department(calendar.departments.create_department(name).entity.id)
     due = utc_now() + CHANGE_RETENTION + timedelta(hours=1)
     assert calendar.db.begin_purge(next(calendar.db.due_purges(due)))
+
+
+def accounts_of(calendar: Calendar) -> Accounts:
+    return build_accounts(calendar.db, calendar.group_commit, "http://localhost:5000")
+
+
+def set_up(accounts: Accounts) -> Principal:
+    """Make the first administrator by a setup link, and another link."""
+    link, _ = accounts.joining.begin_setup(), accounts.joining.begin_setup()
+    account = accounts.joining.set_up(str(link), KIM)
+    return Principal(account.id, account.name)
+
+
+def write_every_record(calendar: Calendar) -> None:
+    """Use the accounts so that their table and log hold an item of every kind."""
+    accounts = accounts_of(calendar)
+    kim = set_up(accounts)
+    [department, *_] = calendar.departments.list_departments()
+    session = accounts.sessions.begin(accounts.own.get(kim), VISIT)
+    _, token = accounts.device_tokens.create(
+        replace(kim, session_id=session.id), "데스크톱", Scope.WRITE, 365
+    )
+    accounts.sessions.of_token(token, VISIT.address)
+    accounts.joining.invite(kim, Offer(email=LEE.email, department_id=department.id, role=Role.WRITER))
+    accounts.members.give(kim, department.id, kim.account_id, Role.MANAGER)
+    accounts.members.set_visibility(kim, department.id, True)
+    sign_in_in_vain(accounts)
+
+
+def sign_in_in_vain(accounts: Accounts) -> None:
+    with contextlib.suppress(SignInFailed):
+        accounts.sessions.sign_in(KIM.email, "not the password", VISIT)
 
 
 def creation(department: str, **fields: str) -> Write:
@@ -191,6 +253,7 @@ def commit_together(calendar: Calendar, department: str, writes: list[Write]) ->
 def rows(db, client, settings) -> list[Row]:
     """Rows of every kind, as this version writes them."""
     write_every_kind(Calendar(db))
+    write_every_record(Calendar(db))
     return stored_rows(client, settings)
 
 
@@ -258,8 +321,8 @@ def run_older_version(version: str, settings: Settings, folder: Path) -> None:
 
 def units_on_the_page() -> dict[str, tuple[str, str]]:
     """Return the table of operations: name, write units, read units."""
-    [table] = [text for heading, text in sections() if heading == "What operations cost"]
-    found = re.findall(r"^\| ([^|]+) \| ([\d.]+) \| ([\d.]+) \|", table, re.MULTILINE)
+    [tables] = [text for heading, text in sections() if heading == "What operations cost"]
+    found = re.findall(r"^\| ([^|]+) \| ([\d.]+) \| ([\d.]+) \|", tables, re.MULTILINE)
     return {name: (writes, reads) for name, writes, reads in found}
 
 
@@ -277,6 +340,11 @@ def measured_operations(calendar: Calendar, client: CountingClient) -> Iterator[
     department: Department = departments.create_department("개발팀").entity
     empty = departments.create_department("빈 팀").entity
     event = calendar.add(department.id)
+
+    accounts = accounts_of(calendar)
+    kim = set_up(accounts)
+    lee = accounts.joining.invite(kim, Offer(email=LEE.email, department_id=department.id, role=Role.WRITER))
+    offer = Offer(email="park@example.com", department_id=department.id, role=Role.READER)
 
     def together(count: int) -> None:
         commit_together(calendar, department.id, [creation(department.id) for _ in range(count)])
@@ -298,6 +366,12 @@ def measured_operations(calendar: Calendar, client: CountingClient) -> Iterator[
         ("list the deleted departments", 1, lambda: departments.page_deleted_departments(100)),
         ("restore a department", 1, lambda: departments.restore_department(empty.id)),
         ("look for due purges, when there are none", 1, lambda: calendar.purge.run_due()),
+        ("decide what a request may", 1, lambda: accounts.access.require(kim, department.id, Role.WRITER)),
+        ("sign in", 1, lambda: accounts.sessions.sign_in(KIM.email, KIM.password, VISIT)),
+        ("sign in with a wrong password", 1, lambda: sign_in_in_vain(accounts)),
+        ("invite somebody", 1, lambda: accounts.joining.invite(kim, offer)),
+        ("accept an invitation", 1, lambda: accounts.joining.accept(str(lee[1]), LEE)),
+        ("give a role", 1, lambda: accounts.members.give(kim, department.id, kim.account_id, Role.WRITER)),
     ]
     for name, count, operation in operations:
         client.read_units = client.write_units = 0.0

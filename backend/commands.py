@@ -1,4 +1,4 @@
-"""`flask tables ...`: what an operator does to the tables from a terminal."""
+"""`flask tables ...` and `flask admin ...`: what an operator does from a terminal."""
 
 import contextlib
 from collections.abc import Iterator
@@ -6,8 +6,11 @@ from collections.abc import Iterator
 import click
 from flask.cli import AppGroup
 
+from account_schemas import NewAccount
 from errors import CalendarError, DepartmentNameTaken, SetupError
 from schemas import NUMBERED_PAGE_MAX, DepartmentRestore, parse_id
+from services.accounts.accounts import Accounts
+from services.accounts.joining import NewPerson
 from services.core import Core
 
 
@@ -53,6 +56,46 @@ def tables_commands(core: Core) -> AppGroup:
             click.echo(f"저장소: {core.db.store}")
             moved = core.db.renew_epochs()
         click.echo(f"✓ 새 epoch를 준 변경 기록: {moved}개. 클라이언트는 모두 한 번씩 전부 다시 받습니다.")
+
+    return group
+
+
+def admin_commands(core: Core) -> AppGroup:
+    """Build the commands that make administrators and reset links on one store."""
+
+    def accounts() -> Accounts:
+        if core.accounts is None:
+            raise click.ClickException("로그인을 켠 서버의 명령입니다. backend/.env에 AUTH=on 을 쓰세요.")
+        return core.accounts
+
+    group = AppGroup(
+        "admin",
+        help="관리자를 만들고, 비밀번호를 다시 정할 주소를 만듭니다.",
+        callback=lambda: accounts() and None,
+    )
+
+    @group.command(help="관리자 계정을 만듭니다.")
+    @click.option("--email", prompt="이메일")
+    @click.option("--name", prompt="이름")
+    @click.option(
+        "--password", prompt="비밀번호 (10자 이상)", hide_input=True, confirmation_prompt="한 번 더"
+    )
+    def create(email: str, name: str, password: str) -> None:
+        with _errors_as_sentences():
+            click.echo(f"저장소: {core.db.store}")
+            given = NewAccount.model_validate({"email": email, "name": name, "password": password})
+            account = accounts().joining.create_admin(NewPerson(given.email, given.name, given.password))
+        click.echo(f"✓ 관리자 '{account.name}' ({account.email})을(를) 만들었습니다.")
+
+    @group.command(
+        "reset-password", help="새 비밀번호를 정할 주소를 만듭니다. 24시간 동안 한 번 쓸 수 있습니다."
+    )
+    @click.argument("email", metavar="이메일")
+    def reset_password(email: str) -> None:
+        with _errors_as_sentences():
+            click.echo(f"저장소: {core.db.store}")
+            link = accounts().joining.begin_reset_by_email(email)
+        click.echo(accounts().url("reset", link))
 
     return group
 

@@ -23,6 +23,11 @@ ORIGIN = r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]+)?/?"
 CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 MISSPELT_RATIO = 0.85
 """Similarity by difflib (0 to 1) from which an unknown name counts as a misspelt setting."""
+OIDC = ("OIDC_ISSUER", "OIDC_CLIENT_ID", "OIDC_CLIENT_SECRET")
+ISSUER_MAX = 500
+TEMPLATED_ISSUER = r"\{|^https?://login\.microsoftonline\.[a-z]+/(common|organizations|consumers)(/|$)"
+"""Entra ID's addresses for accounts of whichever company."""
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
@@ -34,6 +39,14 @@ class Settings:
     departments_table: str = "departments"
     events_table: str = "events"
     changes_table: str = "changes"
+    accounts_table: str = "accounts"
+    auth: bool = False
+    public_url: str = "http://localhost:5000"
+    trusted_proxies: int = 0
+    oidc_issuer: str = ""
+    oidc_client_id: str = ""
+    oidc_client_secret: str = ""
+    oidc_join: bool = False
     dynamodb_endpoint_url: str = ""
     embedded_data_dir: Path = ROOT_DIR / "data"
     production: bool = False
@@ -71,6 +84,7 @@ class Settings:
             ),
             events_table=_table_name("EVENTS_TABLE", text("EVENTS_TABLE", cls.events_table)),
             changes_table=_table_name("CHANGES_TABLE", text("CHANGES_TABLE", cls.changes_table)),
+            accounts_table=_table_name("ACCOUNTS_TABLE", text("ACCOUNTS_TABLE", cls.accounts_table)),
             dynamodb_endpoint_url=_endpoint(text("DYNAMODB_ENDPOINT_URL")),
             embedded_data_dir=(BACKEND_DIR / data_dir).resolve() if data_dir else cls.embedded_data_dir,
             production=_choice("FLASK_ENV", text("FLASK_ENV", "development"), "development", "production")
@@ -80,14 +94,38 @@ class Settings:
             snapshot_cache_mb=_number("SNAPSHOT_CACHE_MB", text("SNAPSHOT_CACHE_MB"), cls.snapshot_cache_mb),
             redis_url=_redis_url(text("REDIS_URL")),
             log_level=_choice("LOG_LEVEL", text("LOG_LEVEL", "INFO").upper(), *LOG_LEVELS),
+            auth=_choice("AUTH", text("AUTH", "off"), "off", "on") == "on",
+            public_url=_public_url(text("PUBLIC_URL", f"http://localhost:{text('FLASK_RUN_PORT', '5000')}")),
+            trusted_proxies=_proxies(text("TRUSTED_PROXIES", "0")),
+            oidc_issuer=_issuer(text("OIDC_ISSUER")),
+            oidc_client_id=text("OIDC_CLIENT_ID"),
+            oidc_client_secret=text("OIDC_CLIENT_SECRET"),
+            oidc_join=_choice("OIDC_JOIN", text("OIDC_JOIN", "no"), "no", "yes") == "yes",
         )
-        _choice("AUTH", text("AUTH", "off"), "off")
+        settings._refuse_half_a_provider()
         settings._refuse_unsafe_production()
+        settings._refuse_open_production(
+            open_on_purpose=_choice(
+                "AUTH_OFF_IN_PRODUCTION", text("AUTH_OFF_IN_PRODUCTION", "no"), "no", "yes"
+            )
+            == "yes",
+            has_public_url=bool(text("PUBLIC_URL")),
+        )
         return settings
 
     @property
     def embedded(self) -> bool:
         return self.dynamodb_endpoint_url == EMBEDDED
+
+    def _refuse_half_a_provider(self) -> None:
+        given = {name: getattr(self, name.lower()) for name in OIDC}
+        if any(given.values()) and not all(given.values()):
+            missing = ", ".join(name for name, value in given.items() if not value)
+            raise SetupError(
+                f"회사 계정으로 로그인하려면 {', '.join(OIDC)} 이(가) 모두 필요합니다. 없는 것: {missing}"
+            )
+        if self.oidc_issuer and not self.auth:
+            raise SetupError("OIDC_ISSUER는 AUTH=on일 때만 쓸 수 있습니다.")
 
     def _refuse_unsafe_production(self) -> None:
         if not self.production:
@@ -103,11 +141,34 @@ class Settings:
                 "FLASK_ENV=production에서는 CORS_ORIGINS=* 를 쓸 수 없습니다. "
                 "허용할 주소를 쉼표로 나열하세요. 예: CORS_ORIGINS=https://calendar.example.com"
             )
+        issuer = urlsplit(self.oidc_issuer)
+        if issuer.scheme == "http" and issuer.hostname not in LOOPBACK:
+            raise SetupError(
+                f"FLASK_ENV=production에서는 OIDC_ISSUER={self.oidc_issuer} 대신 https 주소를 써야 합니다."
+            )
+
+    def _refuse_open_production(self, *, open_on_purpose: bool, has_public_url: bool) -> None:
+        if not self.production:
+            return
+        if not self.auth and not open_on_purpose:
+            raise SetupError(
+                "FLASK_ENV=production에서는 로그인이 필요합니다: AUTH=on 을 쓰세요. "
+                "다른 방법으로 막아 둔 서버라면 AUTH_OFF_IN_PRODUCTION=yes 를 쓰세요."
+            )
+        if self.auth and not has_public_url:
+            raise SetupError(
+                "FLASK_ENV=production과 AUTH=on에는 PUBLIC_URL이 필요합니다. 사람들이 여는 주소를 쓰세요. "
+                "예: PUBLIC_URL=https://calendar.example.com"
+            )
 
 
 def _refuse_misspelt(written: Iterable[str]) -> None:
     """Refuse a misspelt setting: a misspelt DYNAMODB_ENDPOINT_URL, for one, would mean AWS."""
-    known = {field.name.upper() for field in fields(Settings)} | {"FLASK_ENV", "AUTH", *CREDENTIALS}
+    known = {field.name.upper() for field in fields(Settings)} | {
+        "FLASK_ENV",
+        "AUTH_OFF_IN_PRODUCTION",
+        *CREDENTIALS,
+    }
     for name in written:
         if name not in known and (meant := get_close_matches(name.upper(), known, 1, MISSPELT_RATIO)):
             raise SetupError(
@@ -137,9 +198,42 @@ def _origin(value: str) -> str:
         return value
     if not _is_address(value, "http", "https") or not re.fullmatch(ORIGIN, value):
         raise SetupError(f"CORS_ORIGINS={value} 값을 쓸 수 없습니다. 예: https://calendar.example.com")
-    parts = urlsplit(value.rstrip("/").lower())
+    return _as_sent(value)
+
+
+def _as_sent(origin: str) -> str:
+    parts = urlsplit(origin.rstrip("/").lower())
     default_port = {"http": 80, "https": 443}[parts.scheme]
     return f"{parts.scheme}://{parts.netloc}".removesuffix(f":{default_port}")
+
+
+def _public_url(value: str) -> str:
+    """Return the address that people open, as browsers send it in `Origin`. Raises `SetupError`."""
+    if not _is_address(value, "http", "https") or not re.fullmatch(ORIGIN, value):
+        raise SetupError(f"PUBLIC_URL={value} 값을 쓸 수 없습니다. 예: https://calendar.example.com")
+    return _as_sent(value)
+
+
+def _issuer(value: str) -> str:
+    parts = urlsplit(value) if _is_address(value, "http", "https") else None
+    if value and (
+        parts is None or parts.query or parts.fragment or parts.username or len(value) > ISSUER_MAX
+    ):
+        raise SetupError(
+            f"OIDC_ISSUER={value[:ISSUER_MAX]} 값을 쓸 수 없습니다. "
+            "예: https://login.example.com/realms/company"
+        )
+    if re.search(TEMPLATED_ISSUER, value):
+        raise SetupError(
+            f"OIDC_ISSUER={value} 은(는) 어느 회사의 계정이든 받는 주소입니다. 테넌트 ID가 든 주소를 쓰세요."
+        )
+    return value
+
+
+def _proxies(value: str) -> int:
+    if not re.fullmatch(r"[0-9]", value):
+        raise SetupError(f"TRUSTED_PROXIES={value[:20]} 값을 쓸 수 없습니다. 프록시 수(0~9)를 쓰세요.")
+    return int(value)
 
 
 def _is_address(value: str, *schemes: str) -> bool:

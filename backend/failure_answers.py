@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from errors import http_failure
+from security_headers import HEADERS
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -18,7 +19,7 @@ def failure_answer(
     """Return status line, headers and body; `envelope` is that of the status by default."""
     body = orjson.dumps(http_failure(status) if envelope is None else envelope)
     of_body = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
-    return f"{status:d} {HTTPStatus(status).phrase}", [*headers, *of_body], body
+    return f"{status:d} {HTTPStatus(status).phrase}", [*headers, *of_body, *HEADERS], body
 
 
 def answer_failure(

@@ -37,6 +37,10 @@ def install(level: str) -> None:
     handler.setFormatter(Formatter())
     logging.basicConfig(level=level, handlers=[handler])
     logging.getLogger("werkzeug").addFilter(_translate)
+    security = logging.getLogger("calendar.security")
+    security.handlers = [logging.StreamHandler()]  # lines of JSON, without our time and level before them
+    security.propagate = False
+    security.setLevel(logging.INFO)
     flask.cli.show_server_banner = lambda *_: None  # it prints in English and in another form
 
 

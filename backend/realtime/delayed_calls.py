@@ -34,15 +34,6 @@ class DelayedCalls:
         with self._lock:
             return self._due_at.pop(sid, None) is not None
 
-    def pop_above(self, most: int) -> str | None:
-        """Cancel the call that is due next, and return its client, if more than `most` wait."""
-        with self._lock:
-            if len(self._due_at) <= most:
-                return None
-            sid = next(iter(self._due_at))
-            del self._due_at[sid]
-            return sid
-
     def _run(self) -> None:
         while True:
             with self._lock:

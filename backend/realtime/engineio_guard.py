@@ -20,6 +20,9 @@ import orjson
 import socketio
 from werkzeug.wsgi import get_content_length
 
+from errors import CalendarError
+from networks import network_of
+from realtime.admission import OpenAdmission
 from realtime.inbox import Inbox
 from realtime.large_answers import (
     EVENTS_MARK,
@@ -32,7 +35,7 @@ from realtime.large_answers import (
 from realtime.library_versions import require_supported
 from realtime.outbox import SMALL_BYTES, Outbox
 from realtime.pings import Pings
-from realtime.refusals import METHODS, handshake_refusal, refusal
+from realtime.refusals import METHODS, handshake_refusal, refusal, refusal_of
 from realtime.silent_clients import SilentClients
 from realtime.websocket import MESSAGE_BYTES
 from realtime.websocket_transport import websocket_app
@@ -118,6 +121,8 @@ class GuardedEngine(engineio.Server):  # type: ignore[misc] # no types
         engineio.payload.Payload.max_decode_packets = PACKETS_LIMIT  # documented; holds for the whole process
         library: dict[str, Any] = self._async  # shared by all engines of the process
         self._async: Any = {**library, "websocket": websocket_app}
+        self.admit: Callable[[dict[str, Any]], None] = lambda _environ: None
+        """Called before anything is kept of a new client; raises `CalendarError` to refuse it."""
 
     def create_queue(self, *args: Any, **kwargs: Any) -> Outbox:
         """Return the queue of what is sent to one client."""
@@ -133,6 +138,11 @@ class GuardedEngine(engineio.Server):  # type: ignore[misc] # no types
             log.warning("클라이언트가 %d바이트보다 긴 POST를 보냈습니다.", POST_BYTES)
             refused = refusal(HTTPStatus.BAD_REQUEST, f"Messages of more than {POST_BYTES} bytes in one POST")
             self.hang_up(query.get("sid", [""])[0])
+        if refused is None and "sid" not in query and environ["REQUEST_METHOD"] == "GET":
+            try:
+                self.admit(environ)
+            except CalendarError as error:
+                refused = refusal_of(error)
         if refused:
             start_response(refused["status"], refused["headers"])
             answer = [refused["response"]]
@@ -210,6 +220,10 @@ class GuardedServer(socketio.Server):  # type: ignore[misc] # no types
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.eio.on("message", self._receive)
+        self.admission = OpenAdmission()
+        self.eio.admit = lambda environ: self.admission.admit(environ)
+        self.authenticate: Callable[[str, dict[str, Any], object], None] = lambda _sid, _environ, _auth: None
+        """Called before a client is connected; raises python-socketio's `ConnectionRefusedError`."""
         self._silent = SilentClients(self.eio)
         self._pings = Pings(self.eio)
 
@@ -234,13 +248,22 @@ class GuardedServer(socketio.Server):  # type: ignore[misc] # no types
         super()._send_eio_packet(eio_sid, eio_pkt)
 
     def _handle_eio_connect(self, eio_sid: str, environ: dict[str, Any]) -> Any:
-        self._silent.watch(eio_sid)
+        is_stranger = self.admission.opened(eio_sid, environ)
+        network = network_of(environ.get("REMOTE_ADDR", ""))
+        self._silent.watch(eio_sid, network, is_stranger=is_stranger)
         if connection := self.eio.sockets.get(eio_sid):  # Flask-SocketIO's test client has none
             connection.last_ping = None  # who never sends CONNECT needs no ping: it is ended before
             connection.schedule_ping = functools.partial(self._pings.schedule, eio_sid)
         return super()._handle_eio_connect(eio_sid, environ)
 
     def _handle_connect(self, eio_sid: str, namespace: str | None, data: Any) -> None:
+        try:
+            self.authenticate(eio_sid, self.environ[eio_sid], data)
+        except socketio.exceptions.ConnectionRefusedError as error:
+            # Here, as with `always_connect` the library has let the client in before its handler refuses.
+            refused = Packet(socketio.packet.CONNECT_ERROR, data=error.error_args, namespace=namespace or "/")
+            self._send_packet(eio_sid, refused)
+            return
         super()._handle_connect(eio_sid, namespace, data)
         connection = self.eio.sockets.get(eio_sid)
         if connection and self.manager.sid_from_eio_sid(eio_sid, "/") and self._silent.forget(eio_sid):
@@ -249,6 +272,7 @@ class GuardedServer(socketio.Server):  # type: ignore[misc] # no types
 
     def _handle_eio_disconnect(self, eio_sid: str, reason: str) -> None:
         self._silent.forget(eio_sid)
+        self.admission.closed(eio_sid)
         super()._handle_eio_disconnect(eio_sid, reason)
 
     def _receive(self, eio_sid: str, data: Any) -> None:

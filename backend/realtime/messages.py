@@ -5,7 +5,7 @@ Returns acknowledgements and sends nothing itself: `push.py` does.
 
 import functools
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from deadlines import REQUEST_S, deadline
@@ -21,8 +21,10 @@ from errors import (
 )
 from realtime import payloads
 from realtime.engineio_guard import acknowledgement_wanted
+from realtime.handshake import PRINCIPAL
 from realtime.push import Push
 from schemas import LeaveMessage, SyncMessage, parse_id
+from services.accounts.access import ANYBODY
 from services.sync import Sync, SyncService
 
 log = logging.getLogger(__name__)
@@ -51,9 +53,9 @@ class Messages:
             server.on(name, self._answering(handler))
         server.on("*", self._unknown)
 
-    def _connect(self, sid: str, _environ: object, _auth: object = None) -> None:
+    def _connect(self, sid: str, environ: Mapping[str, Any], _auth: object = None) -> None:
         with deadline(REQUEST_S):
-            self._push.connect(sid)
+            self._push.connect(sid, environ.get(PRINCIPAL, ANYBODY))
 
     def _disconnect(self, sid: str, _reason: object = None) -> None:
         self._push.disconnect(sid)
@@ -95,6 +97,7 @@ class Messages:
     def _sync_request(self, sid: str, *payload: Any) -> dict[str, Any]:
         message = SyncMessage.model_validate(_only(payload))
         department_id = parse_id(message.department_id)
+        self._push.require_reader(sid, department_id)
         missed = self._sync.delta_or_full(department_id, message.sync_token)
         self._push.sync_response(sid, missed, in_parts=message.parts)
         position = payloads.department_position(department_id, missed.position)

@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 
 import redis
 
+from concurrency import Tasks
 from domain import LogEntry, Position
 from errors import SetupError
-from realtime.concurrency import Tasks
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ does. Knows HTTP headers, nothing of calendars.
 from http import HTTPStatus
 from typing import Any
 
-from errors import failure_envelope, http_failure
+from errors import CalendarError, failure_envelope, http_failure
 from failure_answers import failure_answer
 from realtime.websocket import answer_handshake
 
@@ -36,6 +36,13 @@ def refusal(status: HTTPStatus, reason: str, *headers: tuple[str, str]) -> dict[
     """Return a refusal as the dict that python-engineio answers with: `{status, headers, response}`."""
     envelope = _envelope(status, reason[:REASON_MAX])
     line, all_headers, body = failure_answer(status, *headers, envelope=envelope)
+    return {"status": line, "headers": all_headers, "response": body}
+
+
+def refusal_of(error: CalendarError) -> dict[str, Any]:
+    """Return the refusal of a request for a reason of ours."""
+    headers = [("Retry-After", str(error.retry_after))] if error.retry_after else []
+    line, all_headers, body = failure_answer(error.status, *headers, envelope=error.envelope())
     return {"status": line, "headers": all_headers, "response": body}
 
 

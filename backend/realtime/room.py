@@ -12,11 +12,11 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from concurrency import Tasks
 from domain import REGISTRY, Change, ChangeType, LogEntry, Position, known_changes
 from errors import CalendarError, DepartmentNotFound, StoreUnavailable
 from models import DynamoDBDatabase
 from realtime import payloads
-from realtime.concurrency import Tasks
 from services.sync import SyncService
 
 log = logging.getLogger(__name__)
@@ -205,7 +205,7 @@ class Room:
             if change.type is ChangeType.DEPARTMENT_DELETED:
                 # First, as the department may be there again: whoever joins it after the broadcast stays in.
                 self._close_room(change.entity.id)
-            self._send(change.type.value, change.payload())
+            self._send(change.type.value, change.broadcast())
             self._burst += 1
             self._burst_characters += _characters(change)
             if self._burst >= BURST or self._burst_characters > BURST_CHARACTERS:

@@ -59,7 +59,8 @@ class ChangeShape(BaseModel):
     )
     event: ChangedEventShape
     at: str
-    by: str
+    by: str = Field(description="바꾼 사람의 계정. 모르면 빈 값")
+    by_name: str
 
 
 class DeletedDepartmentShape(BaseModel):
@@ -67,6 +68,7 @@ class DeletedDepartmentShape(BaseModel):
     revision: int
     at: str = Field(description="지운 때. 이때부터 30일 동안 되살릴 수 있습니다.")
     by: str
+    by_name: str
 
 
 class DeletedDepartmentsAnswer(Answer):

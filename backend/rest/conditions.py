@@ -5,6 +5,7 @@ import re
 from flask import Response, request
 
 from errors import ValidationFailed
+from rest.callers import principal
 from schemas import KEY_MAX
 
 IF_MATCH_MAX = 4_096
@@ -54,7 +55,11 @@ def not_modified(etag: str) -> Response:
 
 
 def with_etag(response: Response, etag: str) -> Response:
-    """Set the ETag of an answer; clients may cache the answer, and must revalidate it for each use."""
+    """Set the ETag of an answer. Clients may keep the answer, and must revalidate it for each use.
+
+    What an account was answered, no cache that others share may keep. With `no-store` ETags would be useless;
+    a browser in which somebody has signed out gets no 304, so it shows nothing of what it has kept.
+    """
     response.set_etag(etag)
-    response.headers["Cache-Control"] = "no-cache"
+    response.headers["Cache-Control"] = "private, no-cache" if principal().account_id else "no-cache"
     return response

@@ -10,6 +10,7 @@ import orjson
 from werkzeug.serving import WSGIRequestHandler
 
 from errors import http_failure
+from security_headers import HEADERS
 
 
 def install() -> None:
@@ -22,6 +23,8 @@ def install() -> None:
         self.send_header("Connection", "close")
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
+        for header in HEADERS:
+            self.send_header(*header)
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)

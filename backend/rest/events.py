@@ -1,5 +1,6 @@
 """`/api/events`, with the changes and the history of a department's events."""
 
+import functools
 from collections.abc import Iterator
 from itertools import chain
 from typing import Any
@@ -17,6 +18,7 @@ from errors import (
     StoreUnavailable,
     SyncTokenExpired,
 )
+from people import Role
 from rest.answer_shapes import (
     ChangesAnswer,
     EventAnswer,
@@ -24,19 +26,27 @@ from rest.answer_shapes import (
     HistoryAnswer,
     MessageAnswer,
 )
+from rest.callers import principal, require_role
 from rest.conditions import expected_revisions, idempotency_key, is_held, not_modified, with_etag
 from rest.openapi import ETAG, REPLAYED, documented
 from schemas import ChangesQuery, EventChange, EventNew, HistoryQuery, ListQuery, parse_id
+from services.accounts.access import Access
 from services.event_chunks import EventChunks, EventsJson
-from services.events import EventList, EventService
+from services.events import Authorize, EventList, EventService
 from services.sync import SyncService
 from tokens import number_token
 
 
-def blueprint(events: EventService, sync: SyncService) -> APIBlueprint:
+def blueprint(events: EventService, sync: SyncService, access: Access) -> APIBlueprint:
     bp = APIBlueprint(
         "events", __name__, url_prefix="/api/events", tag={"name": "events", "description": "이벤트"}
     )
+
+    required = functools.partial(require_role, access)
+
+    def may_write() -> Authorize:
+        writer = principal()
+        return lambda department_id: access.require(writer, department_id, Role.WRITER)
 
     @bp.get("/<department_id>")
     @documented(
@@ -51,7 +61,9 @@ def blueprint(events: EventService, sync: SyncService) -> APIBlueprint:
     @bp.input(ListQuery, location="query", arg_name="query")
     def list_events(department_id: str, query: ListQuery) -> Response:
         found = events.list_events(
-            parse_id(department_id), query.event_filter(), lambda position: is_held(str(position))
+            required(department_id, Role.READER),
+            query.event_filter(),
+            lambda position: is_held(str(position)),
         )
         if found.events is None:
             return not_modified(str(found.position))
@@ -72,7 +84,9 @@ def blueprint(events: EventService, sync: SyncService) -> APIBlueprint:
     )
     @bp.input(EventNew, arg_name="body")
     def create_event(department_id: str, body: EventNew) -> Response:
-        created = events.create_event(parse_id(department_id), body.model_dump(), idempotency_key())
+        created = events.create_event(
+            required(department_id, Role.WRITER), body.model_dump(), idempotency_key()
+        )
         return _created_answer(created)
 
     @bp.get("/<department_id>/changes")
@@ -86,7 +100,7 @@ def blueprint(events: EventService, sync: SyncService) -> APIBlueprint:
     )
     @bp.input(ChangesQuery, location="query", arg_name="query")
     def list_changes(department_id: str, query: ChangesQuery) -> dict[str, Any]:
-        delta = sync.changes_since(parse_id(department_id), query.since, query.limit)
+        delta = sync.changes_since(required(department_id, Role.READER), query.since, query.limit)
         return {
             "success": True,
             "changes": [change.public() for change in delta.changes],
@@ -105,7 +119,7 @@ def blueprint(events: EventService, sync: SyncService) -> APIBlueprint:
     @bp.input(HistoryQuery, location="query", arg_name="query")
     def get_event_history(department_id: str, query: HistoryQuery) -> dict[str, Any]:
         page = events.page_history(
-            parse_id(department_id), parse_id(query.event_id), query.limit, query.begin
+            required(department_id, Role.READER), parse_id(query.event_id), query.limit, query.begin
         )
         return {
             "success": True,
@@ -125,7 +139,7 @@ def blueprint(events: EventService, sync: SyncService) -> APIBlueprint:
         sends=ETAG,
     )
     def get_event(department_id: str, event_id: str) -> Response:
-        event = events.get_event(parse_id(department_id), parse_id(event_id))
+        event = events.get_event(required(department_id, Role.READER), parse_id(event_id))
         etag = str(event.revision)
         return not_modified(etag) if is_held(etag) else _event_answer(event)
 
@@ -144,7 +158,7 @@ def blueprint(events: EventService, sync: SyncService) -> APIBlueprint:
         sends=ETAG,
     )
     def restore_event(department_id: str, event_id: str) -> Response:
-        return _event_answer(events.restore_event(parse_id(department_id), parse_id(event_id)))
+        return _event_answer(events.restore_event(required(department_id, Role.WRITER), parse_id(event_id)))
 
     @bp.put("/<event_id>")
     @documented(
@@ -160,7 +174,7 @@ def blueprint(events: EventService, sync: SyncService) -> APIBlueprint:
     @bp.input(EventChange, arg_name="body")
     def update_event(event_id: str, body: EventChange) -> Response:
         return _event_answer(
-            events.update_event(parse_id(event_id), body.sent_fields(), expected_revisions())
+            events.update_event(parse_id(event_id), body.sent_fields(), expected_revisions(), may_write())
         )
 
     @bp.delete("/<event_id>")
@@ -174,7 +188,7 @@ def blueprint(events: EventService, sync: SyncService) -> APIBlueprint:
         takes=("If-Match",),
     )
     def delete_event(event_id: str) -> dict[str, Any]:
-        events.delete_event(parse_id(event_id), expected_revisions())
+        events.delete_event(parse_id(event_id), expected_revisions(), may_write())
         return {"success": True, "message": "이벤트가 삭제되었습니다."}
 
     return bp

@@ -5,10 +5,18 @@ from typing import Any
 
 import orjson
 from apiflask import APIFlask
-from flask import Response, request
+from flask import Response, g, request
 from werkzeug.exceptions import HTTPException
 
-from errors import CalendarError, SetupError, StoreUnavailable, http_failure
+import security_log
+from errors import (
+    CalendarError,
+    NotSignedIn,
+    SetupError,
+    StoreUnavailable,
+    http_failure,
+)
+from recognition import shows_credentials
 
 log = logging.getLogger(__name__)
 
@@ -20,9 +28,24 @@ BODY_HEADERS = frozenset(
 """Headers that describe the body, which the envelope replaces."""
 
 
+def _note(error: CalendarError) -> None:
+    """Write a refusal into the security log, but not that somebody came without credentials."""
+    if isinstance(error, NotSignedIn) and not shows_credentials(request.environ):
+        return
+    caller = g.get("principal")
+    security_log.note_refusal(
+        error,
+        account_id=caller.account_id if caller else "",
+        address=request.remote_addr,
+        method=request.method,
+        path=request.path,
+    )
+
+
 def install(app: APIFlask) -> None:
     @app.errorhandler(CalendarError)
     def known(error: CalendarError) -> Reply:
+        _note(error)
         headers = {"Retry-After": str(error.retry_after)} if error.retry_after else {}
         return error.envelope(), error.status, headers
 

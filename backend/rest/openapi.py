@@ -1,5 +1,6 @@
 """The OpenAPI document: each route describes itself by `@documented`, and `install` completes the rest."""
 
+import functools
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
@@ -13,10 +14,14 @@ from errors import (
     CalendarError,
     EventChanged,
     IdempotencyKeyReused,
+    NotAllowed,
+    NotSignedIn,
     StoreUnavailable,
+    TooManyRequests,
     ValidationFailed,
 )
-from rest import answer_shapes
+from recognition import COOKIE
+from rest import account_answers, answer_shapes
 from rest.conditions import KEY_PATTERN
 from schemas import KEY_MAX, UUID_PATTERN
 
@@ -42,9 +47,39 @@ ANSWERS: tuple[type[BaseModel], ...] = (
     answer_shapes.HistoryAnswer,
     answer_shapes.MessageAnswer,
     answer_shapes.StatusAnswer,
+    account_answers.MeAnswer,
+)
+ACCOUNT_ANSWERS: tuple[type[BaseModel], ...] = (
+    account_answers.AccountAnswer,
+    account_answers.AccountsAnswer,
+    account_answers.AuditAnswer,
+    account_answers.InvitationAnswer,
+    account_answers.InvitationsAnswer,
+    account_answers.LinkAnswer,
+    account_answers.MemberAnswer,
+    account_answers.MembersAnswer,
+    account_answers.SessionsAnswer,
+    account_answers.TokenAnswer,
+    account_answers.TokensAnswer,
 )
 
-_IDS = {"department_id": "부서의 식별자", "event_id": "이벤트의 식별자"}
+CREDENTIALS = {
+    "token": {"type": "http", "scheme": "bearer", "description": "`dct_`로 시작하는 토큰"},
+    "session": {"type": "apiKey", "in": "cookie", "name": COOKIE, "description": "로그인한 브라우저의 쿠키"},
+}
+REFUSALS = (NotSignedIn, NotAllowed, TooManyRequests)
+"""The failures of every route that needs an account."""
+LIMITS = (TooManyRequests,)
+"""The failures of every route by which people come in."""
+
+_IDS = {
+    "account_id": "계정의 식별자",
+    "invitation_id": "초대의 식별자",
+    "session_id": "로그인의 식별자",
+    "token_id": "토큰의 식별자",
+    "department_id": "부서의 식별자",
+    "event_id": "이벤트의 식별자",
+}
 _ETAG = r'(?:W/)?"[!#-~]*"'
 
 
@@ -131,28 +166,42 @@ def documented(
         spec["responses"] = {status: {**_content("성공", answer), **headers}} | _failure_responses(possible)
         if "If-None-Match" in takes:
             spec["responses"][304] = {"description": "바뀌지 않음", **headers}
-        spec["extensions"] = {"x-takes": takes, "x-optional-body": bool(optional_body)}
+        spec["extensions"] = {
+            "x-takes": takes,
+            "x-optional-body": bool(optional_body),
+            "x-open": vars(view).get("open_to_strangers", False),
+        }
         return view
 
     return describe
 
 
-def install(app: APIFlask) -> None:
+def install(app: APIFlask, *, needs_account: bool) -> None:
     """Complete the document that an app serves at `/openapi.json`."""
     app.description = DESCRIPTION
-    app.spec_processor(_complete_document)
+    app.spec_processor(functools.partial(_complete_document, needs_account=needs_account))
 
 
-def _complete_document(document: Any) -> Any:
+def _complete_document(document: Any, *, needs_account: bool) -> Any:
     """Add to APIFlask's document what APIFlask has no setting for."""
+    if needs_account:
+        document["components"]["securitySchemes"] = CREDENTIALS
     _, definitions = models_json_schema(
-        [(model, "serialization") for model in ANSWERS], ref_template=SCHEMA_REF
+        [(model, "serialization") for model in (*ANSWERS, *(ACCOUNT_ANSWERS if needs_account else ()))],
+        ref_template=SCHEMA_REF,
     )
     document["components"]["schemas"].update(definitions["$defs"])
     for schema in document["components"]["schemas"].values():
         schema.pop("description", None)  # it is a docstring for developers, in English
-    for item in document["paths"].values():
+    for path, item in document["paths"].items():
         for operation in item.values():
+            is_open = operation.pop("x-open")
+            if needs_account and path.startswith("/api/"):
+                if not is_open:
+                    operation["security"] = [{name: []} for name in CREDENTIALS]
+                for status, response in _failure_responses(LIMITS if is_open else REFUSALS).items():
+                    found = operation["responses"].setdefault(str(status), {**response, "description": ""})
+                    found["description"] = f"{found['description']}\n{response['description']}".strip()
             operation["parameters"] = [_describe_id(parameter) for parameter in operation["parameters"]]
             operation["parameters"] += [_REQUEST_HEADERS[name] for name in operation.pop("x-takes")]
             optional_body = operation.pop("x-optional-body")
@@ -201,8 +250,8 @@ def _failure_responses(failures: Iterable[type[CalendarError] | int]) -> dict[in
     for status, messages in sorted(codes.items()):
         lines = [f"- `{code}`: {messages[code]}" for code in sorted(messages)]
         described[status] = _content("\n".join(lines), answer_shapes.Failure)
-    if StoreUnavailable.status in described:
-        described[StoreUnavailable.status]["headers"] = RETRY_AFTER
+    for status in described.keys() & {StoreUnavailable.status, TooManyRequests.status}:
+        described[status]["headers"] = RETRY_AFTER
     return described
 
 

@@ -7,8 +7,6 @@ Werkzeug, Flask-CORS and the Socket.IO libraries parse headers of any length, an
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from flask import Flask
-
 from failure_answers import answer_failure
 
 if TYPE_CHECKING:
@@ -18,16 +16,13 @@ HEADER_MAX = 8_190
 """Characters of a header's value, its lines taken together; gunicorn's limit of a line."""
 
 
-def install(app: Flask) -> None:
-    """Refuse such requests before any other part of the app sees them; to be called last."""
-    app.wsgi_app = _refuse_long_headers(app.wsgi_app)  # type: ignore[assignment,method-assign]
+def bounded(app: "WSGIApplication") -> "WSGIApplication":
+    """Wrap an app so that it does not see such requests."""
 
-
-def _refuse_long_headers(app: "WSGIApplication") -> "WSGIApplication":
-    def bounded(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+    def serve(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         for name, value in environ.items():
             if type(value) is str and len(value) > HEADER_MAX and name.startswith("HTTP_"):
                 return answer_failure(environ, start_response, 431)
         return app(environ, start_response)
 
-    return bounded
+    return serve

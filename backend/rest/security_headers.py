@@ -1,28 +1,39 @@
-"""The headers that protect browsers: content policy, caching, and which origins may read answers (CORS)."""
+"""Puts the protecting headers on every answer of the app, those of Socket.IO included, and those of CORS."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
-from flask import Flask, Response
+from flask import Flask
 from flask_cors import CORS
 
-API_CSP = "default-src 'none'; frame-ancestors 'none'"
+from security_headers import HEADERS, STRICT_TRANSPORT
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
 EXPOSED_HEADERS = ("ETag", "Retry-After", "Idempotent-Replayed")
 
 
-def install(app: Flask, cors_origins: Sequence[str]) -> None:
-    """Set these headers on every answer. Without `cors_origins` no other origin may read answers."""
+def allow_origins(app: Flask, cors_origins: Sequence[str]) -> None:
+    """Let pages of these origins read answers of REST; without any, no other origin may."""
     if cors_origins:
         # Compiled, because Flask-CORS guesses whether a string is a pattern.
         origins = [o if o == "*" else re.compile(re.escape(o) + r"\Z") for o in cors_origins]
         CORS(app, origins=origins, resources=r"/(api|static)/.*", expose_headers=EXPOSED_HEADERS)
-    app.after_request(_secure)
 
 
-def _secure(response: Response) -> Response:
-    """Set the headers; the pages have set a policy of their own before."""
-    response.headers.setdefault("Content-Security-Policy", API_CSP)
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers["Referrer-Policy"] = "no-referrer"
-    response.headers.setdefault("Cache-Control", "no-store")
-    return response
+def secured(app: "WSGIApplication") -> "WSGIApplication":
+    """Wrap an app so that its answers have all these headers. The scheme must be known by then."""
+
+    def serve(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        def start(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
+            given = {name.lower() for name, _ in headers}
+            missing = [header for header in HEADERS if header[0].lower() not in given]
+            if environ["wsgi.url_scheme"] == "https":
+                missing.append(STRICT_TRANSPORT)
+            return start_response(status, [*headers, *missing], *exc_info)
+
+        return app(environ, start)
+
+    return serve

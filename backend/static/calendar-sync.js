@@ -21,7 +21,10 @@
  * `department(id)` starts to keep a department, or returns the one that is being kept. `wake()` checks at
  * once instead of waiting for a timeout; pages rarely need it, see "Sleep". `socket` is the connection, for
  * broadcasts that are no business of this module (`department_created`, `department_updated`). `state` is
- * `connecting`, `online`, `offline` or `closed`. Events: `state` `{state, previous}`; `error`, see below.
+ * `connecting`, `online`, `offline`, `refused` (the server does not let this account in; `wake()` tries again)
+ * or `closed`. Events: `state` `{state, previous}`; `access` `{department_id, role}` when the account may do
+ * something else there than before (no role: nothing any more; no department: perhaps everywhere); `error`, see
+ * below.
  *
  * ## DepartmentSync, what `department(id)` returns
  *
@@ -41,9 +44,10 @@
  *
  * After a final state `calendar.department(id)` starts anew, for instance when `socket` brings a
  * `department_created` with this id: the department has been restored. Events, each also seen by the fields above:
- * - `change` `{department_id, revision, full, changes: [{type, revision, event, previous}]}` after `events`
- *   changed. `type` is `event_created`, `event_updated` or `event_deleted`; `event` is the whole event,
- *   after a deletion only `{id, department_id, revision}`; `previous` is what was held, or null. `full:
+ * - `change` `{department_id, revision, full, changes: [{type, revision, event, previous, by, by_name}]}` after
+ *   `events` changed. `type` is `event_created`, `event_updated` or `event_deleted`; `event` is the whole
+ *   event, after a deletion only `{id, department_id, revision}`; `previous` is what was held, or null; `by`
+ *   and `by_name` are the account that changed it, both empty when nobody is known. `full:
  *   true` says that everything was replaced, and `changes` is empty: draw it all anew.
  * - `state` `{state, previous, error}`.
  * - `error`, the server's failure envelope `{error, message, details}` with `department_id`, `during` (the
@@ -116,7 +120,7 @@ export const TIMING = Object.freeze({
 
 /** The kinds of changes, which are the names of their broadcasts, too. */
 const KINDS = new Set(["event_created", "event_updated", "event_deleted"]);
-const RETRIED = new Set(["store_unavailable", "internal_error"]);
+const RETRIED = new Set(["store_unavailable", "internal_error", "too_many_requests"]);
 const AT_ONCE = 4;
 const FINAL = new Set(["deleted", "refused", "closed"]);
 
@@ -182,8 +186,9 @@ export class Replica {
   }
 
   /** Take a broadcast, or hold it. */
-  broadcast(type, event) {
-    const change = { type, revision: event?.revision, event };
+  broadcast(type, payload) {
+    const { by, by_name, ...event } = payload ?? {}; // of the change, no fields of the event
+    const change = { type, revision: event.revision, event, by, by_name };
     if (this.#held) {
       this.#held.push(change);
       return { changes: [], full: false, hole: false };
@@ -257,12 +262,12 @@ export class Replica {
     return { changes, full: false, hole: false };
   }
 
-  #apply({ type, revision, event }) {
+  #apply({ type, revision, event, by = "", by_name = "" }) {
     const previous = this.events.get(event.id) ?? null;
     if (type === "event_deleted") this.events.delete(event.id);
     else this.events.set(event.id, event);
     this.revision = revision;
-    return { type, revision, event, previous };
+    return { type, revision, event, previous, by, by_name };
   }
 }
 
@@ -579,7 +584,7 @@ export class CalendarSync extends Emitter {
       department = new DepartmentSync(this, key);
       this.#departments.set(key, department);
       if (this._online) department._connected();
-      else if (this.#state === "offline") department._disconnected();
+      else if (this.#state !== "connecting") department._disconnected();
     }
     return department;
   }
@@ -644,11 +649,14 @@ export class CalendarSync extends Emitter {
     socket.on("disconnect", () => this.#disconnected());
     socket.on("connect_error", (error) => {
       this.#tryingSince = null;
-      this._emit("error", { error: "connect_failed", message: error.message, details: null });
-      this.#enter("offline");
+      const { error: code = "connect_failed", message = error.message, details = null } = error.data ?? {};
+      const refused = Boolean(error.data?.error) && !RETRIED.has(code);
+      this._emit("error", { error: code, message, details });
+      this.#enter(refused ? "refused" : "offline");
       this.#each((department) => department._disconnected());
-      this.#reconnectIfNobodyElseDoes();
+      if (!refused) this.#reconnectIfNobodyElseDoes();
     });
+    socket.on("access_changed", (change) => this.#accessChanged(change));
     socket.io?.on("reconnect_attempt", () => {
       this.#tryingSince = this._clock.now();
     });
@@ -670,6 +678,12 @@ export class CalendarSync extends Emitter {
     this._offersParts = Boolean(greeting?.features?.includes("parts"));
     this.#enter("online");
     this.#each((department) => department._connected());
+  }
+
+  #accessChanged({ department_id: id, role }) {
+    this._emit("access", { department_id: id, role });
+    if (id === "") this.wake(); // what may not be seen any more is answered as not found
+    else if (role === "") this.#of(id)?._finish("deleted");
   }
 
   #disconnected() {

@@ -6,12 +6,14 @@ from dataclasses import replace
 import pytest
 from engineio.payload import Payload
 
+from api_client import by_nobody
 from domain import ChangeType, Event, Write, new_id
 from factory import create_app
 from models import DynamoDBDatabase
 from realtime.messages import Messages
 from realtime.push import Push
 from running import embedded, running_server, wait_for
+from services.accounts.access import OpenAccess
 from services.group_commit import GROUP_LIMIT
 
 
@@ -45,8 +47,10 @@ def test_each_write_of_an_event_is_broadcast_once_and_only_to_its_room(api, room
     gone = {"id": event["id"], "department_id": department, "revision": 3}
     inside.wait("event_deleted")
     assert of_department(inside, department) == [
-        ("event_created", event), ("event_updated", updated), ("event_deleted", gone),
-    ]  # fmt: skip
+        ("event_created", by_nobody(event)),
+        ("event_updated", by_nobody(updated)),
+        ("event_deleted", by_nobody(gone)),
+    ]
     assert of_department(outside, department) == []
 
 
@@ -83,7 +87,7 @@ def test_a_deletion_and_a_restore_are_each_broadcast_once_to_everybody(api, room
     assert inside.join(department)["revision"] == 2
     updated = api("PUT", f"/api/events/{event['id']}", {"title": "새"})["event"]
     inside.wait("event_updated")
-    assert of_department(inside, department)[-1:] == [("event_updated", updated)]
+    assert of_department(inside, department)[-1:] == [("event_updated", by_nobody(updated))]
     assert of_department(outside, department)[-1:] == [("department_created", restored)]
 
 
@@ -156,9 +160,9 @@ def test_a_commit_of_another_server_is_broadcast_to_our_rooms(
         api.url = other.url
         event = api.event(department, "다른 서버")
         founded = api.department()
-    assert inside.wait("event_created") == [event]
+    assert inside.wait("event_created") == [by_nobody(event)]
     wait_for(lambda: founded in outside.of("department_created"), what="the other server's department")
-    assert of_department(inside, department) == [("event_created", event)]
+    assert of_department(inside, department) == [("event_created", by_nobody(event))]
 
 
 def test_thousands_of_changes_of_another_server_disconnect_nobody(api, room, store, monkeypatch):
@@ -181,7 +185,7 @@ def test_a_heartbeat_tells_the_room_its_revision(store):
     app = create_app(store)
     calendar = app.extensions["calendar"]
     core, server = calendar.core, calendar.socketio.server
-    Messages(server, Push(server, core.db, core.sync, poll_s=0.01, heartbeat_s=0.0), core.sync)
+    Messages(server, Push(server, core.db, core.sync, OpenAccess(), poll_s=0.01, heartbeat_s=0.0), core.sync)
     core.db.create_tables(report=lambda line: None)
     department = core.departments.create_department(f"부서 {new_id()}").entity.id
     core.events.create_event(department, {"event_date": "2024-01-20", "title": "x"})

@@ -18,6 +18,7 @@ from in_process import Calendar
 from models import DynamoDBDatabase
 from realtime.messages import Messages
 from realtime.push import Push
+from services.accounts.access import OpenAccess
 from store.dynamo_client import SHORTEST_ATTEMPT_S, DynamoClient
 from store_proxy import Answer, Request, StoreProxy, refusal
 
@@ -74,6 +75,7 @@ WITHOUT_STORE = {
     "assets.socket_io",
     "docs.file",
     "docs.page",
+    "me.get_me",  # without accounts
     "health.get_health",
     "home.guide",
     "openapi.spec",
@@ -120,7 +122,7 @@ class Server:
         self.app = create_app(settings, db)
         self._messages: dict[str, Callable[..., Any]] = {}
         core = self.app.extensions["calendar"].core
-        Messages(self, Push(FakeTransport(), db, core.sync, poll_s=None), core.sync)
+        Messages(self, Push(FakeTransport(), db, core.sync, OpenAccess(), poll_s=None), core.sync)
         self._calendar = Calendar(db)
         self._ids: dict[str, str] = {}
 

@@ -67,7 +67,7 @@ def test_deleted_departments_are_listed_page_by_page_the_last_deleted_first(api)
     departments = [deleted_department(api) for _ in range(5)]
     first = api("GET", "/api/departments/deleted?limit=2")
     assert [entry["department"] for entry in first["deleted"]] == departments[:-3:-1]
-    assert set(first["deleted"][0]) == {"department", "revision", "at", "by"}
+    assert set(first["deleted"][0]) == {"department", "revision", "at", "by", "by_name"}
     assert TIMESTAMP.fullmatch(first["deleted"][0]["at"])
     found, token = list(first["deleted"]), first["next_page_token"]
     while token and len(found) < 5:

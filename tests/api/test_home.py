@@ -25,7 +25,7 @@ from running import (
 )
 
 PERSON = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
-PRODUCTION = {"FLASK_ENV": "production", "SECRET_KEY": "x" * 32}
+PRODUCTION = {"FLASK_ENV": "production", "SECRET_KEY": "x" * 32, "AUTH_OFF_IN_PRODUCTION": "yes"}
 
 
 def page(url: str, language: str = "ko-KR,ko;q=0.9,en;q=0.8", **headers: str) -> requests.Response:
@@ -48,7 +48,7 @@ def server_with_tables(tmp_path, engine, **settings):
 
 def test_the_page_shows_the_version_and_links_that_lead_on(server):
     answer = page(server.url)
-    assert "1.3.0" in answer.text
+    assert "1.4.0" in answer.text
     links = set(re.findall(r'href="([^"]+)"', answer.text))
     assert links >= {"/docs/", "/openapi.json"} | {f"/guides/{guide.name}" for guide in GUIDES}
     for link in links:
@@ -103,7 +103,7 @@ def test_a_hostile_name_stays_text(api, server):
 @pytest.mark.parametrize("accept", ["application/json", "application/json, text/plain, */*"])
 def test_a_program_gets_json(api, accept):
     answer = api("GET", "/", headers={"Accept": accept})
-    assert (answer["name"], answer["version"]) == ("department-calendar", "1.3.0")
+    assert (answer["name"], answer["version"]) == ("department-calendar", "1.4.0")
     for link in ("documentation", "openapi", "departments"):
         assert requests.get(urljoin(api.url, answer[link]), timeout=20).ok
 
@@ -146,9 +146,7 @@ def test_development_names_the_store_and_production_only_its_kind(tmp_path):
     settings = embedded(tmp_path / "data")
     with running_server(tmp_path, "flask", settings) as server:
         assert str(tmp_path / "data") in page(server.url).text
-    with running_server(
-        tmp_path, "flask", settings | {"FLASK_ENV": "production", "SECRET_KEY": "x" * 32}
-    ) as server:
+    with running_server(tmp_path, "flask", settings | PRODUCTION) as server:
         text = page(server.url).text
         assert "내장 저장소" in text
         assert str(tmp_path) not in text

@@ -31,7 +31,9 @@ OPERATIONS = {
     "list_changes": ("get", "/api/events/{department_id}/changes"),
     "get_health": ("get", "/healthz"),
     "get_readiness": ("get", "/readyz"),
+    "get_me": ("get", "/api/me"),
 }
+OR_NULL = re.compile(r"'anyOf': \[{'\$ref': '[^']+'}, {'type': 'null'}\]")
 CONDITIONAL = ("list_departments", "list_events", "get_event")
 
 
@@ -161,7 +163,8 @@ def test_answers_may_grow_without_breaking_generated_clients(document, operation
     assert {"Failure", "EventsAnswer", "EventShape", "ChangeShape", "ChangedEventShape"} <= answered
     for name in answered:
         assert shapes[name].get("additionalProperties") is not False
-        assert not re.search(r"'(enum|const|anyOf|oneOf|default)'", str(shapes[name]))
+        shape = OR_NULL.sub("", str(shapes[name]))
+        assert not re.search(r"'(enum|const|anyOf|oneOf|default)'", shape)
 
 
 def test_answers_hold_what_is_described_and_nothing_else(api):

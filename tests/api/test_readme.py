@@ -1,16 +1,23 @@
 """The README's commands work as printed, in both languages, and change nothing that was stored before."""
 
+import json
 import os
 import re
 import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from dataclasses import fields
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import requests
 
 from config import Settings
 from domain import CHANGE_RETENTION, utc_now
 from models import DynamoDBDatabase
+from people import ACCOUNTS
 from printed_guides import (
     INTERACTIVE,
     README,
@@ -18,6 +25,7 @@ from printed_guides import (
     SAME_DATE,
     STRICT,
     added,
+    answer_prompts,
     everything,
     fill,
     harmed,
@@ -32,15 +40,19 @@ from running import (
     embedded,
     free_port,
     hermetic_env,
+    is_ready,
     running_server,
+    wait_for,
     with_env_file,
 )
 from services.purge import Purge
 from store.local_engine import acquire
 
-BLOCK = re.compile(r"^```(?:bash|html)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```(?:bash|html|csharp)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 SECTION = re.compile(r"^## ([^\n]+\n.*?)(?=^## )", re.MULTILINE | re.DOTALL)
 TOUR = {README: "Five-minute tour", README_KO: "5분 둘러보기"}
+SIGN_IN = {README: "Sign-in", README_KO: "로그인"}
+SETUP_LINK = re.compile(r"/setup#(\S+)")
 PAGES = pytest.mark.parametrize("page", TOUR, ids=lambda page: page.name)
 
 
@@ -132,6 +144,89 @@ def test_a_tour_whose_first_line_failed_changes_nothing(
     after = everything(full)
     assert harmed(before, after) == []
     assert added(before, after) == {}
+
+
+@pytest.fixture
+def with_accounts(tmp_path: Path, full: str) -> Iterator[Server]:
+    """Run a server with accounts on a store that was used without them."""
+    port = free_port()
+    settings = embedded(tmp_path / "data", AUTH="on", PUBLIC_URL=f"http://127.0.0.1:{port}")
+    with running_server(tmp_path, "flask", settings, port=port) as server:
+        yield server
+
+
+def sign_in(page: Path, server: Server, setup_token: str) -> str:
+    """Return what the page has a newcomer type, from the setup address to the room of a program."""
+    typed = "\n".join(section(SIGN_IN[page])[2:6])
+    assert typed.count("SETUP_TOKEN") == 1
+    return at(server.url.removeprefix("http://"), typed).replace("SETUP_TOKEN", setup_token)
+
+
+@PAGES
+def test_a_second_person_and_its_program_edit_in_the_first_ones_department_as_printed(
+    page: Path, with_accounts: Server, full: str
+) -> None:
+    before = everything(full)
+    [link] = SETUP_LINK.findall(with_accounts.log)
+    output = walk(sign_in(page, with_accounts, link), INTERACTIVE)
+    assert '"success":false' not in output, output
+    assert "The requested URL returned error" not in output, output
+    [updated] = re.findall(r"→ event_updated (.*)", output)
+    assert '"time":"오후 2:00"' in updated
+    assert '"by_name":"이두리"' in updated
+    history, _ = json.JSONDecoder().raw_decode(output.partition('"history":')[2])  # the room may talk on
+    assert [change["by_name"] for change in history] == ["이두리", "이두리", "김하나"], output
+    others = {key: item for key, item in before.items() if ACCOUNTS not in "".join(key)}
+    assert harmed(others, everything(full)) == []
+
+
+def test_without_the_right_setup_address_the_same_lines_change_nothing(
+    with_accounts: Server, full: str
+) -> None:
+    before = everything(full)
+    output = walk(sign_in(README, with_accounts, "no-such-link"), INTERACTIVE)
+    assert '"success":true' not in output, output
+    assert everything(full) == before
+
+
+def test_make_run_with_accounts_logs_a_setup_address_and_a_terminal_makes_the_administrator(
+    checkout: Path,
+) -> None:
+    program("make")
+    port, log, password = free_port(), checkout / "log", "정확한 말 배터리 스테이플"
+    start, on_a_terminal, *_ = section(SIGN_IN[README])
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            ["bash", "-c", start],
+            cwd=checkout,
+            env=with_env_file(PORT=str(port)),
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    server = Server(process, f"http://127.0.0.1:{port}", log)
+    try:
+        wait_for(lambda: is_ready(server), 30)
+        assert SETUP_LINK.search(server.log), server.log
+        who = [("이메일", "kim@example.com"), ("이름", "김하나")]
+        passwords = [("비밀번호", password), ("한 번 더", password)]
+        shown = answer_prompts(on_a_terminal, checkout, with_env_file(), who + passwords)
+        assert "관리자 '김하나' (kim@example.com)" in shown
+        assert password not in shown
+        asked = {"email": "kim@example.com", "password": password}
+        answer = requests.post(f"{server.url}/api/session", json=asked, timeout=20)
+        assert answer.json()["account"]["admin"] is True
+    finally:
+        os.killpg(process.pid, signal.SIGINT)
+        process.wait(20)
+
+
+@PAGES
+def test_the_table_of_settings_has_every_setting(page: Path) -> None:
+    names = {field.name.upper() for field in fields(Settings)} - {"PRODUCTION"}
+    cells = re.findall(r"^\| (`[A-Z][^|]+) \|", page.read_text(), re.MULTILINE)
+    explained = set(re.findall(r"`([A-Z_]+)`", " ".join(cells)))
+    assert names | {"FLASK_ENV", "AUTH_OFF_IN_PRODUCTION"} <= explained
 
 
 def test_both_languages_print_the_same_commands() -> None:

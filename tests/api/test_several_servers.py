@@ -19,6 +19,7 @@ from models import DynamoDBDatabase
 from realtime.push import Push
 from realtime.redis_hints import Hints
 from running import RedisServer, Server, embedded, free_port, running_server, wait_for
+from services.accounts.access import OpenAccess
 
 
 @pytest.fixture
@@ -52,7 +53,7 @@ class HintedServer:
     def __init__(self, settings: Settings, redis_url: str) -> None:
         self.calendar = Calendar(DynamoDBDatabase(settings))
         self.transport = ThreadedTransport()
-        self.push = Push(self.transport, self.calendar.db, self.calendar.sync, poll_s=None)
+        self.push = Push(self.transport, self.calendar.db, self.calendar.sync, OpenAccess(), poll_s=None)
         hints = Hints(redis_url, self.transport)
         self.calendar.group_commit.on_commit(self.push.on_commit)
         self.calendar.group_commit.on_commit(hints.on_commit)

@@ -14,6 +14,20 @@ from aws_client import KEYS
 from running import CREATE_TABLES, engine_pids, is_alive, is_engine, is_ready, run, running_server, wait_for
 
 
+def test_a_store_that_was_out_of_reach_at_start_has_its_first_administrator_all_the_same(tmp_path, engine):
+    names = {
+        f"{name.upper()}_TABLE": f"late-{name}" for name in ("departments", "events", "changes", "accounts")
+    }
+    run(CREATE_TABLES, DYNAMODB_ENDPOINT_URL=engine.url, AUTH="on", **names, **KEYS)
+    with StorePort(engine.url, "refuses") as port:
+        settings = {"DYNAMODB_ENDPOINT_URL": port.url, "AUTH": "on", **names, **KEYS}
+        with running_server(tmp_path, "eventlet", settings, ready=False) as server:
+            wait_for(lambda: is_alive(server.url), 30)
+            assert "/setup#" not in server.log
+            port.open()
+            wait_for(lambda: "/setup#" in server.log, 30)
+
+
 @pytest.mark.parametrize("failure", ["refuses", "hangs"])
 def test_a_store_out_of_reach_is_a_503_within_ten_seconds_until_it_is_back(tmp_path, engine, failure):
     """The store's port first refuses or swallows connections; then the real store answers on it."""

@@ -63,10 +63,15 @@ def at_once(work: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
         return list(pool.map(work, items))
 
 
+def without_names(changes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return changes as servers before accounts tell them, which know no `by_name`."""
+    return [{name: change[name] for name in change if name != "by_name"} for change in changes]
+
+
 def told_of_events(client: Client, department: str) -> list[tuple[str, Any]]:
-    """Return what a client was told of a department's events: names of broadcasts and payloads."""
+    """Return what a client was told of a department's events: names of broadcasts, and the events in them."""
     return [
-        (name, payload)
+        (name, {field: payload[field] for field in payload if field not in ("by", "by_name")})
         for name, payload in list(client.received)
         if name.startswith("event_") and payload["department_id"] == department
     ]
@@ -99,7 +104,7 @@ def test_writes_through_both_at_the_same_time_reach_every_client_of_both_in_orde
 
     log = both[0].changes(department, tokens[1])
     assert [change["revision"] for change in log] == list(range(1, 90 + 90 + 30 + 1))
-    assert both[1].changes(department, tokens[0]) == log
+    assert without_names(both[1].changes(department, tokens[0])) == without_names(log)
     assert all(log[event["revision"] - 1]["event"] == event for event in acknowledged)
     state = {change["event"]["id"]: change["event"] for change in log}
     left = [event for event in state.values() if "title" in event]
@@ -124,7 +129,7 @@ def test_each_server_follows_what_the_other_commits(pair):
         at_once(lambda event: Api(writing.url).delete(event), created[:10])
         delta = reading.changes(department, tokens[0])
         assert len(delta) == 50
-        assert writing.changes(department, tokens[0]) == delta
+        assert without_names(writing.changes(department, tokens[0])) == without_names(delta)
         assert reading.changes(department, writing.token(department)) == []
     assert len(reading.events(department)) == 30
     assert reading.events(department) == writing.events(department)
@@ -143,7 +148,7 @@ def test_the_history_of_an_event_that_both_edited_is_whole_at_both(pair):
     states.append(pair[1].restore(states[0]))
 
     whole = pair[0].history(states[0])
-    assert pair[1].history(states[0]) == whole
+    assert without_names(pair[1].history(states[0])) == without_names(whole)
     types = ["event_created", *["event_updated"] * 8, "event_deleted", "event_created"]
     assert [entry["type"] for entry in whole] == types[::-1]
     assert [e["event"] for e in whole if e["type"] != "event_deleted"] == states[::-1]
@@ -151,7 +156,7 @@ def test_the_history_of_an_event_that_both_edited_is_whole_at_both(pair):
         {"title": {"from": f"{n - 1}", "to": f"{n}"}} for n in range(8, 0, -1)
     ]
     for api in pair:
-        assert api.history(states[0], limit=2) == whole
+        assert without_names(api.history(states[0], limit=2)) == without_names(whole)
 
 
 def edit_or_create(url: str, event: dict[str, Any], title: str) -> dict[str, Any]:

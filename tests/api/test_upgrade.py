@@ -116,7 +116,7 @@ def upgraded(request, tmp_path_factory) -> Iterator[Upgraded]:
 
 def test_every_sync_token_gives_exactly_the_changes_after_it(upgraded):
     api, department = upgraded.api, upgraded.filled.pop()
-    log = list(department.log)
+    log = [{**change, "by_name": ""} for change in department.log]  # servers before accounts know none
     for _ in range(2):
         assert api.changes(department.id, department.tokens[0]) == log
         for revision, token in enumerate(department.tokens):

@@ -463,6 +463,75 @@ test("a connection that socket.io-client retries by itself is left alone", () =>
   assert.equal(socket.connects, 0);
 });
 
+/** What a handshake is answered with that the server refuses, after which socket.io-client gives up. */
+function refuseHandshake(code = "not_signed_in") {
+  socket.active = false;
+  const data = { success: false, error: code, message: "로그인이 필요합니다.", details: null };
+  socket.tell("connect_error", Object.assign(new Error(data.message), { data }));
+}
+
+test("a refused handshake is not tried again until the page wakes the connection", () => {
+  refuseHandshake();
+  assert.deepEqual([calendar.state, department.state], ["refused", "offline"]);
+  assert.deepEqual(errors, [{ error: "not_signed_in", message: "로그인이 필요합니다.", details: null }]);
+  const another = calendar.department("another");
+  assert.equal(another.state, "offline");
+  another.close();
+  clock.pass(3_600_000);
+  assert.equal(socket.connects, 0);
+  calendar.wake();
+  assert.equal(socket.connects, 1);
+  goLive();
+  assert.equal(calendar.state, "online");
+});
+
+test("a session that ends while connected ends in a refusal, with what was held still there", () => {
+  goLive();
+  socket.tell("event_created", created(6));
+  socket.lose({ hungUp: true });
+  clock.pass(TIMING.retryMs);
+  assert.equal(socket.connects, 1);
+  refuseHandshake();
+  clock.pass(3_600_000);
+  assert.equal(socket.connects, 1);
+  assert.deepEqual([calendar.state, department.state, ids()], ["refused", "offline", ["e6"]]);
+});
+
+for (const code of ["store_unavailable", "internal_error"]) {
+  test(`a handshake that ${code} fails is tried again`, () => {
+    refuseHandshake(code);
+    assert.equal(calendar.state, "offline");
+    clock.pass(TIMING.retryMs);
+    assert.equal(socket.connects, 1);
+  });
+}
+
+test("a role that is taken ends its department, and another role does not", () => {
+  goLive();
+  const told = [];
+  calendar.on("access", (change) => told.push(change));
+  socket.tell("access_changed", { department_id: ID, role: "reader" });
+  assert.equal(department.state, "live");
+  socket.tell("access_changed", { department_id: "another", role: "" });
+  assert.equal(department.state, "live");
+  socket.tell("access_changed", { department_id: ID, role: "" });
+  assert.equal(department.state, "deleted");
+  assert.deepEqual(told, [
+    { department_id: ID, role: "reader" },
+    { department_id: "another", role: "" },
+    { department_id: ID, role: "" },
+  ]);
+  assert.deepEqual(socket.sent, []);
+});
+
+test("after a change of rights everywhere each department is asked after", () => {
+  goLive();
+  socket.tell("access_changed", { department_id: "", role: "" });
+  assert.equal(department.state, "syncing");
+  socket.refuse("department_not_found");
+  assert.equal(department.state, "deleted");
+});
+
 test("waking leaves a young connection attempt alone, and replaces an old one", () => {
   calendar.wake();
   assert.equal(socket.connects, 0);

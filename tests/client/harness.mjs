@@ -35,9 +35,16 @@ export async function waitFor(condition, what = String(condition), ms = 10_000) 
 export class Server {
   #folder = mkdtempSync(join(tmpdir(), "calendar-server-"));
   #process = null;
+  #settings;
+  /** Sent with each request. */
+  headers = {};
 
-  static async start() {
-    const server = new Server();
+  constructor(settings) {
+    this.#settings = settings;
+  }
+
+  static async start(settings = {}) {
+    const server = new Server(settings);
     await server.up();
     return server;
   }
@@ -55,6 +62,7 @@ export class Server {
         DYNAMODB_ENDPOINT_URL: "embedded",
         EMBEDDED_DATA_DIR: join(this.#folder, "data"),
         PYTHONUNBUFFERED: "1",
+        ...this.#settings,
       },
       stdio: ["ignore", log, log],
     });
@@ -84,11 +92,13 @@ export class Server {
   async rest(method, path, body) {
     const answer = await fetch(this.url + path, {
       method,
-      ...(body && { body: JSON.stringify(body), headers: { "Content-Type": "application/json" } }),
+      headers: { ...this.headers, ...(body && { "Content-Type": "application/json" }) },
+      ...(body && { body: JSON.stringify(body) }),
     });
     const found = await answer.json();
     assert.ok(found.success, JSON.stringify(found));
-    return found;
+    const [cookie] = answer.headers.getSetCookie();
+    return cookie ? { ...found, cookie: cookie.split(";")[0] } : found;
   }
 
   async department() {

@@ -7,7 +7,8 @@ import { Replica } from "./harness.mjs";
 
 const event = (id, revision, title = `${id} at ${revision}`) => ({ id, department_id: "d", title, revision });
 const gone = (id, revision) => ({ id, department_id: "d", revision });
-const change = (type, subject) => ({ type, revision: subject.revision, event: subject });
+const NOBODY = { by: "", by_name: "" };
+const change = (type, subject, by = NOBODY) => ({ type, revision: subject.revision, event: subject, ...by });
 const full = (revision, ...events) => ({ full: true, events, revision, sync_token: `t${revision}` });
 const delta = (revision, ...changes) => ({ full: false, changes, revision, sync_token: `t${revision}` });
 const part = (number, parts, revision, ...events) => ({
@@ -35,15 +36,27 @@ test("the next revision is applied: created, updated, deleted", () => {
   const replica = loaded(0);
   const created = event("a", 1);
   assert.deepEqual(replica.broadcast("event_created", created), {
-    changes: [{ type: "event_created", revision: 1, event: created, previous: null }],
+    changes: [{ type: "event_created", revision: 1, event: created, previous: null, ...NOBODY }],
     full: false,
     hole: false,
   });
   const updated = event("a", 2, "new");
-  assert.equal(replica.broadcast("event_updated", updated).changes[0].previous, created);
+  assert.deepEqual(replica.broadcast("event_updated", updated).changes[0].previous, created);
   assert.deepEqual(replica.events.get("a"), updated);
-  assert.equal(replica.broadcast("event_deleted", gone("a", 3)).changes[0].previous, updated);
+  assert.deepEqual(replica.broadcast("event_deleted", gone("a", 3)).changes[0].previous, updated);
   assert.deepEqual([replica.events.size, replica.revision], [0, 3]);
+});
+
+test("who made a change is told with it, and is no field of the event that is held", () => {
+  const replica = loaded(0);
+  const kim = { by: "k", by_name: "김" };
+  const [created, updated] = [event("a", 1), event("a", 2)];
+  const told = { type: "event_created", revision: 1, event: created, previous: null, ...kim };
+  assert.deepEqual(replica.broadcast("event_created", { ...created, ...kim }).changes, [told]);
+  assert.deepEqual(replica.events.get("a"), created);
+  const outcome = ask(replica, delta(2, change("event_updated", updated, kim)));
+  assert.deepEqual(outcome.changes, [{ ...told, type: "event_updated", revision: 2, event: updated, previous: created }]);
+  assert.deepEqual(replica.events.get("a"), updated);
 });
 
 test("a revision that is known is dropped, whatever it says", () => {

@@ -103,13 +103,15 @@ test("creations, updates and deletions arrive live, without asking", async (t) =
   await server.remove(first[0]);
   await equal(department);
   assert.deepEqual(told.flatMap(({ changes }) => changes), [
-    { type: "event_created", revision: 2, event: created, previous: null },
-    { type: "event_updated", revision: 3, event: updated, previous: created },
+    { type: "event_created", revision: 2, event: created, previous: null, by: "", by_name: "" },
+    { type: "event_updated", revision: 3, event: updated, previous: created, by: "", by_name: "" },
     {
       type: "event_deleted",
       revision: 4,
       event: { id: first[0].id, department_id: id, revision: 4 },
       previous: first[0],
+      by: "",
+      by_name: "",
     },
   ]);
   assert.deepEqual(wire.sent, []);

@@ -12,7 +12,19 @@ from factory import create_app
 from models import DynamoDBDatabase
 from realtime.redis_hints import Hints
 
-PRODUCTION = {"FLASK_ENV": "production", "SECRET_KEY": "a-long-secret", "CORS_ORIGINS": "https://a.kr"}
+PRODUCTION = {
+    "FLASK_ENV": "production",
+    "SECRET_KEY": "a-long-secret",
+    "CORS_ORIGINS": "https://a.kr",
+    "AUTH": "on",
+    "PUBLIC_URL": "https://calendar.example.com",
+}
+OIDC = {
+    "AUTH": "on",
+    "OIDC_ISSUER": "https://login.example.com",
+    "OIDC_CLIENT_ID": "calendar",
+    "OIDC_CLIENT_SECRET": "secret",
+}
 
 
 def test_nothing_set_is_a_development_server_on_aws_in_seoul():
@@ -22,6 +34,13 @@ def test_nothing_set_is_a_development_server_on_aws_in_seoul():
     assert not settings.production
     assert not settings.embedded
     assert settings.embedded_data_dir == ROOT_DIR / "data"
+
+
+def test_links_begin_with_the_port_that_flask_run_takes():
+    assert Settings.from_env({}).public_url == "http://localhost:5000"
+    assert Settings.from_env({"FLASK_RUN_PORT": "8080"}).public_url == "http://localhost:8080"
+    named = {"FLASK_RUN_PORT": "8080", "PUBLIC_URL": "https://b.kr"}
+    assert Settings.from_env(named).public_url == "https://b.kr"
 
 
 def test_every_variable_is_read():
@@ -38,6 +57,13 @@ def test_every_variable_is_read():
             "LOG_LEVEL": "debug",
             "SNAPSHOT_CACHE_MB": "64",
             "REDIS_URL": "redis://localhost:6379/0",
+            "ACCOUNTS_TABLE": "dev-a",
+            "PUBLIC_URL": "https://b.kr/",
+            "TRUSTED_PROXIES": "2",
+            "OIDC_ISSUER": "https://login.b.kr/realms/b",
+            "OIDC_CLIENT_ID": "calendar",
+            "OIDC_CLIENT_SECRET": "secret",
+            "OIDC_JOIN": "yes",
         }
     )
     assert settings == Settings(
@@ -53,6 +79,14 @@ def test_every_variable_is_read():
         log_level="DEBUG",
         snapshot_cache_mb=64,
         redis_url="redis://localhost:6379/0",
+        auth=True,
+        accounts_table="dev-a",
+        public_url="https://b.kr",
+        trusted_proxies=2,
+        oidc_issuer="https://login.b.kr/realms/b",
+        oidc_client_id="calendar",
+        oidc_client_secret="secret",
+        oidc_join=True,
     )
 
 
@@ -64,6 +98,19 @@ def test_blank_values_count_as_not_set():
 def test_production_refuses_a_default_secret_and_says_what_to_set(change):
     with pytest.raises(SetupError, match="SECRET_KEY="):
         Settings.from_env({**PRODUCTION, **change})
+
+
+def test_production_without_sign_in_starts_only_on_purpose_and_with_it_needs_its_address():
+    production = {
+        name: value for name, value in PRODUCTION.items() if not name.startswith(("AUTH", "PUBLIC"))
+    }
+    with pytest.raises(SetupError, match=r"AUTH=on .* AUTH_OFF_IN_PRODUCTION=yes"):
+        Settings.from_env(production)
+    assert not Settings.from_env({**production, "AUTH_OFF_IN_PRODUCTION": "yes"}).auth
+    with pytest.raises(SetupError, match="PUBLIC_URL=https://"):
+        Settings.from_env({**production, "AUTH": "on"})
+    assert Settings.from_env({**production, "AUTH": "on", "PUBLIC_URL": "https://calendar.example.com"}).auth
+    assert not Settings.from_env({}).auth
 
 
 def test_production_refuses_every_origin_and_says_what_to_set():
@@ -100,6 +147,54 @@ def test_a_value_that_does_not_exist_is_refused_by_name(name):
 def test_a_value_that_cannot_work_is_refused_by_name(name, value):
     with pytest.raises(SetupError, match=re.escape(f"{name}={value} ")):
         Settings.from_env({name: value})
+
+
+@pytest.mark.parametrize(
+    "issuer",
+    [
+        "login.example.com",
+        "ftp://login.example.com",
+        "https://login.example.com/?realm=a",
+        "https://login.example.com/#a",
+        "https://user@login.example.com",
+        "https://login.example.com/" + "a" * 500,
+        "https://login.example.com/{tenantid}/v2.0",
+        "https://login.microsoftonline.com/common/v2.0",
+        "https://login.microsoftonline.com/organizations/v2.0",
+        "https://login.microsoftonline.com/consumers",
+    ],
+)
+def test_an_issuer_that_cannot_be_of_one_company_is_refused(issuer):
+    with pytest.raises(SetupError, match="OIDC_ISSUER="):
+        Settings.from_env({**OIDC, "OIDC_ISSUER": issuer})
+
+
+@pytest.mark.parametrize(
+    "issuer",
+    [
+        "https://login.example.com/",
+        "https://login.example.com/realms/common",
+        "https://login.microsoftonline.com/8c8a1a3e-0000-0000-0000-000000000000/v2.0",
+        "http://localhost:8080/realms/a",
+        "http://127.0.0.1:8080",
+        "http://[::1]:8080",
+    ],
+)
+def test_an_issuer_of_one_company_is_taken_also_in_production(issuer):
+    assert Settings.from_env({**OIDC, **PRODUCTION, "OIDC_ISSUER": issuer}).oidc_issuer == issuer
+
+
+def test_an_issuer_without_tls_elsewhere_is_for_development_only():
+    settings = {**OIDC, "OIDC_ISSUER": "http://keycloak:8080/realms/a"}
+    assert Settings.from_env(settings).oidc_issuer
+    with pytest.raises(SetupError, match="https"):
+        Settings.from_env({**settings, **PRODUCTION})
+
+
+@pytest.mark.parametrize("missing", ["OIDC_ISSUER", "OIDC_CLIENT_ID", "OIDC_CLIENT_SECRET"])
+def test_half_a_provider_is_refused(missing):
+    with pytest.raises(SetupError, match=f"없는 것: {missing}"):
+        Settings.from_env({**OIDC, missing: ""})
 
 
 @pytest.mark.parametrize("value", ["somewhere", "redis://:secret@localhost:port/0"])

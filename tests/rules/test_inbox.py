@@ -153,16 +153,27 @@ def test_a_message_that_breaks_the_library_ends_the_connection(engine):
 
 def test_a_client_that_never_connects_is_ended(engine):
     silent = SilentClients(engine, connect_s=0.05)
-    silent.watch("silent")
-    silent.watch("honest")
+    silent.watch("silent", "10.0.0.1")
+    silent.watch("honest", "10.0.0.1")
     silent.forget("honest")
     wait_for(lambda: engine.ended == ["silent"])
-    silent.watch("later")
+    silent.watch("later", "10.0.0.1", is_stranger=False)
     wait_for(lambda: engine.ended == ["silent", "later"])
 
 
 def test_the_oldest_silent_client_makes_room_for_a_new_one(engine):
     silent = SilentClients(engine, silent_max=2)
     for sid in ("first", "second", "third", "fourth"):
-        silent.watch(sid)
+        silent.watch(sid, "10.0.0.1")
     assert engine.ended == ["first", "second"]
+
+
+def test_silent_clients_of_one_network_end_none_of_another_and_none_that_is_known(engine):
+    silent = SilentClients(engine, silent_max=4)
+    silent.watch("program", "192.0.2.1")
+    silent.watch("browser", "10.0.0.1", is_stranger=False)
+    for number in range(10):
+        silent.watch(f"attacker {number}", "10.0.0.1")
+    assert engine.ended == [f"attacker {number}" for number in range(7)]
+    assert silent.forget("program")
+    assert silent.forget("browser")

@@ -16,6 +16,7 @@ from realtime.outbox import SMALL_BYTES
 from realtime.push import Push
 from realtime.room import BURST, BURST_CHARACTERS
 from running import wait_for
+from services.accounts.access import OpenAccess
 from services.sync import Sync
 
 EVENT = "11111111-2222-4333-8444-555555555555"
@@ -92,7 +93,7 @@ def transport() -> FakeTransport:
 
 @pytest.fixture
 def push(transport, store) -> Push:
-    return Push(transport, store, None, poll_s=None)
+    return Push(transport, store, None, OpenAccess(), poll_s=None)
 
 
 def created(revision: int, description: str = "") -> Change:
@@ -266,7 +267,7 @@ def test_the_poll_runs_as_long_as_a_room_has_members_and_begins_again_with_the_n
                 push.leave("sid", DEPARTMENT)
 
     transport = LeavingTransport()
-    push = Push(transport, store, None, poll_s=5.0)
+    push = Push(transport, store, None, OpenAccess(), poll_s=5.0)
     push.join("sid", DEPARTMENT)
     assert (transport.pauses, len(store.polled)) == (3, 2)
     push.join("sid", DEPARTMENT)
@@ -276,7 +277,7 @@ def test_the_poll_runs_as_long_as_a_room_has_members_and_begins_again_with_the_n
 @pytest.mark.parametrize("way", ["hint", "commit"])
 def test_joins_and_commits_do_not_wait_while_a_room_is_told_of_many_changes(store, way):
     transport = PausingTransport(held=True)
-    push = Push(transport, store, None, poll_s=None)
+    push = Push(transport, store, None, OpenAccess(), poll_s=None)
     push.join("sid", DEPARTMENT)
     count = 2 * BURST + 1
     store.log = creations(count)
@@ -299,7 +300,7 @@ def test_joins_and_commits_do_not_wait_while_a_room_is_told_of_many_changes(stor
 def test_a_client_that_comes_back_to_a_room_is_told_no_more_by_the_push_from_before(store, way):
     """It was told everything before already, by its answer."""
     transport = PausingTransport(held=True)
-    push = Push(transport, store, None, poll_s=None)
+    push = Push(transport, store, None, OpenAccess(), poll_s=None)
     push.connect("sid")
     push.join("sid", DEPARTMENT)
     go = {
@@ -328,7 +329,7 @@ def test_a_client_that_comes_back_while_everything_is_read_for_its_old_room_is_n
             push.join("sid", DEPARTMENT)
             return Sync(department_id, Position("new", 0), events=[])
 
-    push = Push(transport, store, LeftDuringARead(), poll_s=None)
+    push = Push(transport, store, LeftDuringARead(), OpenAccess(), poll_s=None)
     push.join("sid", DEPARTMENT)
     store.epoch = "new"
     store.seen_by_poll = {DEPARTMENT: Position("new", 0)}
@@ -339,7 +340,7 @@ def test_a_client_that_comes_back_while_everything_is_read_for_its_old_room_is_n
 def test_a_room_that_missed_a_deletion_is_sent_everything_after_the_restoration(transport, store):
     """The poll may see the department gone before the registry's room has told of it."""
     everything = Sync(DEPARTMENT, Position("restored", 2), events=[])
-    push = Push(transport, store, SimpleNamespace(full=lambda _id: everything), poll_s=None)
+    push = Push(transport, store, SimpleNamespace(full=lambda _id: everything), OpenAccess(), poll_s=None)
     push.join("sid", DEPARTMENT)
     store.deleted = True
     store.seen_by_poll = {DEPARTMENT: None}
@@ -392,7 +393,7 @@ def test_a_client_whose_room_is_closed_while_it_joins_is_in_the_room_or_hears_of
 
 def test_a_burst_pauses_until_clients_have_read(store):
     transport = PausingTransport()
-    push = Push(transport, store, None, lambda _sids: transport.pauses < 3, poll_s=None)
+    push = Push(transport, store, None, OpenAccess(), lambda _sids: transport.pauses < 3, poll_s=None)
     push.join("sid", DEPARTMENT)
     store.log = creations(BURST)
     push.on_hint(DEPARTMENT, BURST)
@@ -402,7 +403,7 @@ def test_a_burst_pauses_until_clients_have_read(store):
 
 def test_a_burst_of_long_texts_pauses_before_too_much_waits_for_clients(store):
     transport = PausingTransport()
-    push = Push(transport, store, None, poll_s=None)
+    push = Push(transport, store, None, OpenAccess(), poll_s=None)
     push.join("sid", DEPARTMENT)
     store.log = [created(revision, "가" * (BURST_CHARACTERS // 4)) for revision in range(1, 11)]
     push.on_hint(DEPARTMENT, 10)
@@ -415,7 +416,7 @@ def test_a_writer_does_not_wait_while_a_large_commit_of_its_is_pushed(store):
             threading.Thread(target=target, args=arguments, daemon=True).start()
 
     transport = ThreadingTransport(held=True)
-    push = Push(transport, store, None, poll_s=None)
+    push = Push(transport, store, None, OpenAccess(), poll_s=None)
     push.join("sid", DEPARTMENT)
     push.on_commit(
         DEPARTMENT, Position("e", BURST + 1), creations(BURST + 1)
@@ -429,7 +430,7 @@ def test_a_writer_does_not_wait_while_a_large_commit_of_its_is_pushed(store):
 
 def test_a_burst_goes_on_after_a_while_though_clients_do_not_read(store):
     transport = PausingTransport()
-    push = Push(transport, store, None, lambda _sids: True, poll_s=None, crowded_s=0.05)
+    push = Push(transport, store, None, OpenAccess(), lambda _sids: True, poll_s=None, crowded_s=0.05)
     push.join("sid", DEPARTMENT)
     store.log = creations(2 * BURST)
     push.on_hint(DEPARTMENT, 2 * BURST)

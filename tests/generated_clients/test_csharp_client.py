@@ -1,6 +1,7 @@
 """A client that openapi-generator makes for C#, compiled by mono, changes only the fields that it names."""
 
 import json
+import os
 import shutil
 import subprocess
 import uuid
@@ -11,7 +12,8 @@ from typing import Any
 import pytest
 
 import programs
-from running import ROOT
+from accounts.company import Company
+from running import ROOT, embedded, running_server
 
 HERE = Path(__file__).parent
 GENERATOR = HERE / "openapi-generator/lib"
@@ -40,8 +42,15 @@ def program(document: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "program.exe"
 
 
-def run(*command: Any, status: int = 0) -> str:
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=110, check=False)
+def run(*command: Any, status: int = 0, **settings: str) -> str:
+    done = subprocess.run(
+        list(map(str, command)),
+        env=os.environ | settings,
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+    )
     assert done.returncode == status, f"{done.stdout}\n{done.stderr}"
     return done.stdout
 
@@ -52,6 +61,21 @@ def client(server, program: Path) -> Run:
         return json.loads(run("mono", program, server.url, *arguments, status=status))
 
     return command
+
+
+def test_a_device_token_lets_a_program_write_where_its_owner_may_and_nowhere_else(tmp_path, program):
+    with running_server(tmp_path, "eventlet", embedded(tmp_path / "data", AUTH="on")) as server:
+        company = Company(server)
+        department, other = company.department(), company.department()
+        token = company.program(company.person(department, "writer"), scope="write").token
+
+        def create(where: str, status: int = 0, **settings: str) -> Any:
+            words = ("create", where, "2024-01-20", "팀 회의", "회의실 3층", str(uuid.uuid4()))
+            return json.loads(run("mono", program, server.url, *words, status=status, **settings))
+
+        assert create(department, CALENDAR_TOKEN=token)["title"] == "팀 회의"
+        assert create(other, 4, CALENDAR_TOKEN=token)["error"] == "department_not_found"
+        assert create(department, 4)["error"] == "not_signed_in"
 
 
 def test_a_department_that_is_renamed_keeps_its_description(api, client):

@@ -12,8 +12,11 @@ public static class Program
     public static int Main(string[] args)
     {
         Console.OutputEncoding = new UTF8Encoding(false);
-        var departments = new DepartmentsApi(args[0]);
-        var events = new EventsApi(args[0]);
+        var server = new Configuration { BasePath = args[0] };
+        var token = Environment.GetEnvironmentVariable("CALENDAR_TOKEN");
+        if (token != null) server.DefaultHeaders["Authorization"] = "Bearer " + token;
+        var departments = new DepartmentsApi(server);
+        var events = new EventsApi(server);
         try
         {
             Console.WriteLine(JsonConvert.SerializeObject(Run(departments, events, args)));

@@ -66,7 +66,9 @@ def main() -> None:
     )
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        seeds = Seeds(Settings(dynamodb_endpoint_url="embedded", embedded_data_dir=folder / "data"))
+        seeds = Seeds(
+            Settings(auth=True, dynamodb_endpoint_url="embedded", embedded_data_dir=folder / "data")
+        )
         for worker in chosen.worker or WORKERS:
             for title, attack in ATTACKS.items():
                 if chosen.attacks and not any(words in title for words in chosen.attacks):

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from attacks import connections, frames, messages, requests_of_rest
+from attacks import connections, frames, messages, requests_of_rest, strangers
 from attacks.wire import Target
 
 
@@ -20,6 +20,8 @@ class Attack:
     """Whether the server has loaded these departments before, so that their memory is not the attack's."""
     files: tuple[int, int] | None = None
     """The soft and hard limit of open files with which the server is started."""
+    accounts: bool = False
+    """Whether the server has accounts (`AUTH=on`), and its neighbour one of them."""
     keeps_mb: int = 0
     """Memory that the server may keep afterwards: the snapshot of a department, which has a budget."""
 
@@ -86,6 +88,15 @@ ATTACKS: dict[str, Attack] = {
     ),
     "eight clients with full syncs": Attack(run=requests_of_rest.full_syncs, needs=("large",), warms=True),
     "searches of 50,000 events": Attack(run=requests_of_rest.searches, needs=("large",), warms=True),
+    "half-open handshakes of strangers, WebSocket": Attack(
+        run=connections.handshakes_by_websocket, accounts=True
+    ),
+    "half-open handshakes of strangers, polling": Attack(
+        run=connections.handshakes_by_polling, accounts=True
+    ),
+    "sign-ins without pause": Attack(run=strangers.sign_ins, accounts=True),
+    "invented tokens without pause": Attack(run=strangers.invented_tokens, accounts=True),
+    "invented tokens in CONNECT": Attack(run=strangers.invented_tokens_in_connect, accounts=True),
     "deletion of 50,000 events": Attack(run=requests_of_rest.deletion, needs=("doomed",), warms=True),
 }
 

@@ -106,13 +106,15 @@ def measure(
 ) -> Outcome:
     """Run a server, its neighbour and one attack, each in processes of its own."""
     departments = {kind: seeds.department(kind) for kind in ("small", *attack.needs)}
-    with running_server(folder, worker, settings, files=attack.files) as server:
+    token = seeds.token() if attack.accounts else ""
+    auth = {"AUTH": "on"} if attack.accounts else {}
+    with running_server(folder, worker, {**settings, **auth}, files=attack.files) as server:
         if attack.warms:
             for kind in attack.needs:
                 path = f"/api/events/{departments[kind]}"
                 requests.get(server.url + path, timeout=START_S).raise_for_status()
         [_, pid] = server.pids()
-        with neighbour(server.url, departments["small"]) as process, Memory(pid) as memory:
+        with neighbour(server.url, departments["small"], token) as process, Memory(pid) as memory:
             carry_out(name, server.url, departments, seconds)
             stop(process)
             survived = is_same_and_answers(server, pid)
@@ -138,10 +140,10 @@ def measure(
 
 
 @contextlib.contextmanager
-def neighbour(url: str, department_id: str) -> Iterator["subprocess.Popen[str]"]:
-    """Start a neighbour; wait until its WebSockets have joined."""
+def neighbour(url: str, department_id: str, token: str) -> Iterator["subprocess.Popen[str]"]:
+    """Start a neighbour, with a device token if it needs one; wait until its WebSockets have joined."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "attacks.neighbour", url, department_id],
+        [sys.executable, "-m", "attacks.neighbour", url, department_id, token],
         env=_env(),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -1,7 +1,9 @@
 """The quiet neighbour of an attack: a few requests a second and twenty WebSockets, in a process of its own.
 
-`python -m attacks.neighbour URL DEPARTMENT` prints a line when its WebSockets have joined, and measures until
-it is sent a line. When it is sent another one, it looks at its WebSockets and prints a `Report` as JSON.
+`python -m attacks.neighbour URL DEPARTMENT TOKEN` prints a line when its WebSockets have joined, and
+measures until it is sent a line. When it is sent another one, it looks at its WebSockets and prints a
+`Report` as JSON.
+The token is empty for a server without accounts.
 """
 
 import contextlib
@@ -45,12 +47,12 @@ class Report:
 class Member:
     """A WebSocket client in the department's room, which notes the revisions of broadcasts."""
 
-    def __init__(self, url: str, department_id: str) -> None:
+    def __init__(self, url: str, department_id: str, token: str) -> None:
         address = f"{url.replace('http', 'ws', 1)}/socket.io/?EIO=4&transport=websocket"
         self.revisions: list[int] = []
         self.is_open = True
         self._websocket = websocket.create_connection(address, timeout=TIMEOUT_S)
-        self._websocket.send("40")
+        self._websocket.send("40" + (json.dumps({"token": token}) if token else ""))
         self._receive_until('42["connected"')
         self._websocket.send("42" + json.dumps(["join_department", {"department_id": department_id}]))
         self._receive_until('42["joined_department"')
@@ -79,14 +81,15 @@ class Member:
 class Neighbour:
     """Sends requests at a steady rate while others attack."""
 
-    def __init__(self, url: str, department_id: str) -> None:
+    def __init__(self, url: str, department_id: str, token: str) -> None:
+        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._address = urlsplit(url)
         self._list = f"/api/events/{department_id}"
         self._report = Report()
         self._revision = 0
         self._stopped = threading.Event()
         self._stopped_at = 0.0
-        self._members = [Member(url, department_id) for _ in range(WEBSOCKETS)]
+        self._members = [Member(url, department_id, token) for _ in range(WEBSOCKETS)]
 
     def measure(self, wait: Callable[[], object]) -> Report:
         """Send requests until `wait` returns, look at the WebSockets when it returns again."""
@@ -150,7 +153,8 @@ class Neighbour:
 
     def _send(self, connection: http.client.HTTPConnection, method: str, path: str) -> None:
         body = json.dumps({"event_date": "2024-01-20", "title": "팀 회의"}) if method == "POST" else None
-        connection.request(method, path, body, {"Content-Type": "application/json"} if body else {})
+        of_body = {"Content-Type": "application/json"} if body else {}
+        connection.request(method, path, body, {**of_body, **self._headers})
         answer = connection.getresponse()
         found: Any = json.loads(answer.read())
         if answer.status >= 400:
@@ -161,7 +165,7 @@ class Neighbour:
 
 
 def main() -> None:
-    neighbour = Neighbour(*sys.argv[1:3])
+    neighbour = Neighbour(*sys.argv[1:4])
     print("ready", flush=True)  # noqa: T201 - for the process that started this one
     report = neighbour.measure(sys.stdin.readline)
     print(json.dumps(dataclasses.asdict(report)), flush=True)  # noqa: T201 - the same

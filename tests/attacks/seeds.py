@@ -7,6 +7,10 @@ from itertools import islice
 from config import Settings
 from domain import Event, new_id, timestamp, utc_now
 from models import DynamoDBDatabase
+from people import Scope
+from services.accounts.access import Principal
+from services.accounts.joining import NewPerson
+from services.accounts.sessions import Visit
 from services.core import build_core
 
 LARGE = 50_000
@@ -25,7 +29,10 @@ class Seeds:
         """`large` is how many events a large department has."""
         self._db = DynamoDBDatabase(settings)
         self._db.create_tables(report=lambda _: None)
-        self._departments = build_core(self._db, snapshot_bytes=1_000_000).departments
+        core = build_core(self._db, snapshot_bytes=1_000_000, accounts_url="http://localhost:5000")
+        assert core.accounts
+        self._departments, self._accounts = core.departments, core.accounts
+        self._token = ""
         self._large = large
         self._made: dict[str, str] = {}
         self._kinds: dict[str, Callable[[], str]] = {
@@ -44,6 +51,16 @@ class Seeds:
         if kind not in self._made:
             self._made[kind] = self._kinds[kind]()
         return self._made[kind]
+
+    def token(self) -> str:
+        """Return a device token of an administrator, whose account is made when it is first needed."""
+        if not self._token:
+            person = NewPerson("admin@example.com", "관리자", "정확한 말 배터리 스테이플")
+            account = self._accounts.joining.create_admin(person)
+            session = self._accounts.sessions.begin(account, Visit("192.0.2.1", "seeds"))
+            principal = Principal(account.id, account.name, session_id=session.id)
+            _, self._token = self._accounts.device_tokens.create(principal, "프로그램", Scope.WRITE, None)
+        return self._token
 
     def event_ids(self, department_id: str) -> set[str]:
         """Return the ids of the events that the store has of a department."""

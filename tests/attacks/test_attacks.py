@@ -23,11 +23,15 @@ IMPORTANT = {
         "messages of 1 MB",
         "999,999,999 attachments",
         "120 full syncs unread, WebSocket",
+        "half-open handshakes of strangers, WebSocket",
+        "sign-ins without pause",
     ),
     "gevent": (
         "1,100 idle connections, soft limit 1,024",
         "Engine.IO pongs without pause",
         "120 full syncs unread, WebSocket",
+        "half-open handshakes of strangers, WebSocket",
+        "sign-ins without pause",
     ),
 }
 
@@ -39,7 +43,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def seeds(store: Path) -> Iterator[Seeds]:
-    return Seeds(Settings(dynamodb_endpoint_url="embedded", embedded_data_dir=store), large=LARGE)
+    return Seeds(Settings(auth=True, dynamodb_endpoint_url="embedded", embedded_data_dir=store), large=LARGE)
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,8 @@ class Client:
         if name == "event_deleted":
             self.events.pop(payload["id"], None)
         else:
-            self.events[payload["id"]] = Event(**payload)
+            event = {name: payload[name] for name in payload if name not in ("by", "by_name")}
+            self.events[payload["id"]] = Event(**event)
 
 
 class ToClient(FakeTransport):

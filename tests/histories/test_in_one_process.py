@@ -28,6 +28,7 @@ from histories.switches import SWITCHES
 from in_process import SNAPSHOT_BYTES, Calendar
 from models import DynamoDBDatabase, HeadMoved
 from realtime.push import Push
+from services.accounts.access import OpenAccess
 
 SEEDS = int(os.environ.get("HISTORIES", "24"))
 SHARES = 4
@@ -87,7 +88,7 @@ class Server:
         """Let a client join the department; raises `DepartmentNotFound`."""
         client = Client(self._department)
         transport = ToClient(client)
-        self._push = Push(transport, self.calendar.db, self.calendar.sync, poll_s=None)
+        self._push = Push(transport, self.calendar.db, self.calendar.sync, OpenAccess(), poll_s=None)
         self.calendar.group_commit.on_commit(self._push.on_commit)
         self._push.connect("member")
         self._push.join("member", self._department)

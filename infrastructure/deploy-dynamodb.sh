@@ -38,16 +38,26 @@ complaint() { sed -e '/^[[:space:]]*$/d' "$errors" | tail -n 1; }
 list_events() {
   # Without --no-paginate the CLI would fetch the whole history for these.
   aws cloudformation describe-stack-events --stack-name "$stack" --no-paginate --output text \
-    --query "$1.[Timestamp,ResourceStatus,LogicalResourceId,ResourceStatusReason]" >&2 ||
-    say "  (이벤트를 읽지 못했습니다)" >&2
+    --query "$1.[Timestamp,ResourceStatus,LogicalResourceId,ResourceStatusReason]" ||
+    say "  (이벤트를 읽지 못했습니다)"
 }
 
 show_events() {
+  local refusal failed
+  refusal=$(complaint)
   # A rollback writes many events after the one that says why.
+  failed=$(list_events "StackEvents[?ends_with(ResourceStatus, '_FAILED')] | [:$EVENTS_SHOWN]")
   say '실패한 이벤트 (최신순):' >&2
-  list_events "StackEvents[?ends_with(ResourceStatus, '_FAILED')] | [:$EVENTS_SHOWN]"
+  [ -z "$failed" ] || say "$failed" >&2
   say "최근 이벤트 ${EVENTS_SHOWN}개 (최신순):" >&2
-  list_events "StackEvents[:$EVENTS_SHOWN]"
+  list_events "StackEvents[:$EVENTS_SHOWN]" >&2
+  # The policy that a stack gives to its deployments knows the tables of that stack, and cannot change itself.
+  case "$refusal $failed" in
+    *AccessDenied* | *'not authorized to perform'*)
+      say '→ 권한이 없어 실패했습니다. 새 테이블이나 새 권한이 생기는 업그레이드는 관리자가 자기 컴퓨터에서 한 번 배포합니다.' >&2
+      say '  그다음부터는 배포 역할로 됩니다. infrastructure/README.md의 "An upgrade that adds a table"을 보세요.' >&2
+      ;;
+  esac
 }
 
 fail() {

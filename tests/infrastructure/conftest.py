@@ -29,7 +29,7 @@ def aws_url(moto: str) -> str:
 @pytest.fixture
 def account_settings(aws_url: str, aws_keys: None) -> Settings:
     """Return settings to use the account's store past the guides."""
-    return Settings(dynamodb_endpoint_url=aws_url)
+    return Settings(dynamodb_endpoint_url=aws_url, auth=True)
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,9 @@ DELETIONS = 0.1  # of the changes
 CHANGE_READS = 1  # an edit finds the event first
 OPEN_READS = 1 + 2  # a list: the head; a join: the head twice
 FOLLOW_READS = 2  # another server reads the head, then the log
+SESSION_WRITES = 2 + 2 + 2  # head, log row and session in a transaction, once a day for each browser
+TOKEN_WRITES = 9  # a program's token is noted as used, once in each hour of a day
+RIGHTS_READS = 1  # the list of departments asks for the head of the accounts
 POLL_READS = 0.5  # eventually consistent
 POLLS_PER_HOUR = 3600 // 2
 READY_PER_MONTH = 2 * 6 * 60 * 24 * 30  # two load balancer nodes, every 10 s
@@ -33,15 +36,17 @@ class Company:
     opens_a_day: int = 10
 
     def writes(self) -> float:
-        return self.changes_a_day * DAYS * (CHANGE_WRITES + DELETIONS * DELETION_WRITES)
+        changes = self.changes_a_day * (CHANGE_WRITES + DELETIONS * DELETION_WRITES)
+        return DAYS * (changes + self.people * (SESSION_WRITES + TOKEN_WRITES))
 
     def polls(self) -> float:
-        return self.servers * (self.rooms + 1) * POLLS_PER_HOUR * POLL_READS * HOURS * DAYS
+        lists = 2  # the list of departments, and the accounts
+        return self.servers * (self.rooms + lists) * POLLS_PER_HOUR * POLL_READS * HOURS * DAYS
 
     def reads(self) -> float:
         scan = ceil(self.departments / DEPARTMENTS_PER_READ)
-        opens = self.people * self.opens_a_day * DAYS * (OPEN_READS + scan)
-        followers = (self.servers - 1) * self.changes_a_day * FOLLOW_READS * DAYS
+        opens = self.people * self.opens_a_day * DAYS * (OPEN_READS + RIGHTS_READS + scan)
+        followers = (self.servers - 1) * (self.changes_a_day + self.people) * FOLLOW_READS * DAYS
         edits = self.changes_a_day * DAYS * CHANGE_READS
         always = self.servers * (READY_PER_MONTH + PURGE_LOOKS_PER_MONTH)
         return self.polls() + always + opens + followers + edits

@@ -9,7 +9,7 @@ BLOCK = re.compile(
 )
 
 
-WAYS = re.compile(r"run|run: fresh account|run: server \d+|not run here: .+")
+WAYS = re.compile(r"run|run: asks|run: fresh account|run: server \d+|not run here: .+")
 
 
 @dataclass

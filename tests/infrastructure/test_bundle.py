@@ -22,6 +22,8 @@ def test_the_bundle_holds_what_runs_and_nothing_else(tmp_path: Path) -> None:
         "backend/gunicorn.conf.py",
         "backend/static/docs/index.html",
         "backend/templates/home.html",
+        "backend/templates/sign_in.html",
+        "backend/static/sign-in.js",
         "README.ko.md",
         "DYNAMODB_SETUP.md",
         "node_modules/swagger-ui-dist/swagger-ui-bundle.js",

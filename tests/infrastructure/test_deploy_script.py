@@ -12,9 +12,13 @@ from botocore.exceptions import ClientError
 from aws_client import KEYS, REGION, aws_client
 from infrastructure.deploy_script import deployment_environment, run_script
 from infrastructure.tools import SECOND_TEMPLATE, TEMPLATE, load_template, tool
+from older_version import OLDER, lay_out
 from store.tables import TableNames
 
-TABLES = ("Departments", "Events", "Changes")
+TABLES = ("Departments", "Events", "Changes", "Accounts")
+OTHER_NAMES = (
+    "DepartmentsTableName=teams EventsTableName=termine ChangesTableName=protokoll AccountsTableName=konten"
+)
 Deploy = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
@@ -88,7 +92,7 @@ def test_the_template_is_deployed_updated_and_left_alone(deploy: Deploy, account
     for key, value in account.outputs().items():
         assert f"  {key}\t{value}\n" in created.stdout
     tables = account.client("dynamodb").list_tables()["TableNames"]
-    assert tables == ["changes", "departments", "termine"]
+    assert tables == ["accounts", "changes", "departments", "termine"]
 
     updated = deploy(PARAMETERS="LogRetentionDays=7")
     assert updated.returncode == 0, updated.stdout + updated.stderr
@@ -102,6 +106,21 @@ def test_the_template_is_deployed_updated_and_left_alone(deploy: Deploy, account
     assert again.returncode == 0, again.stdout + again.stderr
     assert "✓ 변경할 것이 없습니다." in again.stdout
     assert "  EventsTableName\ttermine\n" in again.stdout
+
+
+def test_a_stack_without_accounts_gets_their_table_and_keeps_its_data(
+    deploy: Deploy, account: Account, tmp_path: Path
+) -> None:
+    older = lay_out(OLDER, tmp_path, "infrastructure") / "infrastructure" / TEMPLATE.name
+    assert deploy(TEMPLATE=str(older), PARAMETERS="EventsTableName=termine").returncode == 0
+    dynamodb = account.client("dynamodb")
+    dynamodb.put_item(TableName="departments", Item={"id": {"S": "1"}, "name": {"S": "개발팀"}})
+    upgraded = deploy(PARAMETERS="AccountsTableName=konten")
+    assert upgraded.returncode == 0, upgraded.stdout + upgraded.stderr
+    assert "  + 추가 AccountsTable (AWS::DynamoDB::Table)\n" in upgraded.stdout
+    assert account.outputs()["AccountsTableName"] == "konten"
+    assert dynamodb.list_tables()["TableNames"] == ["changes", "departments", "konten", "termine"]
+    assert account.departments("departments") == ["개발팀"]
 
 
 def test_a_table_is_not_replaced_by_mistake(deploy: Deploy, account: Account) -> None:
@@ -135,17 +154,21 @@ def test_a_table_that_the_template_no_longer_has_is_not_removed(deploy: Deploy, 
 
 
 def test_tables_that_exist_are_taken_in_with_their_data(deploy: Deploy, account: Account) -> None:
-    account.make_tables("teams", "termine", "protokoll")
+    account.make_tables("teams", "termine", "protokoll", "konten")
     account.client("logs").create_log_group(logGroupName="/calendar/try/server")
-    names = "DepartmentsTableName=teams EventsTableName=termine ChangesTableName=protokoll"
-    done = deploy(PARAMETERS=f"{names} Service=calendar Environment=try", IMPORT_EXISTING="1")
+    done = deploy(PARAMETERS=f"{OTHER_NAMES} Service=calendar Environment=try", IMPORT_EXISTING="1")
     assert done.returncode == 0, done.stdout + done.stderr
-    for imported in ("DepartmentsTable", "EventsTable", "ChangesTable", "ServerLogGroup"):
+    for imported in (*(f"{table}Table" for table in TABLES), "ServerLogGroup"):
         assert f"< 가져오기 {imported} (" in done.stdout
-    assert done.stdout.count("< 가져오기") == 4
+    assert done.stdout.count("< 가져오기") == 5
     assert account.departments("teams") == ["개발팀"]
     tables = {key: value for key, value in account.resources().items() if key.endswith("Table")}
-    assert tables == {"DepartmentsTable": "teams", "EventsTable": "termine", "ChangesTable": "protokoll"}
+    assert tables == {
+        "DepartmentsTable": "teams",
+        "EventsTable": "termine",
+        "ChangesTable": "protokoll",
+        "AccountsTable": "konten",
+    }
 
     again = deploy()
     assert again.returncode == 0, again.stdout + again.stderr
@@ -178,12 +201,11 @@ def test_a_table_that_exists_is_taken_into_a_stack_that_exists(
 def test_a_table_restored_under_its_name_is_still_the_one_of_the_stack(
     deploy: Deploy, account: Account
 ) -> None:
-    names = "DepartmentsTableName=teams EventsTableName=termine ChangesTableName=protokoll"
-    assert deploy(PARAMETERS=f"{names} DeletionProtection=false").returncode == 0
+    assert deploy(PARAMETERS=f"{OTHER_NAMES} DeletionProtection=false").returncode == 0
     dynamodb = account.client("dynamodb")
-    for table in ("teams", "termine", "protokoll"):
+    for table in ("teams", "termine", "protokoll", "konten"):
         dynamodb.delete_table(TableName=table)
-    account.make_tables("teams", "termine", "protokoll")
+    account.make_tables("teams", "termine", "protokoll", "konten")
     done = deploy(IMPORT_EXISTING="1")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "✓ 변경할 것이 없습니다." in done.stdout
@@ -193,7 +215,7 @@ def test_a_table_restored_under_its_name_is_still_the_one_of_the_stack(
 def test_a_table_that_the_template_does_not_retain_is_not_taken_in(
     deploy: Deploy, account: Account, tmp_path: Path
 ) -> None:
-    account.make_tables("departments", "events", "changes")
+    account.make_tables("departments", "events", "changes", "accounts")
     template = tmp_path / "careless.yaml"
     template.write_text(TEMPLATE.read_text().replace("    DeletionPolicy: Retain\n", ""))
     done = deploy(TEMPLATE=str(template), IMPORT_EXISTING="1")
@@ -221,7 +243,7 @@ def test_a_creation_that_failed_is_made_again_with_the_tables_that_it_left(
     mended = deploy()
     assert mended.returncode == 0, mended.stdout + mended.stderr
     assert "첫 생성에 실패한 스택입니다(ROLLBACK_COMPLETE)" in mended.stdout
-    assert [f"< 가져오기 {table}Table (" in mended.stdout for table in TABLES] == [True] * 3
+    assert [f"< 가져오기 {table}Table (" in mended.stdout for table in TABLES] == [True] * 4
     assert account.stack()["StackStatus"] == "CREATE_COMPLETE"
     assert account.departments("departments") == ["가"]
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from infrastructure.deploy_script import deployment_environment, run_script
-from infrastructure.tools import FakeAws
+from infrastructure.tools import INFRASTRUCTURE, FakeAws
 
 STACK_ID = "arn:aws:cloudformation:ap-northeast-2:123456789012:stack/department-calendar/1"
 
@@ -181,6 +181,33 @@ def test_a_call_that_fails_prints_the_last_ten_events(fake: Any, operation: str)
     assert done.returncode == 1
     assert "not authorized" in done.stderr
     assert_last_ten_events(done)
+
+
+NEEDS_ADMINISTRATOR = "관리자가 자기 컴퓨터에서 한 번 배포합니다"
+
+
+def test_a_failure_for_lack_of_a_permission_says_that_an_administrator_deploys_once(fake: Any) -> None:
+    reason = (
+        "User: arn:aws:sts::1:assumed-role/d is not authorized to perform: dynamodb:CreateTable on resource"
+    )
+    refused = {**EVENTS["StackEvents"][0], "ResourceStatusReason": reason}
+    _, done = fake(
+        ["UPDATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"],
+        answers={"describe-stack-events": [{"StackEvents": [refused]}]},
+    )
+    assert done.returncode == 1
+    assert reason in done.stderr
+    assert NEEDS_ADMINISTRATOR in done.stderr
+    named = re.search('infrastructure/README.md의 "(.+)"을', done.stderr)
+    assert named
+    assert f"### {named[1]}\n" in (INFRASTRUCTURE / "README.md").read_text()
+
+
+def test_another_failure_does_not_call_for_an_administrator(fake: Any) -> None:
+    _, done = fake(["UPDATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"])
+    assert done.returncode == 1
+    assert "reason 1" in done.stderr
+    assert NEEDS_ADMINISTRATOR not in done.stderr
 
 
 def test_parameters_that_cannot_be_read_stop_the_deployment(fake: Any) -> None:

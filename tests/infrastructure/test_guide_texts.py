@@ -5,10 +5,15 @@ from pathlib import Path
 
 import pytest
 
+from config import Settings
+from errors import SetupError
 from infrastructure.costs import LARGE, MIDDLE, SMALL
 from infrastructure.guides import Block, blocks
 from infrastructure.tools import INFRASTRUCTURE
-from printed_guides import SETUP, SETUP_KO
+from printed_guides import GUIDES, SETUP, SETUP_KO
+from running import ROOT
+
+PAGES = [*GUIDES, INFRASTRUCTURE / "README.md", ROOT / "SECURITY.md", *(ROOT / "docs").glob("*.md")]
 
 
 def test_both_languages_have_the_same_commands() -> None:
@@ -26,7 +31,7 @@ def test_both_languages_have_the_same_sections() -> None:
     assert len(sections(SETUP)) == 13 + 4
 
 
-@pytest.mark.parametrize("path", [SETUP, SETUP_KO, INFRASTRUCTURE / "README.md"], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_links_lead_somewhere(path: Path) -> None:
     for target in re.findall(r"\]\(([^)]+)\)", path.read_text()):
         if target.startswith("https://"):
@@ -56,3 +61,14 @@ def test_the_guide_names_every_error_it_should() -> None:
             "ResourceInUseException",
         ):
             assert name in path.read_text()
+
+
+@pytest.mark.parametrize("path", [SETUP, SETUP_KO], ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "decided", [{}, {"AUTH": "on"}], ids=["AUTH is not decided", "PUBLIC_URL is missing"]
+)
+def test_the_guide_explains_why_production_does_not_start(path: Path, decided: dict[str, str]) -> None:
+    with pytest.raises(SetupError) as refused:
+        Settings.from_env({"FLASK_ENV": "production", "SECRET_KEY": "only-for-this-test", **decided})
+    explained = re.findall(r"^\| `(FLASK_ENV=production[^`]+)`", path.read_text(), re.MULTILINE)
+    assert [sentence for sentence in explained if str(refused.value).startswith(sentence)]

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from accounts.company import PASSWORD
 from aws_client import KEYS, aws_client
 from config import Settings
 from infrastructure.guides import Block, blocks
@@ -34,6 +35,8 @@ from printed_guides import (
 )
 from programs import program
 from running import ROOT, free_port
+from services.accounts.joining import NewPerson
+from services.core import build_core
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -41,6 +44,10 @@ WAIT_FOR_SERVER = (
     'for _ in $(seq 200); do curl -fsS "$URL" >/dev/null 2>&1 && break; sleep 0.1; done; curl -fsS "$URL"'
 )
 
+
+TABLES = ("departments", "events", "changes", "accounts")
+EMAIL = "you@example.com"
+"""The address that the guide prints."""
 
 OLD_FILES = {
     "departments.json": [{"id": 1, "name": "옮긴 부서"}],
@@ -50,6 +57,10 @@ OLD_FILES = {
     ],
 }
 """What the guide has its reader put into `backend/`."""
+
+ASKED = "flask admin create"
+ANSWERED = f"{ASKED} --email {EMAIL} --name 관리자 --password '{PASSWORD}'"
+"""What a person answers who is asked for it."""
 
 FREE_PORT = (
     """python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'"""
@@ -78,14 +89,22 @@ def checkout(tmp_path: Path) -> Path:
 
 
 def script(found: Sequence[Block], warm_aws: str, in_use: bool = False) -> str:
-    """Put the blocks into one text to type; an account in use is never emptied before a block."""
+    """Put the blocks into one text to type, with what a reader has to put in.
+
+    An account in use is never emptied before a block, and has an administrator.
+    """
     lines = ["trap 'jobs -p | xargs -r kill' EXIT"]
     ports: list[str] = []
     for number, block in enumerate(found):
         if block.how.startswith("not run"):
             continue
         lines.append(f"echo '--- block {number}: {block.how}'")
-        text = block.text
+        text = block.text.replace("paste-the-password", PASSWORD)
+        if block.how == "run: asks":
+            if in_use:
+                continue
+            assert text.count(ASKED) == 1
+            text = text.replace(ASKED, ANSWERED)
         if block.how == "run: fresh account" and not in_use:
             lines.append('curl -fsS -X POST "$AWS_ENDPOINT_URL/moto-api/reset"')
         if block.how.startswith("run: server"):
@@ -137,7 +156,9 @@ def test_the_setup_guide_works_as_printed(
     assert "이벤트가 삭제되었습니다." in output
     assert "backend/app.py" in output, "the bundle's contents"
     assert "changes-restored-" in output
-    assert "✓ 새 epoch를 준 변경 기록: 2개." in output
+    assert "✓ 새 epoch를 준 변경 기록: 3개." in output
+    assert f"✓ 관리자 '관리자' ({EMAIL})" in output
+    assert "http://localhost:5000/setup#" in output
     db = DynamoDBDatabase(account_settings)
     assert [d.name for d in db.list_departments()] == ["옮긴 부서"]
     assert migrated(db) == [f"옮긴 일정 {n}" for n in range(1, 6)]
@@ -149,7 +170,10 @@ def in_use(account_settings: Settings, checkout: Path) -> DynamoDBDatabase:
     db = DynamoDBDatabase(account_settings)
     db.create_tables(report=lambda _: None)
     fill(db, sorted({"가장 앞선 부서", "개발팀", *names_in(SETUP.read_text())}))
-    names = {f"{kind}_table": f"{kind}-restored" for kind in ("departments", "events", "changes")}
+    accounts = build_core(db, snapshot_bytes=1_000_000, accounts_url="http://localhost:5000").accounts
+    assert accounts
+    accounts.joining.create_admin(NewPerson(EMAIL, "관리자", PASSWORD))
+    names = {f"{kind}_table": f"{kind}-restored" for kind in TABLES}
     restored = DynamoDBDatabase(replace(account_settings, **names))
     restored.create_tables(report=lambda _: None)
     fill(restored, ["되살린 부서"])
@@ -190,8 +214,7 @@ def require_unharmed(before: Content, aws_url: str, checkout: Path) -> None:
 def continuous_backups(aws_url: str) -> list[str]:
     """Return the status of each table's continuous backups: a guide that switches them on costs money."""
     dynamodb = aws_client("dynamodb", aws_url)
-    tables = ("departments", "events", "changes")
-    found = [dynamodb.describe_continuous_backups(TableName=table) for table in tables]
+    found = [dynamodb.describe_continuous_backups(TableName=table) for table in TABLES]
     return [
         backups["ContinuousBackupsDescription"]["PointInTimeRecoveryDescription"]["PointInTimeRecoveryStatus"]
         for backups in found
@@ -220,7 +243,9 @@ def test_the_setup_guide_changes_nothing_of_an_account_in_use(
     assert iam.list_access_keys(UserName="department-calendar")["AccessKeyMetadata"] == []
 
 
-@pytest.mark.parametrize("trouble", ["the name is taken", "the server comes up later"])
+@pytest.mark.parametrize(
+    "trouble", ["the name is taken", "the server comes up later", "the password is wrong"]
+)
 def test_a_trial_whose_first_line_failed_changes_nothing(
     checkout: Path, aws_url: str, warm_aws: str, in_use: DynamoDBDatabase, trouble: str
 ) -> None:
@@ -229,6 +254,9 @@ def test_a_trial_whose_first_line_failed_changes_nothing(
     text = script(found, warm_aws, in_use=True)
     if trouble == "the name is taken":
         text = SAME_DATE + text
+    elif trouble == "the password is wrong":
+        assert PASSWORD in text
+        text = text.replace(PASSWORD, "another password")
     else:
         creation = '-X POST "$API/api/departments"'
         assert creation in text

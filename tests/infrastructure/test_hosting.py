@@ -1,4 +1,7 @@
-"""The server as Elastic Beanstalk and EC2 run it, by the commands of the shipped files, behind real nginx."""
+"""The server as Elastic Beanstalk and EC2 run it, by the commands of the shipped files, behind real nginx.
+
+People sign in to it, as the shipped settings want.
+"""
 
 import json
 import os
@@ -16,7 +19,9 @@ import pytest
 import requests
 import socketio
 import yaml
+from dotenv import dotenv_values
 
+from accounts.company import PASSWORD
 from aws_client import KEYS
 from infrastructure.shipped import UnitFile, unpacked_bundle
 from infrastructure.tools import (
@@ -31,6 +36,10 @@ from running import BIN, CREATE_TABLES, free_port, is_listening, wait_for
 SITE = INFRASTRUCTURE / "ec2" / "nginx-department-calendar.conf"
 BEANSTALK = INFRASTRUCTURE / "elastic-beanstalk"
 ENVELOPE = {"success", "error", "message", "details"}
+EMAIL = "admin@example.com"
+CREATE_ADMIN = [
+    str(BIN / "flask"), "admin", "create", "--email", EMAIL, "--name", "관리자", "--password", PASSWORD,
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -104,15 +113,17 @@ def server(
     """Return what runs a server by a command of a shipped file, all of them on one store."""
     folder = tmp_path_factory.mktemp("store")
     with engine(folder) as url:
+        shipped = dotenv_values(INFRASTRUCTURE / "ec2" / "department-calendar.env.example")
         env = {
+            **{name: value or "" for name, value in shipped.items()},
             "PATH": f"{BIN}:/usr/bin:/bin",
             "LC_ALL": "C.UTF-8",
-            "FLASK_ENV": "production",
             "SECRET_KEY": "only-for-this-test",
             "DYNAMODB_ENDPOINT_URL": url,
             **KEYS,
         }
-        subprocess.run(CREATE_TABLES, cwd=bundle / "backend", env=env, check=True)
+        for command in (CREATE_TABLES, CREATE_ADMIN):
+            subprocess.run(command, cwd=bundle / "backend", env=env, check=True)
 
         @contextmanager
         def run(command: str, cwd: Path, port: int) -> Iterator[None]:
@@ -141,25 +152,61 @@ def front(bundle: Path, server: Any, tmp_path_factory: pytest.TempPathFactory) -
         yield Front(f"http://127.0.0.1:{port}", ports, log)
 
 
+def sign_in(url: str, **headers: str) -> requests.Session:
+    """Return a browser in which the administrator has signed in."""
+    browser = requests.Session()
+    body = {"email": EMAIL, "password": PASSWORD}
+    answer = browser.post(f"{url}/api/session", json=body, headers=headers, timeout=10)
+    assert answer.status_code == 200, answer.text
+    return browser
+
+
+def addresses(url: str, **headers: str) -> list[str]:
+    """Return the network addresses from which people have signed in, the last one first."""
+    with sign_in(url, **headers) as browser:
+        sessions = browser.get(f"{url}/api/sessions", timeout=10).json()["sessions"]
+    return [session["address"] for session in sessions]
+
+
+def make_token(url: str) -> str:
+    """Return a new device token of the administrator."""
+    with sign_in(url) as browser:
+        body = {"name": "프로그램", "scope": "write", "expires_in_days": 1}
+        made = browser.post(f"{url}/api/tokens", json=body, headers={"Origin": url}, timeout=10)
+    assert made.status_code == 201, made.text
+    token: str = made.json()["token"]["token"]
+    return token
+
+
 def assert_pushes(url: str, transport: str) -> None:
     """Join a department over one transport, and see an event that another client creates."""
-    created = requests.post(f"{url}/api/departments", json={"name": f"부서 {transport} {url}"}, timeout=10)
+    token = make_token(url)
+    bearer = {"Authorization": f"Bearer {token}"}
+    created = requests.post(
+        f"{url}/api/departments", json={"name": f"부서 {transport} {url}"}, headers=bearer, timeout=10
+    )
     assert created.status_code == 201, created.text
     department = created.json()["department"]["id"]
     got: list[dict[str, Any]] = []
     client = socketio.Client(reconnection=False)
     client.on("event_created", got.append)
-    client.connect(url, transports=[transport], wait_timeout=10)
+    client.connect(url, transports=[transport], auth={"token": token}, wait_timeout=10)
     try:
         assert client.transport() == transport
         answer = client.call("join_department", {"department_id": department}, timeout=10)
         assert answer["success"] is True
         made = requests.post(
-            f"{url}/api/events/{department}", json={"event_date": "2026-03-02", "title": "입학식"}, timeout=10
+            f"{url}/api/events/{department}",
+            json={"event_date": "2026-03-02", "title": "입학식"},
+            headers=bearer,
+            timeout=10,
         )
         assert made.status_code == 201
         wait_for(lambda: got, DEADLINE_S, "the broadcast")
-        assert got == [made.json()["event"]]
+        assert [event | {"by": "", "by_name": ""} for event in got] == [
+            made.json()["event"] | {"by": "", "by_name": ""}
+        ]
+        assert got[0]["by_name"] == "관리자"
     finally:
         client.disconnect()
 
@@ -171,13 +218,14 @@ def test_nginx_carries_both_transports(front: Front, transport: str) -> None:
 
 def test_a_session_stays_with_its_server_and_clients_are_spread(front: Front) -> None:
     clients = []
+    token = make_token(front.url)
     try:
         for number in range(12):
             browser = requests.Session()
             browser.cookies.set("calendar_route", str(number))
             client = socketio.Client(reconnection=False, http_session=browser)
             clients.append((client, browser))
-            client.connect(front.url, transports=["polling"], wait_timeout=10)
+            client.connect(front.url, transports=["polling"], auth={"token": token}, wait_timeout=10)
         for client, _ in clients:
             answer = client.call("join_department", {"department_id": "none"}, timeout=10)
             assert answer["error"] == "invalid_id"
@@ -193,7 +241,7 @@ def test_a_session_stays_with_its_server_and_clients_are_spread(front: Front) ->
 
 def test_a_browser_gets_the_cookie_of_its_route_once(front: Front) -> None:
     with requests.Session() as browser:
-        first = browser.get(f"{front.url}/api/departments", timeout=10)
+        first = browser.get(f"{front.url}/sign-in", timeout=10)
         assert re.fullmatch("[0-9a-f]{32}", first.cookies["calendar_route"])
         assert "Set-Cookie" not in browser.get(f"{front.url}/api/departments", timeout=10).headers
     handshake = requests.get(f"{front.url}/socket.io/?EIO=4&transport=polling", timeout=10)
@@ -211,6 +259,41 @@ def test_a_page_of_the_same_origin_may_connect_and_another_may_not(front: Front)
     behind_tls = front.url.replace("http:", "https:")
     assert handshake(behind_tls, **{"X-Forwarded-Proto": "https"}) == 200
     assert handshake(behind_tls) == 400
+
+
+def test_the_server_knows_a_client_by_its_own_address_whatever_it_claims(front: Front) -> None:
+    assert addresses(front.url, **{"X-Forwarded-For": "203.0.113.9"})[0] == "127.0.0.1"
+    with sign_in(front.url) as browser:
+        pretending = {"Origin": "http://evil.example", "X-Forwarded-Host": "evil.example"}
+        refused = browser.delete(f"{front.url}/api/session", headers=pretending, timeout=10)
+    assert (refused.status_code, refused.json()["error"]) == (403, "cross_site")
+
+
+FROM_A_LOAD_BALANCER = {"X-Forwarded-For": "203.0.113.9, 198.51.100.7"}
+"""A client claims the first address, and the load balancer adds the one that the client really has."""
+
+
+def test_behind_a_load_balancer_nginx_is_told_to_know_the_clients(front: Front, tmp_path: Path) -> None:
+    port = free_port()
+    text = site(port, *front.ports)
+    for line in ("set_real_ip_from 10.0.0.0/8;", "real_ip_header X-Forwarded-For;"):
+        assert text.count(f"\n#{line}\n") == 1
+        text = text.replace(f"#{line}", line.replace("10.0.0.0/8", "127.0.0.1"))
+    with nginx(tmp_path / "nginx", port, text):
+        assert addresses(f"http://127.0.0.1:{port}", **FROM_A_LOAD_BALANCER)[0] == "198.51.100.7"
+    assert addresses(front.url, **FROM_A_LOAD_BALANCER)[0] == "127.0.0.1", "not without the two lines"
+
+
+def test_behind_tls_the_session_is_for_https_alone(front: Front) -> None:
+    body = {"email": EMAIL, "password": PASSWORD}
+    answer = requests.post(
+        f"{front.url}/api/session", json=body, headers={"X-Forwarded-Proto": "https"}, timeout=10
+    )
+    assert answer.headers["Set-Cookie"].startswith("__Host-session=")
+    assert "Strict-Transport-Security" in answer.headers
+    plain = requests.post(f"{front.url}/api/session", json=body, timeout=10)
+    assert plain.headers["Set-Cookie"].startswith("session=")
+    assert "Strict-Transport-Security" not in plain.headers
 
 
 def test_bodies_that_are_too_long_are_refused_by_the_server_then_by_nginx(front: Front) -> None:
@@ -262,6 +345,7 @@ server {{
         proxy_pass http://127.0.0.1:{server};
         proxy_http_version 1.1;
         proxy_set_header Host $host:{port};
+        proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
     }}
     include {platform}/conf.d/elasticbeanstalk/*.conf;
 }}
@@ -280,7 +364,8 @@ def test_the_procfile_starts_a_server_that_the_platform_nginx_reaches(
     for path in (bundle / ".platform" / "nginx").rglob("*.conf"):
         copy = platform / path.relative_to(bundle / ".platform" / "nginx")
         copy.parent.mkdir(parents=True, exist_ok=True)
-        copy.write_text(path.read_text().replace(":8000", f":{own}"))
+        text = path.read_text().replace(":8000", f":{own}")
+        copy.write_text(text.replace("set_real_ip_from 10.0.0.0/8;", "set_real_ip_from 127.0.0.1;"))
     assert command.endswith(":8000")
     with (
         server(command.replace(":8000", f":{own}"), bundle, own),
@@ -290,6 +375,7 @@ def test_the_procfile_starts_a_server_that_the_platform_nginx_reaches(
         assert requests.get(f"{url}/readyz", timeout=10).status_code == 200
         assert requests.get(f"{url}/docs/", timeout=10).status_code == 200
         assert requests.get(f"{url}/metrics", timeout=10).status_code == 404
+        assert addresses(url, **FROM_A_LOAD_BALANCER)[0] == "198.51.100.7"
         assert_pushes(url, transport)
 
 
@@ -304,11 +390,22 @@ def test_the_load_balancer_keeps_sessions_and_asks_for_readiness() -> None:
     assert default["StickinessEnabled"] is True
     assert default["HealthCheckTimeout"] < default["HealthCheckInterval"]
     assert options["aws:elasticbeanstalk:environment"]["LoadBalancerType"] == "application"
-    assert options["aws:elasticbeanstalk:application:environment"]["FLASK_ENV"] == "production"
+    properties = options["aws:elasticbeanstalk:application:environment"]
+    assert properties["FLASK_ENV"] == "production"
     assert options["aws:autoscaling:launchconfiguration"]["IamInstanceProfile"]
-    assert not [key for key in options["aws:elasticbeanstalk:application:environment"] if "KEY" in key]
+    assert not [key for key in properties if "KEY" in key]
     attributes = beanstalk("02-load-balancer.config")["Resources"]["AWSEBV2LoadBalancer"]["Properties"]
     (idle,) = attributes["LoadBalancerAttributes"]
     ping_interval = 25
     assert idle["Key"] == "idle_timeout.timeout_seconds"
     assert int(idle["Value"]) > 2 * ping_interval
+
+
+def test_both_hosts_have_people_sign_in_and_believe_their_own_proxy_alone() -> None:
+    properties = beanstalk("01-environment.config")["option_settings"]
+    wanted = {"FLASK_ENV": "production", "AUTH": "on", "TRUSTED_PROXIES": "1"}
+    on_ec2 = dotenv_values(INFRASTRUCTURE / "ec2" / "department-calendar.env.example")
+    assert {name: on_ec2[name] for name in wanted} == wanted
+    on_beanstalk = properties["aws:elasticbeanstalk:application:environment"]
+    assert {name: str(on_beanstalk[name]) for name in wanted} == wanted
+    assert "PUBLIC_URL" not in on_beanstalk, "each environment has its own"

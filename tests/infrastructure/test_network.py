@@ -1,4 +1,4 @@
-"""There is no sign-in: guides and shipped files let in nobody whom the operator has not named."""
+"""Sign-in or not: guides and shipped files let in nobody whom the operator has not named."""
 
 import re
 import subprocess
@@ -17,8 +17,8 @@ from printed_guides import README, SETUP, SETUP_KO
 Type = Callable[..., "subprocess.CompletedProcess[str]"]
 WORLD = re.compile(r"0\.0\.0\.0/0|::/0")
 WARNING = {
-    SETUP: r"> \[!WARNING\]\n> \*\*There is no sign-in",
-    SETUP_KO: r"> \[!WARNING\]\n> \*\*로그인이 없습니다",
+    SETUP: r"> \[!WARNING\]\n> \*\*Leave `AUTH=on`",
+    SETUP_KO: r"> \[!WARNING\]\n> \*\*[^*\n]*`AUTH=on`을 그대로 두세요\.\*\*",
 }
 
 
@@ -99,7 +99,8 @@ def test_the_environment_is_made_with_the_network_that_was_chosen(tmp_path: Path
     aws = FakeAws(tmp_path / "fake", {})
     chosen = "VPC=vpc-1 SUBNETS=subnet-1,subnet-2 GROUP=sg-1 VERSION=1\n"
     env = {"PATH": f"{aws.folder}:/usr/bin:/bin"}
-    subprocess.run(["bash", "-ec", chosen + block("create-environment ")], env=env, check=True)
+    printed = block("create-environment ").replace("choose-the-address", "https://calendar.example.com")
+    subprocess.run(["bash", "-ec", chosen + printed], env=env, check=True)
     arguments = aws.arguments("create-environment")
     given = arguments[arguments.index("--option-settings") + 1 :]
     # The quotes are for the AWS CLI: a comma would end the value.
@@ -111,6 +112,9 @@ def test_the_environment_is_made_with_the_network_that_was_chosen(tmp_path: Path
         options[match[1], match[2]] = match[3] or match[4]
     assert re.fullmatch(
         "[0-9a-f]{64}", options.pop(("aws:elasticbeanstalk:application:environment", "SECRET_KEY"))
+    )
+    assert options.pop(("aws:elasticbeanstalk:application:environment", "PUBLIC_URL")) == (
+        "https://calendar.example.com"
     )
     # https://docs.aws.amazon.com/elasticbeanstalk/latest/dg/command-options-general.html
     assert options == {

@@ -22,7 +22,8 @@ def policy(name: str) -> list[dict[str, Any]]:
 def test_the_server_policy_is_the_one_of_the_stack() -> None:
     stack = load_template()["Resources"]["ServerPolicy"]["Properties"]["PolicyDocument"]["Statement"]
     table = "arn:aws:dynamodb:ap-northeast-2:*:table/"
-    names = {f"{kind}Table": f"{table}{kind.lower()}" for kind in ("Departments", "Events", "Changes")}
+    kinds = ("Departments", "Events", "Changes", "Accounts")
+    names = {f"{kind}Table": f"{table}{kind.lower()}" for kind in kinds}
     names["ServerLogGroup"] = (
         "arn:aws:logs:ap-northeast-2:*:log-group:/department-calendar/production/server:*"
     )
@@ -50,7 +51,7 @@ def test_the_other_policies_are_about_the_tables_alone(name: str) -> None:
                 assert statement["Action"] in ("dynamodb:ListBackups", "dynamodb:ListStreams")
             else:
                 assert re.fullmatch(
-                    r"arn:aws:dynamodb:ap-northeast-2:\*:table/(departments|events|changes)(\*|/(index|stream)/\*)?",
+                    r"arn:aws:dynamodb:ap-northeast-2:\*:table/(departments|events|changes|accounts)(\*|/(index|stream)/\*)?",
                     resource,
                 )
 
@@ -71,7 +72,7 @@ def test_a_new_epoch_needs_no_more_than_a_policy_allows(name: str, account_setti
 
 def test_the_setup_policy_reaches_the_indexes() -> None:
     resources = [r for s in policy("setup-policy.json") for r in as_list(s["Resource"])]
-    for definition in TableNames("departments", "events", "changes").definitions():
+    for definition in TableNames("departments", "events", "changes", "accounts").definitions():
         table = f"arn:aws:dynamodb:ap-northeast-2:*:table/{definition['TableName']}"
         assert table in resources
         assert (f"{table}/index/*" in resources) == ("GlobalSecondaryIndexes" in definition)

@@ -14,12 +14,18 @@ import pytest
 from aws_client import aws_client
 from config import Settings
 from domain import new_id, utc_now
+from errors import SignInFailed
 from in_process import Calendar
 from infrastructure.recording_client import RecordingClient
 from infrastructure.tools import SCRIPT, SECOND_TEMPLATE, TEMPLATE, as_list, engine, load_template, resources
 from models import DynamoDBDatabase
+from people import Role, Scope
+from services.accounts.administration import AccountFields
+from services.accounts.joining import NewPerson, Offer
+from services.accounts.sessions import Visit
+from services.core import build_core
 from services.repair import Repaired
-from store import rows
+from store import account_rows, rows
 from store.tables import TableNames
 
 TEMPLATE_DATA = load_template()
@@ -42,7 +48,7 @@ PUBLISHED_WITH = {
 
 
 def test_the_tables_are_those_that_the_server_creates() -> None:
-    names = ("DepartmentsTable", "EventsTable", "ChangesTable")
+    names = ("DepartmentsTable", "EventsTable", "ChangesTable", "AccountsTable")
     wanted = TableNames(*names).definitions()
     for name, definition in zip(names, wanted, strict=True):
         properties = TABLES[name]["Properties"]
@@ -57,7 +63,7 @@ def test_the_tables_are_those_that_the_server_creates() -> None:
     assert len(TABLES) == len(wanted)
     defaults = Settings()
     parameters = TEMPLATE_DATA["Parameters"]
-    for kind in ("departments", "events", "changes"):
+    for kind in ("departments", "events", "changes", "accounts"):
         assert parameters[f"{kind.title()}TableName"]["Default"] == getattr(defaults, f"{kind}_table")
 
 
@@ -78,12 +84,13 @@ def test_provisioned_billing_has_the_figures_of_the_field() -> None:
     assert TEMPLATE_DATA["Parameters"]["BillingMode"]["Default"] == "PAY_PER_REQUEST"
 
 
-def test_only_the_log_expires() -> None:
+def test_what_expires_is_rows_of_the_log_and_of_the_accounts() -> None:
     ttl = {name: table["Properties"].get("TimeToLiveSpecification") for name, table in TABLES.items()}
     assert ttl == {
         "DepartmentsTable": None,
         "EventsTable": None,
         "ChangesTable": {"AttributeName": rows.TTL_ATTRIBUTE, "Enabled": True},
+        "AccountsTable": {"AttributeName": account_rows.TTL_ATTRIBUTE, "Enabled": True},
     }
 
 
@@ -175,9 +182,8 @@ def test_outputs_are_exported_under_the_name_of_the_stack() -> None:
     outputs = TEMPLATE_DATA["Outputs"]
     for name, output in outputs.items():
         assert output["Export"] == {"Name": {"Fn::Sub": f"${{AWS::StackName}}-{name}"}}
-    tables = {
-        f"{kind}Table{what}" for kind in ("Departments", "Events", "Changes") for what in ("Name", "Arn")
-    }
+    kinds = ("Departments", "Events", "Changes", "Accounts")
+    tables = {f"{kind}Table{what}" for kind in kinds for what in ("Name", "Arn")}
     assert tables | {"ServerPolicyArn", "DeploymentPolicyArn", "LogGroupName"} <= set(outputs)
 
 
@@ -231,11 +237,36 @@ def use_everything(db: DynamoDBDatabase, url: str) -> None:
     assert calendar.purge.run_due(utc_now() + timedelta(days=31)) == 2
     by_hand.put_item(TableName="departments", Item=stranger)
     assert calendar.repair.run() == Repaired(purged=0, adopted=1)
+    use_accounts(db)
+
+
+def use_accounts(db: DynamoDBDatabase) -> None:
+    """Do with the accounts of a store all that the server does."""
+    accounts = build_core(db, snapshot_bytes=1_000_000, accounts_url="https://calendar.example.com").accounts
+    assert accounts
+    link = accounts.joining.begin_setup()
+    assert link
+    password, visit = "정확한 말 배터리 스테이플", Visit("192.0.2.1", "a browser")
+    admin = accounts.joining.set_up(str(link), NewPerson("admin@example.com", "관리자", password))
+    with pytest.raises(SignInFailed):
+        accounts.sessions.sign_in("admin@example.com", "another password", visit)
+    _, cookie = accounts.sessions.sign_in("admin@example.com", password, visit)
+    principal = accounts.sessions.of_cookie(str(cookie))
+    _, token = accounts.device_tokens.create(principal, "프로그램", Scope.READ, None)
+    assert accounts.sessions.of_token(token, "192.0.2.1").account_id == admin.id
+    department_id = new_id()
+    offer = Offer(email="kim@example.com", department_id=department_id, role=Role.READER)
+    _, invitation = accounts.joining.invite(principal, offer)
+    member = accounts.joining.accept(str(invitation), NewPerson("kim@example.com", "김", password))
+    accounts.members.set_visibility(principal, department_id, True)
+    accounts.members.forget(department_id)
+    accounts.administration.change(principal, member.id, AccountFields(disabled=True))
+    assert accounts.administration.page_audit(None, 10)[0]
 
 
 def test_the_server_may_do_what_it_does_and_nothing_else(tmp_path: Path, aws_keys: None) -> None:
     with engine(tmp_path) as url:
-        settings = Settings(dynamodb_endpoint_url=url)
+        settings = Settings(dynamodb_endpoint_url=url, auth=True)
         DynamoDBDatabase(settings).create_tables(report=lambda _: None)
         client = RecordingClient(settings)
         use_everything(DynamoDBDatabase(settings, client), url)
@@ -243,6 +274,7 @@ def test_the_server_may_do_what_it_does_and_nothing_else(tmp_path: Path, aws_key
         "departments": "DepartmentsTable.Arn",
         "events": "EventsTable.Arn",
         "changes": "ChangesTable.Arn",
+        "accounts": "AccountsTable.Arn",
     }
     needed = {}
     for resource, actions in client.needed.items():

@@ -17,7 +17,7 @@ STAND_IN := $(if $(filter Linux-x86_64,$(shell uname -sm | tr ' ' -)),,.venv/.in
 TEMPLATES := infrastructure/dynamodb-schema.yaml tests/infrastructure/sessions-results.yaml
 
 .PHONY: install install-tests infra-tools java-tools debian-packages run test fresh histories check lint lint-infra \
-	eb-bundle bench bench-migrate attack lock clean
+	eb-bundle bench bench-migrate fuzz attack lock clean
 
 # What running needs; `make test` adds what checking needs. Both do nothing when nothing has changed.
 install: .venv/.installed node_modules/.installed $(STAND_IN)
@@ -66,7 +66,8 @@ debian-packages:
 run: install backend/.env
 	@$(BIN)/python -c 'import socket; socket.create_server(("127.0.0.1", $(PORT)))' 2>/dev/null || \
 		{ echo "포트 $(PORT)을(를) 다른 프로그램이 쓰고 있습니다. 다른 포트로 여세요: PORT=8080 make run"; exit 1; }
-	@cd backend && FLASK_SKIP_DOTENV=1 PYTHONUNBUFFERED=1 exec ../$(BIN)/flask run --host=127.0.0.1 --port=$(PORT)
+	@cd backend && FLASK_SKIP_DOTENV=1 FLASK_RUN_PORT=$(PORT) PYTHONUNBUFFERED=1 \
+		exec ../$(BIN)/flask run --host=127.0.0.1
 
 # The first start chooses the embedded store for every command, unless the environment has chosen already.
 backend/.env:
@@ -108,6 +109,10 @@ bench: install-tests
 # The migration beside a put_item loop, and its memory with a million events: about ten minutes.
 bench-migrate: install-tests
 	$(BIN)/python benchmarks/bench_migrate.py
+
+# Schemathesis for some ten minutes against a server with accounts; `make test` sends a few of each request.
+fuzz: install-tests
+	FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-120} $(BIN)/pytest tests/accounts/test_fuzzing.py
 
 # Every attack on the production command while a quiet neighbour uses it, with each worker: some fifteen minutes.
 attack: install-tests

@@ -21,10 +21,13 @@ BEFORE_1_1 = "b15d4585330b0ef61a16253c1ac347591f9c2517"
 """The last commit before version 1.1. Its log rows do not name an entity's change before."""
 
 
-def lay_out(commit: str, folder: Path) -> Path:
-    """Put the server of a commit into a folder, and return the folder: a `root` of `running_server`."""
+def lay_out(commit: str, folder: Path, part: str = "backend") -> Path:
+    """Put the server of a commit into a folder, and return the folder: a `root` of `running_server`.
+
+    Or put another `part` of the commit there.
+    """
     archive = subprocess.run(
-        [program("git"), "archive", "--format=tar", commit, "backend"], cwd=ROOT, capture_output=True
+        [program("git"), "archive", "--format=tar", commit, part], cwd=ROOT, capture_output=True
     )
     if archive.returncode:
         # In CI a skip is a failure, and a checkout without history is none.

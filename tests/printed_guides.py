@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import pty
 import re
 import signal
 import subprocess
@@ -14,13 +15,16 @@ from aws_client import aws_client
 from domain import REGISTRY, ChangeType, Event, Write, new_id
 from in_process import Calendar
 from models import DynamoDBDatabase
+from people import ACCOUNTS
 from running import ROOT
+from store.records import FAILURES
 from store.rows import head_key
 
 README, README_KO = ROOT / "README.md", ROOT / "README.ko.md"
 SETUP, SETUP_KO = ROOT / "DYNAMODB_SETUP.md", ROOT / "DYNAMODB_SETUP.ko.md"
 GUIDES = (README, README_KO, SETUP, SETUP_KO)
 
+SHARED_LOGS = (REGISTRY, ACCOUNTS)
 Key: TypeAlias = tuple[str, str]
 Content: TypeAlias = dict[Key, dict[str, Any]]
 """Every item of every table, by table and key."""
@@ -72,11 +76,15 @@ def everything(url: str) -> Content:
 
 
 def harmed(before: Content, after: Content) -> list[Key]:
-    """Return the keys of items that were removed or changed, except for a new revision of the registry."""
+    """Return the keys of items that were removed or changed, except for new revisions of shared logs.
+
+    Those are the logs of the registry and of the accounts.
+    """
+    heads = [head_key(partition) for partition in SHARED_LOGS]
 
     def same(key: Key) -> bool:
         old, new = before[key], after.get(key, {})
-        if {name: old[name] for name in head_key(REGISTRY) if name in old} == head_key(REGISTRY):
+        if {name: old[name] for name in heads[0] if name in old} in heads:
             return {**old, "head": new.get("head")} == new
         return old == new
 
@@ -84,11 +92,17 @@ def harmed(before: Content, after: Content) -> list[Key]:
 
 
 def added(before: Content, after: Content) -> Content:
-    """Return the new items, except changes of the registry: its log keeps deletions, too."""
+    """Return the new items, except changes in shared logs, which keep what was deleted again, too.
+
+    Failed sign-ins are counted for a while; that is no trace of a trial either.
+    """
+    partitions = [{"S": partition} for partition in SHARED_LOGS]
     return {
         key: item
         for key, item in after.items()
-        if key not in before and item.get("department_id") != {"S": REGISTRY}
+        if key not in before
+        and item.get("department_id") not in partitions
+        and item.get("kind") != {"S": FAILURES}
     }
 
 
@@ -105,6 +119,7 @@ def type_in(
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        errors="replace",  # what is typed is shown cut at the width of a terminal, in the middle of a letter
         start_new_session=True,
     ) as running:
         try:
@@ -114,6 +129,34 @@ def type_in(
         finally:
             _end_session(running.pid)
     return running.returncode, output
+
+
+def answer_prompts(script: str, cwd: Path, env: Mapping[str, str], answers: Sequence[tuple[str, str]]) -> str:
+    """Run a script on a terminal and answer each prompt when it is there; return what the terminal showed."""
+    screen, terminal = pty.openpty()
+    with subprocess.Popen(
+        ["bash", "-ec", script],
+        cwd=cwd,
+        env=dict(env),
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        start_new_session=True,  # else a hidden prompt is shown on the terminal of the test run
+    ) as running:
+        os.close(terminal)
+        shown, left = b"", list(answers)
+        try:
+            with contextlib.suppress(OSError):  # the terminal closes with the script
+                while part := os.read(screen, 1_000):
+                    shown += part
+                    if left and left[0][0].encode() in shown.rpartition(b"\n")[2]:
+                        os.write(screen, f"{left.pop(0)[1]}\n".encode())
+            running.wait(20)
+        finally:
+            os.close(screen)
+            _end_session(running.pid)
+    assert running.returncode == 0, shown.decode()
+    return shown.decode()
 
 
 def _end_session(leader: int) -> None:

@@ -112,7 +112,7 @@ bench-migrate: install-tests
 
 # Schemathesis for some ten minutes against a server with accounts; `make test` sends a few of each request.
 fuzz: install-tests
-	FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-120} $(BIN)/pytest tests/accounts/test_fuzzing.py
+	FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-300} $(BIN)/pytest tests/accounts/test_fuzzing.py
 
 # Every attack on the production command while a quiet neighbour uses it, with each worker: some fifteen minutes.
 attack: install-tests

@@ -9,7 +9,7 @@ import pytest
 import socketio
 from playwright.sync_api import Page, sync_playwright
 
-from accounts.company import Company
+from accounts.company import Caller, Company
 from programs import chromium
 from running import embedded, running_server
 
@@ -169,17 +169,17 @@ def page() -> Iterator[Page]:
         browser.close()
 
 
-def signed_in(page: Page, company: Company) -> None:
+def signed_in(page: Page, caller: Caller) -> None:
     cookies = [
-        {"name": name, "value": value, "url": company.url, "httpOnly": True, "sameSite": "Lax"}
-        for name, value in company.admin.cookies.items()
+        {"name": name, "value": value, "url": caller.url, "httpOnly": True, "sameSite": "Lax"}
+        for name, value in caller.cookies.items()
     ]
     page.context.add_cookies(cookies)
 
 
 def test_what_a_page_of_another_origin_can_do_in_a_real_browser(company, evil_page, page):
     origin, html = evil_page
-    signed_in(page, company)
+    signed_in(page, company.admin)
     before = company.admin("GET", "/api/departments")["departments"]
     page.goto(origin)
     assert page.evaluate(ATTACK, company.url) == [
@@ -197,7 +197,7 @@ def test_what_a_page_of_another_origin_can_do_in_a_real_browser(company, evil_pa
 
 
 def test_our_own_page_can_do_all_of_it(company, page):
-    signed_in(page, company)
+    signed_in(page, company.person(admin=True))  # it signs out
     page.goto(f"{company.url}/sign-in")
     assert page.evaluate(ATTACK, company.url) == [
         "GET /api/me basic 200",

@@ -68,10 +68,13 @@ def admin_commands(core: Core) -> AppGroup:
             raise click.ClickException("로그인을 켠 서버의 명령입니다. backend/.env에 AUTH=on 을 쓰세요.")
         return core.accounts
 
+    def refuse_without_accounts() -> None:
+        accounts()
+
     group = AppGroup(
         "admin",
         help="관리자를 만들고, 비밀번호를 다시 정할 주소를 만듭니다.",
-        callback=lambda: accounts() and None,
+        callback=refuse_without_accounts,
     )
 
     @group.command(help="관리자 계정을 만듭니다.")

@@ -90,12 +90,18 @@ class Settings:
             production=_choice("FLASK_ENV", text("FLASK_ENV", "development"), "development", "production")
             == "production",
             secret_key=text("SECRET_KEY", DEVELOPMENT_SECRET),
-            cors_origins=tuple(_origin(o.strip()) for o in text("CORS_ORIGINS").split(",") if o.strip()),
+            cors_origins=tuple(
+                o if o == "*" else _origin("CORS_ORIGINS", o)
+                for o in map(str.strip, text("CORS_ORIGINS").split(","))
+                if o
+            ),
             snapshot_cache_mb=_number("SNAPSHOT_CACHE_MB", text("SNAPSHOT_CACHE_MB"), cls.snapshot_cache_mb),
             redis_url=_redis_url(text("REDIS_URL")),
             log_level=_choice("LOG_LEVEL", text("LOG_LEVEL", "INFO").upper(), *LOG_LEVELS),
             auth=_choice("AUTH", text("AUTH", "off"), "off", "on") == "on",
-            public_url=_public_url(text("PUBLIC_URL", f"http://localhost:{text('FLASK_RUN_PORT', '5000')}")),
+            public_url=_origin(
+                "PUBLIC_URL", text("PUBLIC_URL", f"http://localhost:{text('FLASK_RUN_PORT', '5000')}")
+            ),
             trusted_proxies=_proxies(text("TRUSTED_PROXIES", "0")),
             oidc_issuer=_issuer(text("OIDC_ISSUER")),
             oidc_client_id=text("OIDC_CLIENT_ID"),
@@ -192,26 +198,13 @@ def _redis_url(value: str) -> str:
     return value
 
 
-def _origin(value: str) -> str:
+def _origin(name: str, value: str) -> str:
     """Return an origin as browsers send it: lower case, without the default port. Raises `SetupError`."""
-    if value == "*":
-        return value
     if not _is_address(value, "http", "https") or not re.fullmatch(ORIGIN, value):
-        raise SetupError(f"CORS_ORIGINS={value} 값을 쓸 수 없습니다. 예: https://calendar.example.com")
-    return _as_sent(value)
-
-
-def _as_sent(origin: str) -> str:
-    parts = urlsplit(origin.rstrip("/").lower())
+        raise SetupError(f"{name}={value} 값을 쓸 수 없습니다. 예: https://calendar.example.com")
+    parts = urlsplit(value.rstrip("/").lower())
     default_port = {"http": 80, "https": 443}[parts.scheme]
     return f"{parts.scheme}://{parts.netloc}".removesuffix(f":{default_port}")
-
-
-def _public_url(value: str) -> str:
-    """Return the address that people open, as browsers send it in `Origin`. Raises `SetupError`."""
-    if not _is_address(value, "http", "https") or not re.fullmatch(ORIGIN, value):
-        raise SetupError(f"PUBLIC_URL={value} 값을 쓸 수 없습니다. 예: https://calendar.example.com")
-    return _as_sent(value)
 
 
 def _issuer(value: str) -> str:

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response, g, jsonify, request
 
 from errors import NotSignedIn
-from people import Role
+from people import Account, Role
 from recognition import COOKIE, SECURE_COOKIE, cookie_name, session_cookie
 from schemas import parse_id
 from services.accounts.access import Access, Principal
@@ -77,6 +77,13 @@ def visit() -> Visit:
 def with_session(response: Response, credential: Credential) -> Response:
     """Give the browser a session."""
     return _with_cookie(response, str(credential))
+
+
+def welcome(account: Account, credential: Credential, status: int = 200) -> Response:
+    """Answer who has come in with the account, and give the browser the session."""
+    answer = jsonify(success=True, account=account.public())
+    answer.status_code = status
+    return with_session(answer, credential)
 
 
 def with_session_renewed(response: Response) -> Response:

@@ -26,7 +26,7 @@ from rest.account_answers import (
     MembersAnswer,
 )
 from rest.answer_shapes import MessageAnswer
-from rest.callers import open_to_strangers, principal, principal_or_none, require_role, visit, with_session
+from rest.callers import open_to_strangers, principal, principal_or_none, require_role, visit, welcome
 from rest.openapi import documented
 from schemas import parse_id
 from services.accounts.access import Access
@@ -142,8 +142,6 @@ def blueprint(departments: DepartmentService, access: Access, accounts: Accounts
             account = accounts.joining.accept_as(caller, body.token)
             return jsonify(success=True, account=account.public())
         account = accounts.joining.accept(body.token, NewPerson(*body.person()))
-        answer = jsonify(success=True, account=account.public())
-        answer.status_code = 201
-        return with_session(answer, accounts.sessions.begin(account, visit()))
+        return welcome(account, accounts.sessions.begin(account, visit()), 201)
 
     return bp

@@ -12,7 +12,6 @@ from errors import (
     SignInFailed,
     StoreUnavailable,
 )
-from people import Account
 from rest.account_answers import AccountAnswer, MeAnswer, SessionsAnswer
 from rest.answer_shapes import MessageAnswer
 from rest.callers import (
@@ -20,7 +19,7 @@ from rest.callers import (
     principal,
     principal_or_none,
     visit,
-    with_session,
+    welcome,
     with_session_renewed,
     without_session,
 )
@@ -51,11 +50,6 @@ def me_blueprint(departments: DepartmentService, access: Access, accounts: Accou
 def blueprint(access: Access, accounts: Accounts) -> APIBlueprint:
     bp = _blueprint("sessions")
 
-    def welcome(account: Account, status: int) -> Response:
-        answer = jsonify(success=True, account=account.public())
-        answer.status_code = status
-        return with_session(answer, accounts.sessions.begin(account, visit()))
-
     @bp.put("/me")
     @documented("내 이름이나 비밀번호 바꾸기", AccountAnswer, SignInFailed, StoreUnavailable)
     @bp.input(OwnChange, arg_name="body")
@@ -70,14 +64,16 @@ def blueprint(access: Access, accounts: Accounts) -> APIBlueprint:
     @bp.input(Setup, arg_name="body")
     def set_up(body: Setup) -> Response:
         person = NewPerson(body.email, body.name, body.password)
-        return welcome(accounts.joining.set_up(body.token, person), 201)
+        account = accounts.joining.set_up(body.token, person)
+        return welcome(account, accounts.sessions.begin(account, visit()), 201)
 
     @bp.post("/reset")
     @documented("링크로 새 비밀번호 정하기", AccountAnswer, LinkExpired, StoreUnavailable)
     @open_to_strangers
     @bp.input(Reset, arg_name="body")
     def reset_password(body: Reset) -> Response:
-        return welcome(accounts.joining.reset(body.token, body.password), 200)
+        account = accounts.joining.reset(body.token, body.password)
+        return welcome(account, accounts.sessions.begin(account, visit()))
 
     @bp.post("/session")
     @documented("로그인", AccountAnswer, SignInFailed, StoreUnavailable)
@@ -87,7 +83,7 @@ def blueprint(access: Access, accounts: Accounts) -> APIBlueprint:
         account, credential = accounts.sessions.sign_in(body.email, body.password, visit())
         if before := principal_or_none():
             accounts.sessions.end(before, before.session_id)
-        return with_session(jsonify(success=True, account=account.public()), credential)
+        return welcome(account, credential)
 
     @bp.delete("/session")
     @documented("로그아웃", MessageAnswer, StoreUnavailable)

@@ -13,7 +13,7 @@ from store import deletion_rows, items, rows
 from store.items import number, string
 from store.records import actions_of_records
 from store.tables import TableNames
-from store.transactions import Action, Refusal, Request, delete_if, identity, put, put_if
+from store.transactions import Action, Refusal, Request, delete_if, identity, put, put_if, require
 from text_order import fold_text
 
 
@@ -179,14 +179,8 @@ class ActionBuilder:
         values, names = {":id": string(department.id)}, {"#owner": "owner"}
         if write.releases_name:
             return delete_if(self._names.changes, key, "#owner = :id", values, names)
-        check = {
-            "TableName": self._names.changes,
-            "Key": key,
-            "ConditionExpression": "attribute_not_exists(#owner) OR #owner <> :id",
-            "ExpressionAttributeNames": names,
-            "ExpressionAttributeValues": values,
-        }
-        return Action({"ConditionCheck": check}, identity(self._names.changes, key), 100)
+        is_of_another = "attribute_not_exists(#owner) OR #owner <> :id"
+        return require(self._names.changes, key, is_of_another, values, names)
 
     def _begin_log(self, write: Write, department: Department) -> list[Action]:
         """Put the head of a new department.

@@ -54,16 +54,6 @@ def put(table: str, key: Item, item: Item) -> Action:
     return Action({"Put": request}, identity(table, key), len(orjson.dumps(item)))
 
 
-def require(table: str, key: Item, condition: str, values: Mapping[str, Any]) -> Action:
-    check = {
-        "TableName": table,
-        "Key": key,
-        "ConditionExpression": condition,
-        "ExpressionAttributeValues": values,
-    }
-    return Action({"ConditionCheck": check}, identity(table, key), 100)
-
-
 def delete_if(
     table: str,
     key: Item,
@@ -71,12 +61,33 @@ def delete_if(
     values: Mapping[str, Any] | None = None,
     names: Mapping[str, str] | None = None,
 ) -> Action:
-    delete: dict[str, Any] = {"TableName": table, "Key": key, "ConditionExpression": condition}
+    return _on_condition("Delete", table, key, condition, values, names)
+
+
+def require(
+    table: str,
+    key: Item,
+    condition: str,
+    values: Mapping[str, Any] | None = None,
+    names: Mapping[str, str] | None = None,
+) -> Action:
+    return _on_condition("ConditionCheck", table, key, condition, values, names)
+
+
+def _on_condition(
+    kind: str,
+    table: str,
+    key: Item,
+    condition: str,
+    values: Mapping[str, Any] | None,
+    names: Mapping[str, str] | None,
+) -> Action:
+    request: dict[str, Any] = {"TableName": table, "Key": key, "ConditionExpression": condition}
     if values:
-        delete["ExpressionAttributeValues"] = values
+        request["ExpressionAttributeValues"] = values
     if names:
-        delete["ExpressionAttributeNames"] = names
-    return Action({"Delete": delete}, identity(table, key), 100)
+        request["ExpressionAttributeNames"] = names
+    return Action({kind: request}, identity(table, key), 100)
 
 
 def identity(table: str, key: Item) -> str:

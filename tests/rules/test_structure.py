@@ -162,7 +162,13 @@ IMPORTS = {
         "schemas",
         "services.accounts.bounded_http",
     },
-    "services.accounts.view": {"domain", "models", "people", "services.coalesced_reads"},
+    "services.accounts.view": {
+        "domain",
+        "models",
+        "people",
+        "services.accounts.credentials",
+        "services.coalesced_reads",
+    },
     "services.group_commit": {
         "deadlines",
         "domain",
@@ -508,7 +514,6 @@ IMPORTS = {
     "rest.sessions": {
         "account_schemas",
         "errors",
-        "people",
         "rest.account_answers",
         "rest.answer_shapes",
         "rest.callers",

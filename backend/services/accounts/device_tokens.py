@@ -27,11 +27,9 @@ class DeviceTokens:
 
     def list_tokens(self, account_id: str) -> list[DeviceToken]:
         """Return an account's device tokens, the newest first."""
-        known = self._view.latest().all(DeviceToken)
-        ids = [one.id for one in known if one.account_id == account_id and not is_expired(one.expires_at)]
-        read = (
-            self._db.find_record(DeviceToken.kind, id) for id in ids
-        )  # the log does not tell of their use
+        known = self._view.latest().held_by(DeviceToken, account_id)
+        # The log does not tell of their use.
+        read = (self._db.find_record(DeviceToken.kind, one.id) for one in known)
         found = [token for token in read if isinstance(token, DeviceToken)]
         return sorted(found, key=lambda token: token.created_at, reverse=True)
 

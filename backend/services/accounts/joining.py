@@ -363,10 +363,7 @@ class Joining:
         about = {"account_id": account_id, "purpose": purpose.value}
 
         def prepare() -> AccountsWrite:
-            known = self._view.latest().all(Link) if account_id else []
-            earlier = (
-                one for one in known if one.account_id == account_id and not is_expired(one.expires_at)
-            )
+            earlier = self._view.latest().held_by(Link, account_id) if account_id else ()
             return AccountsWrite(type=Act.LINK_MADE, puts=(link,), removes=tuple(earlier), about=about)
 
         edit(self._group_commit, principal.actor if principal else NOBODY, prepare)

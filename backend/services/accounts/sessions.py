@@ -204,8 +204,7 @@ class Sessions:
 
     def list_sessions(self, account_id: str) -> list[Session]:
         """Return the sessions of an account, the last used first."""
-        held = self._view.latest().all(Session)
-        found = [one for one in held if one.account_id == account_id and not is_expired(one.expires_at)]
+        found = self._view.latest().held_by(Session, account_id)
         return sorted(found, key=lambda session: session.seen_at, reverse=True)
 
     def _extend(self, session: Session) -> None:
@@ -251,13 +250,12 @@ def _find_held(people: People, record_type: type[Held], shown: Credential) -> tu
 
 def records_to_end(people: People, account_id: str, keep: str = "") -> tuple[Ending, ...]:
     """Return an account's reset links, sessions and device tokens, without the one with the id `keep`."""
-    held: list[Ending] = [*people.all(Link), *people.all(Session), *people.all(DeviceToken)]
-    # What is over has perhaps been removed from the table by its time to live.
-    return tuple(
-        one
-        for one in held
-        if one.account_id == account_id and one.id != keep and not is_expired(one.expires_at)
-    )
+    held: list[Ending] = [
+        *people.held_by(Link, account_id),
+        *people.held_by(Session, account_id),
+        *people.held_by(DeviceToken, account_id),
+    ]
+    return tuple(one for one in held if one.id != keep)
 
 
 def end_surplus(

@@ -17,12 +17,16 @@ from people import (
     Account,
     AccountsChange,
     Admins,
+    DeviceToken,
+    Link,
     Membership,
     Record,
     Role,
+    Session,
     Visibility,
     fold_email,
 )
+from services.accounts.credentials import is_expired
 from services.coalesced_reads import CoalescedReads
 
 FRESH_S = 10.0
@@ -32,6 +36,7 @@ POLL_LAG_S = 2.0
 """How old a head is at most that a poll reads, eventually consistent."""
 
 R = TypeVar("R", bound=Record)
+Held = TypeVar("Held", Link, Session, DeviceToken)
 
 Listener = Callable[[Sequence[AccountsChange] | None], object]
 
@@ -53,6 +58,11 @@ class People:
 
     def all(self, record_type: type[R]) -> list[R]:
         return [record for record in list(self._records.values()) if isinstance(record, record_type)]
+
+    def held_by(self, record_type: type[Held], account_id: str) -> list[Held]:
+        """Return what an account has of a kind; what has expired may be gone from the table already."""
+        found = self.all(record_type)
+        return [one for one in found if one.account_id == account_id and not is_expired(one.expires_at)]
 
     def account_with_email(self, email: str) -> Account | None:
         """Find an account by its folded e-mail address."""

@@ -138,8 +138,9 @@ class User:
         moment = self._history.moment()
         try:
             request()
-        except (EventNotFound, EventIdTaken):
-            pass  # somebody else deleted it, or restored it
+        except (EventNotFound, EventIdTaken) as error:  # somebody else deleted it, or restored it
+            if request == self._create:  # nobody else knows the new id
+                self._history.faults.append(f"a creation met itself: {error}")
         except (DepartmentNotFound, SyncTokenExpired) as error:
             if not self._history.was_absent_since(moment) and not (
                 isinstance(error, SyncTokenExpired) and self._history.absences

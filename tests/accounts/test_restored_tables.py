@@ -41,6 +41,7 @@ def test_rights_that_the_restored_tables_do_not_have_end_on_every_server(tmp_pat
             wait_for(lambda gone=gone: not gone.sio.connected, 30, "the end of a connection")
             told = clients[loses.account_id, server.url].wait("access_changed", seconds=30)
             assert told[-1]["role"] == ""
+            clients[stays.account_id, server.url].wait("sync_response", seconds=30)  # of the new epoch
         event = stays(
             "POST", f"/api/events/{department}", {"title": "회의", "event_date": "2026-11-22"}, status=201
         )

@@ -348,8 +348,8 @@ def test_what_a_caller_hears(company, departments, kind, transport):
                 (True, None) if sees else (False, "department_not_found")
             )
     for department in (targets.own, targets.secret, targets.company):
-        company.event(department, title=f"{CANARY} {department}")
-        company.admin("PUT", f"/api/departments/{department}", {"name": f"{CANARY} {department} {new_id()}"})
+        company.event(department, title=f"소식 {department}")
+        company.admin("PUT", f"/api/departments/{department}", {"name": f"소식 {department} {new_id()}"})
     heard = {
         department for department in (targets.own, targets.secret, targets.company) if one.role(department)
     }

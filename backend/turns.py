@@ -19,9 +19,9 @@ def give_turn() -> None:
     time.sleep(SHORTEST_S)
 
 
-def in_turns(items: Iterable[T]) -> Iterator[T]:
-    """Yield items, and let others run after each `ITEMS_PER_TURN` of them."""
+def in_turns(items: Iterable[T], every: int = ITEMS_PER_TURN) -> Iterator[T]:
+    """Yield items, and let others run after each so many of them."""
     for number, item in enumerate(items, 1):
         yield item
-        if number % ITEMS_PER_TURN == 0:
+        if number % every == 0:
             give_turn()

@@ -11,7 +11,8 @@ from typing import Any
 
 import ijson
 
-from migration.source_encoding import FileUnusable, advance, find_encoding, read_as_utf8
+from migration.source_encoding import FileUnusable, find_encoding, read_as_utf8
+from text_encoding import advance
 
 Token = tuple[str, Any]
 

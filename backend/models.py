@@ -17,6 +17,7 @@ from domain import (
     Department,
     Event,
     EventKey,
+    Feed,
     LogEntry,
     PendingPurge,
     Position,
@@ -24,7 +25,7 @@ from domain import (
     StoredReceipt,
 )
 from errors import end_with_a_sentence
-from people import ACCOUNTS, AccountsChange, AnyChange, AnyWrite, Record
+from people import ACCOUNTS, AccountsChange, AnyChange, AnyWrites, Record
 from store import local_engine
 from store.adoption import Adoption
 from store.bulk_events import BulkEvents
@@ -32,6 +33,7 @@ from store.commit import Committer, HeadMoved, WritesRefused
 from store.dynamo_client import ATTEMPT_S, DynamoClient
 from store.entities import Entities
 from store.epochs import Epochs
+from store.feed_rows import FeedRows
 from store.log import Log
 from store.records import Records
 from store.removal import Removal
@@ -96,6 +98,7 @@ class DynamoDBDatabase:
         self._epochs = Epochs(self._client, names)
         self._adoption = Adoption(self._client, names, self._entities)
         self._records = Records(self._client, names)
+        self._feeds = FeedRows(self._client, names)
         self._removal = Removal(self._client, names, self._log)
 
     # Tables
@@ -121,13 +124,13 @@ class DynamoDBDatabase:
 
     # The commit
 
-    def commit(self, partition: str, seen: Position, writes: Sequence[AnyWrite]) -> list[AnyChange]:
+    def commit(self, partition: str, seen: Position, writes: Sequence[AnyWrites]) -> list[AnyChange]:
         """Commit as many of the first writes as fit one transaction; return their changes, in order.
 
         `seen` is the partition's position as the caller knows it. Writes that would touch an item twice, or
-        exceed DynamoDB's limits, are left for the next commit; the first write never is. Writes nothing and
+        exceed DynamoDB's limits, are left for the next commit; the first one never is. Writes nothing and
         raises `HeadMoved` when the partition is at another position, `WritesRefused` when conditions of the
-        writes fail.
+        writes fail, or when the first is a `WriteSet` that does not fit in any transaction.
         """
         return self._committer.commit(partition, seen, writes)
 
@@ -163,6 +166,10 @@ class DynamoDBDatabase:
     def find_change(self, department_id: str, revision: int) -> LogEntry | None:
         """Read strongly the change at a revision; None if it has expired, or a bulk load has the revision."""
         return self._log.find_change(department_id, revision)
+
+    def find_commit(self, department_id: str, revision: int) -> list[LogEntry]:
+        """Read strongly, in order, the changes of the commit with a revision; empty if it has expired."""
+        return self._log.find_commit(department_id, revision)
 
     def find_deletion(self, key: EventKey) -> int | None:
         """Read strongly the revision of an event's last deletion; None if there was none for 30 days."""
@@ -279,6 +286,16 @@ class DynamoDBDatabase:
     def remove_rows(self, department_id: str, revisions: Sequence[int]) -> None:
         """Remove the rows of these revisions from the log of a deleted department."""
         self._removal.remove_rows(department_id, revisions)
+
+    # Feeds
+
+    def find_feed(self, feed_id: str) -> Feed | None:
+        """Find a feed, read strongly."""
+        return self._feeds.find(feed_id)
+
+    def put_feed(self, feed: Feed) -> None:
+        """Put a feed; it replaces the one that its account has of its department."""
+        self._feeds.put(feed)
 
     # Accounts
 

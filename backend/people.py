@@ -5,13 +5,13 @@ revision. How records are stored is in `store/account_rows.py`.
 """
 
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum, StrEnum
 from typing import Any, ClassVar, Self, TypeAlias
 
-from domain import Change, Write, new_id, timestamp, utc_now
+from domain import Change, Write, WriteSet, new_id, timestamp, utc_now
 
 ACCOUNTS = "accounts"
 """The log partition of all that is in this module."""
@@ -355,7 +355,13 @@ class AccountsWrite:
 
 
 AnyWrite: TypeAlias = Write | AccountsWrite
+AnyWrites: TypeAlias = AnyWrite | WriteSet
+"""What is committed in one transaction or not at all: a write, or several."""
 AnyChange: TypeAlias = Change | AccountsChange
+
+
+def each_write(wanted: AnyWrites) -> Sequence[AnyWrite]:
+    return wanted.writes if isinstance(wanted, WriteSet) else (wanted,)
 
 
 def _time(seconds: int) -> str:

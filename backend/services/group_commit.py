@@ -1,4 +1,4 @@
-"""Group commit: every write of this process goes through `GroupCommit.commit`, and only through it.
+"""Group commit: every write of this process goes through `GroupCommit`, and only through it.
 
 Writes of one partition that arrive while its transaction is in flight share the next transaction. The thread
 of one of them, the leader, commits the whole group. The writer with the latest deadline leads, so that the
@@ -10,17 +10,25 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, overload
+from itertools import islice
+from typing import overload
 
 from cachetools import LRUCache
 
 from deadlines import REQUEST_S, deadline, remaining_s
-from domain import Change, LogEntry, Position, Write
-from errors import CalendarError, DepartmentNotFound, EntityTooLarge, OutOfTime, StoreUnavailable
+from domain import Change, LogEntry, Position, Write, WriteSet, known_changes
+from errors import (
+    CalendarError,
+    ChangeTooLarge,
+    DepartmentNotFound,
+    EntityTooLarge,
+    OutOfTime,
+    StoreUnavailable,
+)
 from models import ATTEMPT_S, DynamoDBDatabase, HeadMoved, Refusal, WritesRefused
-from people import AccountsChange, AccountsWrite, AnyChange, AnyWrite
+from people import AccountsChange, AccountsWrite, AnyChange, AnyWrite, AnyWrites, each_write
 from services.keyed_locks import KeyedLocks
 from turns import give_turn
 
@@ -36,8 +44,14 @@ WOKEN_ONE_BY_ONE = 8
 """How many writers of a group are woken one by one. The rest are woken at once."""
 
 
+_TOO_LARGE: Mapping[Refusal, type[CalendarError]] = {
+    Refusal.REJECTED: EntityTooLarge,
+    Refusal.TOO_MUCH: ChangeTooLarge,
+}
+
+
 class WriteRefused(Exception):
-    """One write failed its own conditions; the other writes of its group are not affected."""
+    """A write, or set of writes, failed its own conditions; the others of its group are not affected."""
 
     def __init__(self, refusal: Refusal) -> None:
         self.refusal = refusal
@@ -46,21 +60,22 @@ class WriteRefused(Exception):
 
 @dataclass(slots=True, eq=False)
 class _PendingWrite:
-    """A write without an outcome so far; its writer may become the leader of the next group."""
+    """A write, or set of writes, without an outcome so far; its writer may lead the next group."""
 
-    write: AnyWrite
+    write: AnyWrites
     ends_at: float
     """The deadline of its writer, by `time.monotonic`."""
     wake: threading.Event = field(default_factory=threading.Event)
     """Set when the write is settled, and when its writer becomes the leader."""
     group: list["_PendingWrite"] = field(default_factory=list)
     """What its writer has to commit as the leader; empty while it is none."""
-    change: Any = None
+    changes: list[AnyChange] = field(default_factory=list)
+    """What has become of its writes: empty, or a change for each."""
     error: Exception | None = None
 
     @property
     def settled(self) -> bool:
-        return self.change is not None or self.error is not None
+        return bool(self.changes) or self.error is not None
 
     def wait(self, spare_s: float = 0.0) -> bool:
         """Wait to be woken, until `spare_s` before the deadline; return False if that comes first."""
@@ -125,6 +140,17 @@ class GroupCommit:
         `StoreUnavailable` when the store is out of reach or other servers kept committing first. After
         `StoreUnavailable` the write may still have been committed.
         """
+        [change] = self._commit(partition, write)
+        return change
+
+    def commit_together(self, partition: str, writes: Sequence[Write]) -> list[Change]:
+        """Commit several writes of different entities in one transaction, or none; return their changes.
+
+        Raises what `commit` does, and `ChangeTooLarge` when they do not fit in one transaction.
+        """
+        return known_changes(self._commit(partition, WriteSet(tuple(writes))))
+
+    def _commit(self, partition: str, write: AnyWrites) -> list[AnyChange]:
         with deadline(REQUEST_S):
             mine = _PendingWrite(write, time.monotonic() + remaining_s())
             with self._lock:
@@ -141,8 +167,7 @@ class GroupCommit:
                 self._lead(partition, queue, mine.group)
         if mine.error:
             raise mine.error
-        change: AnyChange = mine.change
-        return change
+        return mine.changes
 
     def edit(self, entity_id: str, prepare: Callable[[], tuple[str, Write]]) -> Change:
         """Read an entity and commit a write of it, both by `prepare`; return the change.
@@ -152,11 +177,29 @@ class GroupCommit:
 
         Raises what `commit` and `prepare` raise.
         """
+
+        def prepare_all() -> tuple[str, Sequence[Write]]:
+            partition, write = prepare()
+            return partition, [write]
+
+        [change] = self.edit_together(entity_id, prepare_all)
+        return change
+
+    def edit_together(
+        self, entity_id: str, prepare: Callable[[], tuple[str, Sequence[Write]]]
+    ) -> list[Change]:
+        """Do as `edit` does, with several writes that are committed in one transaction, or none.
+
+        `entity_id` is the one entity that every such edit of these entities names, so that they take turns.
+        `prepare()` may commit something before it returns. Raises what `commit_together` and `prepare` raise.
+        """
         with deadline(REQUEST_S), self._edits.hold(entity_id):
             while True:
-                partition, write = prepare()
                 try:
-                    return self.commit(partition, write)
+                    partition, writes = prepare()
+                    if len(writes) == 1:
+                        return [self.commit(partition, writes[0])]
+                    return self.commit_together(partition, writes)
                 except WriteRefused as error:
                     if error.refusal is not Refusal.CHANGED:
                         raise
@@ -244,8 +287,8 @@ class GroupCommit:
                 changes = self._db.commit(partition, position, [member.write for member in pending])
             except WritesRefused as error:
                 for index, refusal in error.refusals.items():
-                    too_large = refusal is Refusal.REJECTED
-                    pending[index].error = EntityTooLarge() if too_large else WriteRefused(refusal)
+                    too_large = _TOO_LARGE.get(refusal)
+                    pending[index].error = too_large() if too_large else WriteRefused(refusal)
             except HeadMoved as error:
                 queue.position = error.position
                 self._settle_committed(partition, position, pending)
@@ -256,8 +299,9 @@ class GroupCommit:
                 raise
             else:
                 queue.position = position.at(position.revision + len(changes))
-                for member, change in zip(pending, changes, strict=False):
-                    member.change = change
+                left = iter(changes)
+                for member in pending:  # the last ones may have been left for the next transaction
+                    member.changes = list(islice(left, len(each_write(member.write))))
                 self._notify(partition, queue.position, changes)
 
     def _settle_committed(self, partition: str, begin: Position, pending: list[_PendingWrite]) -> None:
@@ -265,11 +309,11 @@ class GroupCommit:
 
         `begin` is the position from which this process tried to commit.
         """
-        by_id = {member.write.id: member for member in pending}
+        by_id = {write.id: member for member in pending for write in each_write(member.write)}
         changes = self._db.changes_after(partition, begin.revision)
         for change in changes:
-            if change.write_id in by_id:
-                by_id[change.write_id].change = change
+            if isinstance(change, AnyChange) and change.write_id in by_id:
+                by_id[change.write_id].changes.append(change)
         if changes:
             self._notify(partition, begin.at(changes[-1].revision), changes)
 

@@ -103,10 +103,14 @@ class Log:
         return found
 
     def find_change(self, department_id: str, revision: int) -> LogEntry | None:
+        found = self.find_commit(department_id, revision)
+        return next((entry for entry in found if entry.revision == revision), None)
+
+    def find_commit(self, department_id: str, revision: int) -> list[LogEntry]:
         # The row of a commit has the revision of its last change, so a change is in the first row from there.
         for row in self.rows(rows.log_after(department_id, revision - 1), Limit=1):
-            return next((e for e in rows.entries_from_row(row) if e.revision == revision), None)
-        return None
+            return rows.entries_from_row(row)
+        return []
 
     def find_deletion(self, key: EventKey) -> int | None:
         item = self._client.find_item(self._table, deletion_rows.deletion_key(key))

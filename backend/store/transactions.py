@@ -20,6 +20,7 @@ class Refusal(Enum):
     NAME_TAKEN = "another department has the name"
     REPEATED = "the creation has happened before"
     REJECTED = "DynamoDB takes no such item"
+    TOO_MUCH = "the writes of a set do not fit in one transaction"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,5 @@
 """The commit: head, entities and log together or not at all, on every store."""
 
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -9,41 +8,23 @@ from typing import Any
 import pytest
 
 from deadlines import deadline, remaining_s
-from domain import REGISTRY, ChangeType, Department, Event, Position, Receipt, Write, new_id, utc_now
+from domain import REGISTRY, Receipt, Write, new_id, utc_now
 from errors import DepartmentNotFound, EntityTooLarge, OutOfTime, StoreUnavailable
 from models import ATTEMPT_S, DynamoDBDatabase, HeadMoved, Refusal, WritesRefused
 from running import wait_for
 from services.group_commit import GroupCommit, WriteRefused
 from store import rows
 from store.dynamo_client import DynamoClient, TransactionRefused
-
-
-def department_write(name: str = "") -> Write:
-    department = Department(id=new_id(), name=name or f"부서 {new_id()}")
-    return Write(type=ChangeType.DEPARTMENT_CREATED, entity=department)
-
-
-def new_department(db: DynamoDBDatabase) -> str:
-    return GroupCommit(db).commit(REGISTRY, department_write()).entity.id
-
-
-def creation(department_id: str, title: str = "회의", **fields: str) -> Write:
-    event = Event(id=new_id(), department_id=department_id, event_date="2024-01-20", title=title, **fields)
-    return Write(type=ChangeType.EVENT_CREATED, entity=event)
-
-
-def edit(before: Event, **fields: str) -> Write:
-    return Write(type=ChangeType.EVENT_UPDATED, entity=replace(before, **fields), before=before)
-
-
-def deletion(before: Event) -> Write:
-    return Write(type=ChangeType.EVENT_DELETED, entity=before, before=before)
-
-
-def head_of(db: DynamoDBDatabase, partition: str) -> Position:
-    head = db.read_head(partition)
-    assert head is not None
-    return head
+from writing import (
+    Gated,
+    LosesFirstAnswer,
+    creation,
+    deletion,
+    department_write,
+    edit,
+    head_of,
+    new_department,
+)
 
 
 def within(seconds: float, task: Callable[..., Any], *arguments: Any) -> Any:
@@ -265,19 +246,6 @@ def test_a_writer_whose_answer_was_lost_recognises_its_own_commit(settings, db):
     assert [c.write_id for c in db.changes_after(department, 0)] == [write.id]
 
 
-class LosesFirstAnswer(DynamoDBDatabase):
-    """A store that loses the first answer: it commits, and the resend finds that the head has moved."""
-
-    lost = False
-
-    def commit(self, partition, head, writes):
-        changes = super().commit(partition, head, writes)
-        if self.lost:
-            return changes
-        self.lost = True
-        raise HeadMoved(self.read_head(partition))
-
-
 class LosesFirstAnswerWhileItsEpochMoves(LosesFirstAnswer):
     def commit(self, partition, head, writes):
         try:
@@ -303,23 +271,6 @@ def test_a_writer_that_always_loses_the_race_gives_up_with_a_503(settings, db):
 
     with pytest.raises(StoreUnavailable):
         within(0.1, GroupCommit(AlwaysSlower(settings)).commit, department, creation(department))
-
-
-class Gated(DynamoDBDatabase):
-    """Counts commits; each waits until a test releases `gate`."""
-
-    def __init__(self, settings) -> None:
-        super().__init__(settings)
-        self.gate = threading.Semaphore(0)
-        self.commits = 0
-        self.time_left: list[float] = []
-        """How much time each commit had, in seconds."""
-
-    def commit(self, partition, head, writes):
-        self.commits += 1
-        self.time_left.append(remaining_s())
-        self.gate.acquire()
-        return super().commit(partition, head, writes)
 
 
 def test_writes_that_arrive_during_a_commit_share_the_next_one(settings, db):

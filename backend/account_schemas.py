@@ -8,8 +8,9 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, 
 from pydantic_core import PydanticCustomError
 
 from errors import ValidationFailed
+from field_types import ChosenId, Name, clean_line, described
 from people import Role, Scope
-from schemas import ChosenId, DepartmentChange, Input, Name, Query, clean_line, described
+from schemas import DepartmentChange, Input, Query
 
 EMAIL_MAX = 254
 PASSWORD_MIN = 10

@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Any, Generic, NamedTuple, Protocol, Self, TypeAlias, TypeVar
 
 from acting import NOBODY, Actor, current_actor
-from text_order import time_order
+from text_times import time_order
 from tokens import EventOrder, decode_token, encode_token
 
 Entity = TypeVar("Entity")
@@ -24,6 +24,21 @@ Attributes: TypeAlias = Mapping[str, Any] | None
 
 CHANGE_RETENTION = timedelta(days=30)
 """How long changes are kept, and deleted departments can be restored."""
+DEFAULT_TIMEZONE = "Asia/Seoul"
+LATER_DEFAULTS: Mapping[str, Any] = {
+    "end_date": "",
+    "start_time": "",
+    "end_time": "",
+    "location": "",
+    "category": "",
+    "rrule": "",
+    "exdates": (),
+    "timezone": DEFAULT_TIMEZONE,
+    "color": "",
+}
+"""The fields of events and departments that servers before 1.5 do not know, and what they are when absent."""
+UID_DOMAIN = "department-calendar"
+"""What follows the id of an event in its iCalendar UID."""
 REGISTRY = "departments"
 """The log partition of the list of departments itself; every other partition is a department's id."""
 
@@ -46,6 +61,10 @@ class Department:
     id: str
     name: str
     description: str = ""
+    timezone: str = DEFAULT_TIMEZONE
+    """The IANA zone of the times of its events."""
+    color: str = ""
+    """`#rrggbb` in lower case."""
     created_at: str = ""
     updated_at: str = ""
     revision: int = 0
@@ -57,6 +76,8 @@ class Department:
             "id": self.id,
             "name": self.name,
             "description": self.description,
+            "timezone": self.timezone,
+            "color": self.color,
             "created_at": self.created_at,
             "updated_at": self.updated_at,
         }
@@ -79,20 +100,41 @@ class EventKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
+    """A calendar entry. One with an `rrule` is a series: it stands for all occurrences of the rule."""
+
     id: str
     department_id: str
     event_date: str
+    """ISO date on which it begins; of a series its first occurrence, even if the rule does not match it."""
     title: str
     description: str = ""
     time: str = ""
+    """The time of day as a person wrote it."""
     url: str = ""
+    end_date: str = ""
+    """The last ISO date, inclusive; empty for one day, or for an end in the night that follows."""
+    start_time: str = ""
+    """`HH:MM` in the zone of the department, as is `end_time`; empty when `time` is no clock time."""
+    end_time: str = ""
+    location: str = ""
+    category: str = ""
+    rrule: str = ""
+    """A recurrence rule of RFC 5545 without `RRULE:`, in the form that `rrule_text` writes."""
+    exdates: tuple[str, ...] = ()
+    """ISO dates of occurrences that are removed, in order."""
+    recurring_event_id: str = ""
+    """Of an event that replaces an occurrence the id of the series, and in `original_date` the occurrence."""
+    original_date: str = ""
     created_at: str = ""
     last_modified: str = ""
     revision: int = 0
-    _unknown: Attributes = field(default=None, compare=False, repr=False)  # orjson leaves out names with `_`
+    # orjson leaves out names with `_`.
+    _imported_uid: str = field(default="", repr=False)
+    _unknown: Attributes = field(default=None, compare=False, repr=False)
 
     def public(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in _EVENT_FIELDS}
+        """Return what clients get."""
+        return {name: getattr(self, name) for name in _EVENT_FIELDS} | {"exdates": list(self.exdates)}
 
     @property
     def unknown(self) -> Attributes:
@@ -101,6 +143,16 @@ class Event:
         Newer servers and other tools wrote them. They survive edits, deletion with restoration, and the log.
         """
         return self._unknown
+
+    @property
+    def imported_uid(self) -> str:
+        """The UID of the iCalendar entry from which it was imported; empty for other events."""
+        return self._imported_uid
+
+    @property
+    def uid(self) -> str:
+        """The UID in iCalendar. A replacement has the one of its series."""
+        return self._imported_uid or f"{self.recurring_event_id or self.id}@{UID_DOMAIN}"
 
     def at_revision(self, revision: int) -> Self:
         return replace(self, revision=revision)
@@ -111,15 +163,18 @@ class Event:
 
     def order(self) -> EventOrder:
         """Sort key of lists: by date, then time of day, then age."""
-        return (self.event_date, *time_order(self.time), self.created_at, self.id)
+        minute, text = time_order(self.time)
+        if self.start_time:
+            minute = int(self.start_time[:2]) * 60 + int(self.start_time[3:])
+        return (self.event_date, minute, text, self.created_at, self.id)
 
 
-_EVENT_FIELDS = tuple(f.name for f in fields(Event) if f.compare)
+_EVENT_FIELDS = tuple(f.name for f in fields(Event) if not f.name.startswith("_"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventFilter:
-    """A part of a department's list: inclusive ISO dates, text in title or description, and a page."""
+    """A part of a department's list: inclusive ISO dates, text in an event, and a page."""
 
     first: str | None = None
     last: str | None = None
@@ -127,6 +182,16 @@ class EventFilter:
     limit: int | None = None
     after: EventOrder | None = None
     """The sort key of the last event of the page before."""
+    expand: bool = False
+    """Whether to list occurrences instead of series; needs both dates."""
+
+    @property
+    def is_range(self) -> bool:
+        return bool(self.first or self.last)
+
+    def is_after_page(self, order: EventOrder) -> bool:
+        """Tell whether a sort key comes after the page before."""
+        return self.after is None or order > self.after
 
     def bounds(self) -> tuple[EventOrder, EventOrder | None]:
         """Return the sort keys between which the events of the range and page lie, the second exclusive."""
@@ -148,6 +213,11 @@ class ChangeType(StrEnum):
 
 
 DELETIONS = (ChangeType.EVENT_DELETED, ChangeType.DEPARTMENT_DELETED)
+
+
+def lasting_form(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return fields as they are hashed: without unused later ones, so that all versions get the same hash."""
+    return {n: value for n, value in fields.items() if n not in LATER_DEFAULTS or value != LATER_DEFAULTS[n]}
 
 
 def _digest(text: str) -> str:
@@ -179,7 +249,7 @@ class Receipt:
     @classmethod
     def of(cls, scope: str, key: str, fields: Mapping[str, Any]) -> Self:
         """Make the receipt of a creation with these fields; `key` may have any length."""
-        request = json.dumps(fields, sort_keys=True, ensure_ascii=False)
+        request = json.dumps(lasting_form(fields), sort_keys=True, ensure_ascii=False)
         return cls(scope, _digest(key), _digest(request))
 
 
@@ -215,6 +285,18 @@ class Write:
             write_id=self.id,
             previous=previous.revision if previous else 0,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class WriteSet:
+    """Writes of different entities that are committed in one transaction or not at all, in this order."""
+
+    writes: tuple[Write, ...]
+
+    def __post_init__(self) -> None:
+        entities = {(type(write.entity), write.entity.id) for write in self.writes}
+        if not self.writes or len(entities) < len(self.writes):
+            raise ValueError("a set of writes has at least one, and one of each entity")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -321,6 +403,32 @@ class DeletedDepartment:
             "by": self.actor.id,
             "by_name": self.actor.name,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """A department as one account may read it, for whoever knows the secret. `str()` is what clients send."""
+
+    department_id: str
+    account_id: str
+    """Empty on a server without accounts."""
+    secret: str
+
+    @staticmethod
+    def id_of(department_id: str, account_id: str) -> str:
+        """Return the id of the one feed that an account has of a department."""
+        return _digest(f"{department_id} {account_id}")[:32]
+
+    @staticmethod
+    def may_be_id(text: str) -> bool:
+        return re.fullmatch("[0-9a-f]{32}", text) is not None
+
+    @property
+    def id(self) -> str:
+        return self.id_of(self.department_id, self.account_id)
+
+    def __str__(self) -> str:
+        return f"{self.id}-{self.secret}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,9 +41,12 @@ HTTP_FAILURES = {
     404: ("not_found", "주소를 찾을 수 없습니다."),
     405: ("method_not_allowed", "이 주소에서 쓸 수 없는 메서드입니다."),
     412: ("precondition_failed", "요청에 적힌 조건이 지금의 내용과 맞지 않습니다."),
-    413: ("payload_too_large", "본문이 너무 큽니다. 최대 1 MiB입니다."),
+    413: ("payload_too_large", "본문이 너무 큽니다. 최대 1 MiB, 가져올 파일은 10 MiB입니다."),
     414: ("uri_too_long", "주소가 너무 깁니다."),
-    415: ("unsupported_media_type", "Content-Type은 application/json이어야 합니다."),
+    415: (
+        "unsupported_media_type",
+        "Content-Type은 application/json, 가져올 파일은 text/calendar나 text/csv여야 합니다.",
+    ),
     416: ("range_not_satisfiable", "요청한 범위(Range)가 파일을 벗어납니다."),
     417: ("expectation_failed", "Expect 헤더의 요구를 지원하지 않습니다."),
     426: ("upgrade_required", "WebSocket 버전 13으로 연결하세요."),
@@ -99,6 +102,34 @@ class EventNotFound(CalendarError):
     message = "이벤트를 찾을 수 없습니다."
 
 
+class FeedNotFound(CalendarError):
+    code = "feed_not_found"
+    status = 404
+    message = "구독 주소가 없거나 더는 쓸 수 없습니다."
+
+
+class OccurrenceNotFound(CalendarError):
+    """A series has no such occurrence, or the event does not repeat."""
+
+    code = "occurrence_not_found"
+    status = 404
+    message = "그 날짜의 반복 일정을 찾을 수 없습니다."
+
+
+class TooManyReplacements(CalendarError):
+    """More occurrences were changed by themselves than can move to another series at once."""
+
+    code = "too_many_replacements"
+    status = 400
+    message = "따로 고친 날이 40개보다 많아 한 번에 나눌 수 없습니다. 더 늦은 날짜부터 나누세요."
+
+
+class TooManyExdates(CalendarError):
+    code = "too_many_exdates"
+    status = 409
+    message = "반복 일정에서 지운 날이 너무 많습니다. 이 날짜부터 이후를 모두 고치거나 지우세요."
+
+
 class DepartmentNameTaken(CalendarError):
     code = "department_name_taken"
     status = 409
@@ -119,6 +150,14 @@ class EntityTooLarge(CalendarError):
     code = "entity_too_large"
     status = 413
     message = "저장하기에 너무 큽니다. 다른 도구가 덧붙인 큰 항목이 없는지 확인하세요."
+
+
+class ChangeTooLarge(CalendarError):
+    """What has to change at once does not fit in one transaction."""
+
+    code = "change_too_large"
+    status = 413
+    message = "한 번에 저장하기에 너무 큰 변경입니다. 따로 고친 회차의 긴 설명을 먼저 줄이세요."
 
 
 class EventIdTaken(CalendarError):
@@ -149,6 +188,14 @@ class SyncTokenExpired(CalendarError):
     code = "sync_token_expired"
     status = 410
     message = "동기화 토큰이 만료되었습니다. 목록을 다시 받아 교체하세요."
+
+
+class TooManySeries(CalendarError):
+    """A department has more series and long events than this server can look through for a range of dates."""
+
+    code = "too_many_series"
+    status = 409
+    message = "반복 일정과 여러 날 일정이 너무 많아 기간으로 볼 수 없습니다. from과 to 없이 요청하세요."
 
 
 class NotSignedIn(CalendarError):

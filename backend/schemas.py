@@ -4,14 +4,12 @@ REST, Socket.IO and the migration validate by these.
 """
 
 import re
-import unicodedata
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import date
 from typing import Annotated, Any, ClassVar, Self
-from urllib.parse import urlsplit
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -23,60 +21,52 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from domain import EventFilter
+from domain import DEFAULT_TIMEZONE, EventFilter
 from errors import InvalidId, ValidationFailed
+from field_types import (
+    TEXT_PATTERN,
+    TITLE_MAX,
+    UUID_PATTERN,
+    Color,
+    Description,
+    IsoDate,
+    Name,
+    TimeZone,
+    clean_text,
+    described,
+)
 from tokens import parse_number_token, parse_order_token
 
-NAME_MAX = 100
-TITLE_MAX = 200
-DESCRIPTION_MAX = 10_000
-TIME_MAX = 50
-URL_MAX = 2_048
 CHANGES_MAX = 1_000
 PAGE_MAX = 2_500
+EXPANDED_DAYS_MAX = 400
 NUMBERED_PAGE = 50
 NUMBERED_PAGE_MAX = 200
 """Entries of a page whose token is a number: of a history, or of the deleted departments."""
 KEY_MAX = 255
 BODY_MAX = 1024 * 1024
-TEXT_MAX = 4 * DESCRIPTION_MAX
-"""Characters of a text before NFC, which makes one character of four at most. Longer texts are too long."""
-COMBINING_RUN_MAX = 30
-COMBINING_CHECK_FROM = 1_000
-"""Longer texts may hold at most `COMBINING_RUN_MAX` combining marks in a row: the time in which NFC sorts a
-run grows with the square of its length.
-"""
 DETAILS_MAX = 100
 FIELDS_MAX = 1_000
 """Fields of an object. Each unknown one would cost an error, and a body has room for 100,000."""
 
 READ_ONLY = frozenset(
-    {"id", "department_id", "created_at", "last_modified", "updated_at", "revision", "by", "by_name"}
+    {
+        "id",
+        "department_id",
+        "recurring_event_id",
+        "original_date",
+        "occurrence_date",
+        "created_at",
+        "last_modified",
+        "updated_at",
+        "revision",
+        "by",
+        "by_name",
+    }
 )
 """Fields that only the server sets. Clients may send them back; they are ignored."""
 
-UUID_PATTERN = r"^[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$"
 _UUID = re.compile(UUID_PATTERN)
-_CONTROL = r"\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f"
-"""Control characters other than white space."""
-_FORBIDDEN = re.compile(rf"[{_CONTROL}\ud800-\udfff]")
-"""Control characters, and halves of surrogate pairs."""
-
-# Patterns for the OpenAPI document, in the syntax that all dialects of regular expressions share. The server
-# itself validates by the functions below.
-_BLANK = r"\u0000-\u0020\u007f-\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
-"""Control characters and white space."""
-_SEPARATORS = (
-    r"/?#@:\[\]\u2047-\u2049\u2100\u2101\u2105\u2106\u2a74"
-    r"\ufe13\ufe16\ufe55\ufe56\ufe5f\ufe6b\uff03\uff0f\uff1a\uff1f\uff20"
-)
-"""Characters that end a part of an address, or that NFKC turns into one: `urlsplit` refuses these."""
-_PART = f"[^{_BLANK}{_SEPARATORS}]"
-TEXT_PATTERN = f"^[^{_CONTROL}]*$"
-FILLED_PATTERN = f"^[^{_CONTROL}]*[^{_BLANK}][^{_CONTROL}]*$"
-URL_PATTERN = (
-    f"^(?:[Hh][Tt][Tt][Pp][Ss]?://(?:{_PART}+(?::{_PART}*)?@)?{_PART}+(?::{_PART}*)?(?:[/?#][^{_BLANK}]*)?)?$"
-)
 
 _MESSAGES = {
     "missing": "필수 항목입니다.",
@@ -85,7 +75,10 @@ _MESSAGES = {
     "string_too_short": "비워 둘 수 없습니다.",
     "string_pattern_mismatch": "올바른 UUID여야 합니다.",
     "string_too_long": "{max_length}자 이하여야 합니다.",
+    "tuple_type": "목록이어야 합니다.",
+    "too_long": "{max_length}개 이하여야 합니다.",
     "int_type": "정수여야 합니다.",
+    "bool_parsing": "true 또는 false여야 합니다.",
     "int_parsing": "정수여야 합니다.",
     "greater_than_equal": "{ge} 이상이어야 합니다.",
     "less_than_equal": "{le} 이하여야 합니다.",
@@ -96,10 +89,16 @@ _LIST_PATTERN = re.compile(r"\^\(([a-z|]+)\)\$")
 """A pattern that lists all values there are, as `^(read|write)$`."""
 
 
+_UNSENT: tuple[Any, ...] = ("", None, [], DEFAULT_TIMEZONE)
+
+
 def omit_empty_defaults(schema: dict[str, Any]) -> None:
-    """Remove empty defaults and null from a schema: generated clients would send them and so empty fields."""
+    """Remove null and defaults that say nothing from a schema: generated clients would send them.
+
+    They would empty fields, and send fields that older servers refuse.
+    """
     for field in schema.get("properties", {}).values():
-        if field.get("default") in ("", None):
+        if field.get("default") in _UNSENT:
             field.pop("default", None)
         variants = [variant for variant in field.pop("anyOf", ()) if variant != {"type": "null"}]
         field.update(*variants)
@@ -156,105 +155,14 @@ def _message(rule: str, context: Mapping[str, Any]) -> str:
     return _MESSAGES.get(rule, "").format(**context)
 
 
-def _clean(value: Any) -> Any:
-    """Trim text and normalise it to NFC, before its length is checked. Refuse forbidden characters.
-
-    Text that is too long anyway is returned as it is: to look at each of its characters would take a tenth of
-    a second.
-    """
-    if not isinstance(value, str) or len(value := value.strip()) > TEXT_MAX:
-        return value
-    if _FORBIDDEN.search(value):
-        raise PydanticCustomError("invalid_character", "쓸 수 없는 제어 문자가 있습니다.")
-    if len(value) > COMBINING_CHECK_FROM and _has_long_run_of_marks(value):
-        raise PydanticCustomError("invalid_character", "결합 문자가 너무 많이 이어져 있습니다.")
-    return unicodedata.normalize("NFC", value)
-
-
-def _has_long_run_of_marks(text: str) -> bool:
-    """Tell whether text has more marks in a row than Unicode's Stream-Safe Text Format allows (UAX #15)."""
-    marks = bytes(unicodedata.combining(char) > 0 for char in text)
-    return bytes([True] * (COMBINING_RUN_MAX + 1)) in marks
-
-
-def clean_line(value: Any) -> Any:
-    cleaned = _clean(value)
-    return " ".join(cleaned.splitlines()) if isinstance(cleaned, str) else cleaned
-
-
-def _iso_date(value: str) -> str:
-    try:
-        if date.fromisoformat(value).isoformat() == value:
-            return value
-    except ValueError:
-        pass
-    raise PydanticCustomError("invalid_date", "YYYY-MM-DD 형식의 실제 날짜여야 합니다.")
-
-
-def _web_address(value: str) -> str:
-    if not value:
-        return value
-    try:
-        parts = urlsplit(value)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname)
-    except ValueError:
-        usable = False
-    if not usable or any(char.isspace() for char in value):
-        raise PydanticCustomError("invalid_url", "http:// 또는 https://로 시작하는 주소여야 합니다.")
-    return value
-
-
-def described(pattern: str, example: str) -> Any:
-    """Describe a text in the OpenAPI document. Without an example Swagger UI invents one from the pattern."""
-    return Field(json_schema_extra={"pattern": pattern, "examples": [example]})
-
-
-Name = Annotated[
-    str,
-    StringConstraints(min_length=1, max_length=NAME_MAX),
-    BeforeValidator(clean_line),
-    described(FILLED_PATTERN, "개발팀"),
-]
-Title = Annotated[
-    str,
-    StringConstraints(min_length=1, max_length=TITLE_MAX),
-    BeforeValidator(clean_line),
-    described(FILLED_PATTERN, "팀 회의"),
-]
-Description = Annotated[
-    str,
-    StringConstraints(max_length=DESCRIPTION_MAX),
-    BeforeValidator(_clean),
-    described(TEXT_PATTERN, "회의실 3층"),
-]
-TimeText = Annotated[
-    str,
-    StringConstraints(max_length=TIME_MAX),
-    BeforeValidator(clean_line),
-    described(TEXT_PATTERN, "오후 2:00"),
-]
-Url = Annotated[
-    str,
-    StringConstraints(max_length=URL_MAX),
-    BeforeValidator(_clean),
-    AfterValidator(_web_address),
-    described(URL_PATTERN, "https://example.com/"),
-]
-IsoDate = Annotated[
-    str,
-    BeforeValidator(_clean),
-    AfterValidator(_iso_date),
-    Field(json_schema_extra={"format": "date", "examples": ["2024-01-20"]}),
-]
-ChosenId = Annotated[str, StringConstraints(pattern=UUID_PATTERN, to_lower=True)]
-
-
 class DepartmentNew(Input):
     """A department to create."""
 
     ignored = READ_ONLY
     name: Name
     description: Description = ""
+    timezone: TimeZone = DEFAULT_TIMEZONE
+    color: Color = ""
 
 
 class DepartmentChange(Input):
@@ -263,6 +171,8 @@ class DepartmentChange(Input):
     ignored = READ_ONLY
     name: Name = ""
     description: Description = ""
+    timezone: TimeZone = ""
+    color: Color = ""
 
 
 class DepartmentRestore(Input):
@@ -270,29 +180,6 @@ class DepartmentRestore(Input):
 
     model_config = ConfigDict(json_schema_extra=_empty_example)
     name: Name = Field(default="", description="되살릴 부서의 새 이름. 없으면 지우기 전의 이름입니다.")
-
-
-class EventNew(Input):
-    """A calendar entry to create."""
-
-    ignored = READ_ONLY - {"id"}
-    id: ChosenId | None = Field(default=None, exclude_if=lambda value: value is None)
-    event_date: IsoDate
-    title: Title
-    description: Description = ""
-    time: TimeText = ""
-    url: Url = ""
-
-
-class EventChange(Input):
-    """The fields of a calendar entry to change; what is left out stays."""
-
-    ignored = READ_ONLY
-    event_date: IsoDate = ""
-    title: Title = ""
-    description: Description = ""
-    time: TimeText = ""
-    url: Url = ""
 
 
 class Query(Input):
@@ -307,13 +194,55 @@ def _checked_page_token(token: str, parse: Callable[[str], object]) -> str:
     return token
 
 
-class ListQuery(Query):
+class RangeQuery(Query):
+    """Inclusive dates, of which either may be left out."""
+
+    first: IsoDate | None = Field(default=None, alias="from")
+    last: IsoDate | None = Field(default=None, alias="to")
+
+    def event_filter(self) -> EventFilter:
+        """Return the query as a filter of the domain."""
+        return EventFilter(first=self.first, last=self.last)
+
+    @model_validator(mode="after")
+    def _check_range(self) -> Self:
+        if self.first and self.last and self.first > self.last:
+            raise PydanticCustomError("range_reversed", "from은 to보다 늦을 수 없습니다.")
+        return self
+
+
+class OccurrencesQuery(RangeQuery):
+    """Inclusive dates, and whether occurrences stand for their series."""
+
+    expand: bool = Field(
+        default=False,
+        description="반복 일정 대신 from부터 to까지의 낱낱의 일정을 받습니다. 이때 from과 to가 있어야 하고, "
+        f"{EXPANDED_DAYS_MAX}일을 넘을 수 없습니다.",
+    )
+
+    def event_filter(self) -> EventFilter:
+        """Return the query as a filter of the domain."""
+        return replace(super().event_filter(), expand=self.expand)
+
+    @model_validator(mode="after")
+    def _check_expanded_range(self) -> Self:
+        if not self.expand:
+            return self
+        if not self.first or not self.last:
+            raise PydanticCustomError("range_missing", "expand=true에는 from과 to가 있어야 합니다.")
+        if (date.fromisoformat(self.last) - date.fromisoformat(self.first)).days >= EXPANDED_DAYS_MAX:
+            message = f"expand=true에서 from부터 to까지는 {EXPANDED_DAYS_MAX}일을 넘을 수 없습니다."
+            raise PydanticCustomError("range_too_long", message)
+        return self
+
+
+class ListQuery(OccurrencesQuery):
     """The query of a list: inclusive dates, text to find, and a page."""
 
     q: Annotated[
         str,
         StringConstraints(max_length=TITLE_MAX),
-        BeforeValidator(_clean),
+        BeforeValidator(clean_text),
         described(TEXT_PATTERN, "회의"),
     ] = ""
     limit: Annotated[int, Field(ge=1, le=PAGE_MAX)] | None = Field(
@@ -322,24 +251,42 @@ class ListQuery(Query):
         "비기도 합니다. next_page_token이 빈 값일 때까지 이어서 받으세요.",
     )
     page_token: str = Field(default="", description="앞 응답의 next_page_token")
-    first: IsoDate | None = Field(default=None, alias="from")
-    last: IsoDate | None = Field(default=None, alias="to")
 
     def event_filter(self) -> EventFilter:
         """Return the query as a filter of the domain."""
         after = parse_order_token(self.page_token)
-        return EventFilter(first=self.first, last=self.last, text=self.q, limit=self.limit, after=after)
-
-    @model_validator(mode="after")
-    def _check_range(self) -> Self:
-        if self.first and self.last and self.first > self.last:
-            raise PydanticCustomError("range_reversed", "from은 to보다 늦을 수 없습니다.")
-        return self
+        return replace(super().event_filter(), text=self.q, limit=self.limit, after=after)
 
     @field_validator("page_token")
     @classmethod
     def _check_page_token(cls, token: str) -> str:
         return _checked_page_token(token, parse_order_token)
+
+
+class OccurrenceQuery(Query):
+    """Which occurrences of a series a change is about; without a date the event, or the whole series."""
+
+    occurrence: IsoDate | None = Field(
+        default=None,
+        description="반복 일정에서 이 날짜만 바꿉니다. 목록의 `occurrence_date`이고, 옮겨진 날은 "
+        "`original_date`입니다. `If-Match`는 반복 일정의 ETag입니다.",
+    )
+    following: bool = Field(
+        default=False,
+        description="`occurrence`의 날짜부터 모두 바꿉니다. 고친 답은 그날부터의 새 반복 일정입니다.",
+    )
+
+    @model_validator(mode="after")
+    def _check_following(self) -> Self:
+        if self.following and self.occurrence is None:
+            raise PydanticCustomError("needs_occurrence", "following은 occurrence와 함께 보내야 합니다.")
+        return self
+
+
+class ImportQuery(Query):
+    """The query of an import: whether it only says what it would do."""
+
+    dry_run: bool = Field(default=False, description="참이면 무엇을 할지 답하기만 하고 바꾸지 않음")
 
 
 class ChangesQuery(Query):

@@ -10,7 +10,7 @@ import engineio
 import requests
 import socketio
 
-from domain import new_id
+from domain import Event, new_id
 from running import wait_for
 
 TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
@@ -19,6 +19,11 @@ TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 def by_nobody(entity: Mapping[str, Any]) -> dict[str, Any]:
     """Return the broadcast of an event as a server without accounts sends it."""
     return {**entity, "by": "", "by_name": ""}
+
+
+def event_of(answer: Mapping[str, Any]) -> Event:
+    """Return the entity that an answer shows; servers before 1.5 do not answer all fields."""
+    return Event(**{**answer, "exdates": tuple(answer.get("exdates", ()))})
 
 
 class Api:

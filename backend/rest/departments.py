@@ -83,7 +83,9 @@ def blueprint(departments: DepartmentService, access: Access, members: Members |
     @bp.input(DepartmentNew, arg_name="body")
     def create_department(body: DepartmentNew) -> tuple[dict[str, Any], int, dict[str, str]]:
         access.require_admin(principal())
-        created = departments.create_department(body.name, body.description, idempotency_key())
+        created = departments.create_department(
+            body.name, body.description, idempotency_key(), timezone=body.timezone, color=body.color
+        )
         headers = {"Idempotent-Replayed": "true"} if created.repeated else {}
         return {"success": True, "department": public(created.entity)}, 201, headers
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from domain import (
+    DEFAULT_TIMEZONE,
     REGISTRY,
     Change,
     ChangeType,
@@ -54,7 +55,13 @@ class DepartmentService:
         return department
 
     def create_department(
-        self, name: str, description: str = "", key: str | None = None
+        self,
+        name: str,
+        description: str = "",
+        key: str | None = None,
+        *,
+        timezone: str = DEFAULT_TIMEZONE,
+        color: str = "",
     ) -> Created[Department]:
         """Create a department; a repetition under the same key returns the first one instead.
 
@@ -62,10 +69,9 @@ class DepartmentService:
         `IdempotencyKeyReused` when the key came with other fields before.
         """
         now = timestamp(utc_now())
-        department = Department(
-            id=new_id(), name=name, description=description, created_at=now, updated_at=now
-        )
-        fields = {"name": name, "description": description}
+        fields: dict[str, Any] = {"name": name, "description": description}
+        fields |= {"timezone": timezone, "color": color}
+        department = Department(id=new_id(), **fields, created_at=now, updated_at=now)
         receipt = Receipt.of(REGISTRY, f"key {key}", fields) if key else None
         write = Write(
             type=ChangeType.DEPARTMENT_CREATED,

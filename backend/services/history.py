@@ -13,7 +13,20 @@ from deadlines import remaining_s
 from domain import Change, ChangeType, Event, EventKey, LogEntry
 from models import ATTEMPT_S, DynamoDBDatabase
 
-EDITABLE = ("event_date", "title", "description", "time", "url")
+EDITABLE = (
+    "event_date",
+    "title",
+    "description",
+    "time",
+    "url",
+    "end_date",
+    "start_time",
+    "end_time",
+    "location",
+    "category",
+    "rrule",
+    "exdates",
+)
 PAGE_S = 3.0
 """Seconds after which a page ends though it is not full: each change costs a request of a store that may be
 slow. A page ends earlier when a request may leave no time for another one.
@@ -22,10 +35,10 @@ slow. A page ends earlier when a request may leave no time for another one.
 
 @dataclass(frozen=True, slots=True)
 class HistoryEntry:
-    """A change of one event, and the fields it changed: `{field: {"from": text, "to": text}}`."""
+    """A change of one event, and the fields it changed: `{field: {"from": value, "to": value}}`."""
 
     change: Change
-    changed: dict[str, dict[str, str]]
+    changed: dict[str, dict[str, Any]]
 
     def public(self) -> dict[str, Any]:
         return {**self.change.public(), "changed": self.changed}
@@ -101,7 +114,7 @@ def _described(newest_first: list[Change]) -> list[HistoryEntry]:
     ]
 
 
-def _changed_fields(before: Change | None, change: Change) -> dict[str, dict[str, str]]:
+def _changed_fields(before: Change | None, change: Change) -> dict[str, dict[str, Any]]:
     """Return the fields that an update changed; empty when the log no longer holds the change before it."""
     if change.type is not ChangeType.EVENT_UPDATED or before is None:
         return {}

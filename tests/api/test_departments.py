@@ -13,7 +13,7 @@ def test_a_department_has_the_fields_of_the_contract(api):
     department = api("POST", "/api/departments", {"name": f" 개발  {uuid.uuid4()} "}, status=201)[
         "department"
     ]
-    assert list(department) == ["id", "name", "description", "created_at", "updated_at"]
+    assert list(department) == ["id", "name", "description", "timezone", "color", "created_at", "updated_at"]
     assert str(uuid.UUID(department["id"])) == department["id"]
     assert TIMESTAMP.fullmatch(department["created_at"])
     assert department["created_at"] == department["updated_at"]

@@ -4,13 +4,12 @@ import uuid
 
 import pytest
 
-from api_client import TIMESTAMP, by_nobody
-from domain import Event
+from api_client import TIMESTAMP, by_nobody, event_of
 from log_rows import LogWriter, event_item, single_row
 from store.dynamo_client import DynamoClient
 from tokens import number_token
 
-UNKNOWN = {"location": {"S": "3층"}, "attendees": {"L": [{"M": {"name": {"S": "김"}}}]}}
+UNKNOWN = {"room": {"S": "3층"}, "attendees": {"L": [{"M": {"name": {"S": "김"}}}]}}
 """Attributes that a newer server stores."""
 
 
@@ -25,7 +24,8 @@ def test_an_event_has_the_fields_of_the_contract(api):
     event = api.event(department["id"], "회의", description="설명", time="오후 2:00", url="https://a.kr/?q=1")
     assert list(event) == [
         "id", "department_id", "event_date", "title", "description", "time", "url",
-        "created_at", "last_modified", "revision",
+        "end_date", "start_time", "end_time", "location", "category", "rrule", "exdates",
+        "recurring_event_id", "original_date", "created_at", "last_modified", "revision",
     ]  # fmt: skip
     assert event["department_id"] == department["id"]
     assert event["revision"] == 1
@@ -141,6 +141,7 @@ def test_the_history_of_an_event_says_what_changed(api):
     assert history[1]["changed"] == {
         "title": {"from": "하나", "to": "둘"},
         "time": {"from": "", "to": "오전 9:00"},
+        "start_time": {"from": "", "to": "09:00"},
     }
     assert all(TIMESTAMP.fullmatch(entry["at"]) for entry in history)
     nobody = {"event_id": str(uuid.uuid4())}
@@ -186,7 +187,7 @@ def test_a_page_token_of_another_history_finds_nothing_and_a_malformed_one_is_re
 def test_what_a_newer_server_stores_with_an_event_stays_and_is_not_sent(api, writer, connect):
     department = api.department()["id"]
     event = api.event(department)
-    writer.put_event(event_item(Event(**event), **UNKNOWN))
+    writer.put_event(event_item(event_of(event), **UNKNOWN))
     token, client, path = api.token(department), connect(), f"/api/events/{department}"
     client.join(department)
     updated = api("PUT", f"/api/events/{event['id']}", {"title": "새 제목"})["event"]
@@ -200,7 +201,7 @@ def test_what_a_newer_server_stores_with_an_event_stays_and_is_not_sent(api, wri
     assert stale["details"] == {"event": updated}
     api("DELETE", f"/api/events/{event['id']}")
     assert list(api("POST", f"{path}/{event['id']}/restore")["event"]) == list(event)
-    assert UNKNOWN.items() <= writer.find_event(Event(**event)).items()
+    assert UNKNOWN.items() <= writer.find_event(event_of(event)).items()
 
 
 def test_a_change_of_an_unknown_kind_is_left_out_and_its_revision_counts(api, writer, connect):

@@ -9,9 +9,12 @@ from typing import Any
 
 import pytest
 
-from api_client import Api, Client
+from api_client import Api as PlainApi
+from api_client import Client
 from aws_client import aws_client
 from domain import new_id
+from older_version import EarlierApi as Api
+from older_version import as_before
 from running import Server, embedded, running_server, wait_for
 
 WRITERS = 16
@@ -71,7 +74,7 @@ def without_names(changes: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def told_of_events(client: Client, department: str) -> list[tuple[str, Any]]:
     """Return what a client was told of a department's events: names of broadcasts, and the events in them."""
     return [
-        (name, {field: payload[field] for field in payload if field not in ("by", "by_name")})
+        (name, as_before({field: payload[field] for field in payload if field not in ("by", "by_name")}))
         for name, payload in list(client.received)
         if name.startswith("event_") and payload["department_id"] == department
     ]
@@ -80,7 +83,7 @@ def told_of_events(client: Client, department: str) -> list[tuple[str, Any]]:
 def told_of(client: Client, departments: Collection[str]) -> list[tuple[str, Any]]:
     """Return what a client was told of some departments themselves: names of broadcasts and payloads."""
     return [
-        (name, payload)
+        (name, as_before(payload))
         for name, payload in list(client.received)
         if name.startswith("department_") and payload.get("id") in departments
     ]
@@ -253,3 +256,29 @@ def test_an_attribute_that_neither_knows_survives_what_both_do(pair, engine):
         api.delete(event)
         other.restore(event)
         assert stored_value() == value
+
+
+def test_fields_that_the_older_server_does_not_know_stay_right_under_its_edits(servers):
+    older, newer = (PlainApi(server.url) for server in servers)
+    department = newer.department()["id"]
+    fields = {"time": "점심", "start_time": "12:00", "end_date": "2024-01-22", "location": "3층"}
+    event = newer.event(department, **fields)
+    assert as_before(event) == older.events(department)[0]
+    older.edit(event, title="새 제목", event_date="2024-01-25")
+    (moved,) = newer.events(department)
+    changed = {"title": "새 제목", "event_date": "2024-01-25", "end_date": "2024-01-27"}
+    assert moved == event | changed | {name: moved[name] for name in ("revision", "last_modified")}
+    older.edit(event, time="오후 1:00~2:30")
+    (later,) = newer.events(department)
+    assert (later["start_time"], later["end_time"], later["location"]) == ("13:00", "14:30", "3층")
+    older.delete(event)
+    assert newer.restore(event)["location"] == "3층"
+
+
+def test_what_a_department_has_besides_stays_when_the_older_server_renames_it(servers):
+    older, newer = (PlainApi(server.url) for server in servers)
+    path = f"/api/departments/{newer.department()['id']}"
+    newer("PUT", path, {"timezone": "Europe/Berlin", "color": "#1a73e8"})
+    older("PUT", path, {"name": f"부서 {new_id()}"})
+    department = newer("GET", path)["department"]
+    assert (department["timezone"], department["color"]) == ("Europe/Berlin", "#1a73e8")

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from api_client import Api, Client
+from api_client import Client
 from domain import new_id
 from histories.cluster import Watchers
-from older_version import BEFORE_1_1, OLDER, lay_out
+from older_version import BEFORE_1_1, OLDER, as_before, lay_out
+from older_version import EarlierApi as Api
 from running import embedded, free_port, running_server, wait_for
 
 
@@ -126,7 +127,7 @@ def test_every_sync_token_gives_exactly_the_changes_after_it(upgraded):
             [synced] = client.wait("sync_response")
             client.close()
             assert not synced["full"]
-            assert synced["changes"] == log[revision:]
+            assert as_before(synced["changes"]) == log[revision:]
         event = api.event(department.id, "새 판에서")
         assert event["revision"] == len(log) + 1
         edited = api.edit(event, title="고침")
@@ -197,7 +198,7 @@ def test_departments_and_their_names_are_as_they_were_left(upgraded):
     client.wait("connected")  # from then on it is told of departments
     for free in (before["name"], upgraded.removed["name"]):
         founded = api.department(free)
-        wait_for(lambda new=founded: new in client.of("department_created"), what="the broadcast")
+        wait_for(lambda new=founded: new in as_before(client.of("department_created")), what="the broadcast")
     client.close()
 
 
@@ -212,4 +213,4 @@ def test_a_browser_that_was_connected_goes_on_without_a_hole(upgraded):
 
     wait_for(lambda: client()["revision"] == created["revision"], what="the browser")
     assert client()["faults"] == []
-    assert client()["events"] == {event["id"]: event for event in api.events(followed.id)}
+    assert as_before(client()["events"]) == {event["id"]: event for event in api.events(followed.id)}

@@ -86,7 +86,7 @@ def test_a_restored_department_has_all_it_had_and_goes_on_at_the_next_revision(
             TableName=table,
             Key=key,
             UpdateExpression="SET #l = :l",
-            ExpressionAttributeNames={"#l": "location"},
+            ExpressionAttributeNames={"#l": "room"},
             ExpressionAttributeValues={":l": located},
         )
     gone = calendar.add(department.id, "지운 것")
@@ -101,7 +101,7 @@ def test_a_restored_department_has_all_it_had_and_goes_on_at_the_next_revision(
 
     assert (restored.id, restored.name, restored.description) == (department.id, "개발팀", "설명")
     assert restored.created_at == department.created_at
-    assert restored.unknown == {"location": located}
+    assert restored.unknown == {"room": located}
     for reader in (calendar, elsewhere, Calendar(calendar.db, snapshot_bytes=TOO_SMALL)):
         assert reader.departments.list_departments() == [restored]
         assert reader.snapshot(department.id).events == before
@@ -110,7 +110,7 @@ def test_a_restored_department_has_all_it_had_and_goes_on_at_the_next_revision(
         assert [entry.change.entity.title for entry in history] == ["셋", "둘"]
     assert calendar.events.restore_event(department.id, gone.id).revision == reached.revision + 1
     assert calendar.add(department.id).revision == reached.revision + 2
-    assert calendar.db.find_events([first.key])[first.id].unknown == {"location": located}
+    assert calendar.db.find_events([first.key])[first.id].unknown == {"room": located}
     assert calendar.departments.page_deleted_departments(50).departments == []
     with pytest.raises(DepartmentNameTaken):
         calendar.departments.create_department("개발팀")

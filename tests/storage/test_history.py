@@ -66,6 +66,11 @@ def title_change(old: str, new: str) -> dict[str, dict[str, str]]:
     return {"title": {"from": old, "to": new}}
 
 
+def time_change(text: str, start: str) -> dict[str, dict[str, str]]:
+    """Return what changes when an event that had no time gets one."""
+    return {"time": {"from": "", "to": text}, "start_time": {"from": "", "to": start}}
+
+
 def test_a_history_goes_on_over_deletions_and_restorations(calendar, department):
     event = calendar.add(department, "하나")
     other = calendar.add(department, "다른 것")
@@ -82,7 +87,7 @@ def test_a_history_goes_on_over_deletions_and_restorations(calendar, department)
         (7, "event_updated", title_change("둘", "셋")),
         (5, "event_created", {}),
         (4, "event_deleted", {}),
-        (3, "event_updated", title_change("하나", "둘") | {"time": {"from": "", "to": "오전 9:00"}}),
+        (3, "event_updated", title_change("하나", "둘") | time_change("오전 9:00", "09:00")),
         (1, "event_created", {}),
     ]
     assert told(history(calendar, other)) == [(6, "event_deleted", {}), (2, "event_created", {})]

@@ -36,14 +36,15 @@ from services.snapshot import INDEX_LAG_WINDOW
 from store import items
 
 UNKNOWN: Row = {
-    "location": {"S": "3층"},
+    "room": {"S": "3층"},
     "attendees": {"L": [{"M": {"name": {"S": "김"}, "seats": {"N": "3"}, "tags": {"SS": ["a"]}}}]},
     "settings": {"M": {"color": {"NULL": True}, "nested": {"M": {"on": {"BOOL": True}}}}},
 }
 AT = "2024-01-15T10:30:00.000Z"
 EVENT_FIELDS = [
     "id", "department_id", "event_date", "title", "description", "time", "url",
-    "created_at", "last_modified", "revision",
+    "end_date", "start_time", "end_time", "location", "category", "rrule", "exdates",
+    "recurring_event_id", "original_date", "created_at", "last_modified", "revision",
 ]  # fmt: skip
 
 
@@ -190,7 +191,9 @@ def test_clients_get_the_known_fields_of_a_department_alone(client, settings, ca
     updated = calendar.departments.update_department(department.id, {"description": "설명"})
     push.poll_once()
     assert transport.payloads("department_updated") == [updated.public()]
-    assert list(updated.public()) == ["id", "name", "description", "created_at", "updated_at"]
+    assert list(updated.public()) == [
+        "id", "name", "description", "timezone", "color", "created_at", "updated_at",
+    ]  # fmt: skip
 
 
 class KeepingTransport(FakeTransport):

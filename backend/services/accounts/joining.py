@@ -18,6 +18,7 @@ from errors import (
     NotInvited,
     SignInFailed,
 )
+from field_types import NAME_MAX
 from models import DynamoDBDatabase
 from people import (
     ACCOUNTS,
@@ -35,7 +36,6 @@ from people import (
     Role,
     fold_email,
 )
-from schemas import NAME_MAX
 from services.accounts import passwords
 from services.accounts.access import Principal, is_backed, may_invite
 from services.accounts.credentials import Credential, fits, is_expired, parse

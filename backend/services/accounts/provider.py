@@ -22,7 +22,7 @@ from pydantic import TypeAdapter, ValidationError
 from account_schemas import Email
 from deadlines import acquire_in_time
 from errors import ProviderRefused, ProviderUnavailable, SetupError
-from schemas import NAME_MAX, Name
+from field_types import NAME_MAX, Name
 from services.accounts.bounded_http import BoundedAdapter
 
 ALGORITHMS = ("RS256", "PS256", "ES256", "EdDSA")

@@ -1,0 +1,57 @@
+"""The writes of events: each gets the time of its change, in `last_modified` and in the log."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import orjson
+
+from domain import Change, ChangeType, Event, Write, timestamp, utc_now
+
+BATCH_WRITES = 48
+"""Writes that fit in a transaction: a deletion takes two of its 98 actions."""
+BATCH_BYTES = 250_000
+"""JSON of the events; with types and names of attributes it is less than the 350 KB of a commit's row."""
+
+
+def creation(event: Event, **more: Any) -> Write:
+    """Return the write that creates an event; `more` are further fields of `Write`."""
+    now = timestamp(utc_now())
+    created = replace(event, created_at=event.created_at or now, last_modified=now)
+    return Write(type=ChangeType.EVENT_CREATED, entity=created, at=now, **more)
+
+
+def edit(before: Event, after: Event) -> Write:
+    """Return the write that changes an event; its revision moves even if both are the same."""
+    now = timestamp(utc_now())
+    entity = replace(after, last_modified=now)
+    return Write(type=ChangeType.EVENT_UPDATED, entity=entity, before=before, at=now)
+
+
+def deletion(event: Event) -> Write:
+    return Write(type=ChangeType.EVENT_DELETED, entity=event, before=event)
+
+
+def in_batches(writes: Sequence[Write]) -> list[Sequence[Write]]:
+    """Cut writes of events into parts that fit in a transaction each; in order."""
+    batches: list[list[Write]] = [[]]
+    size = 0
+    for write in writes:
+        more = _size_of(write)
+        if batches[-1] and (len(batches[-1]) == BATCH_WRITES or size + more > BATCH_BYTES):
+            batches.append([])
+            size = 0
+        batches[-1].append(write)
+        size += more
+    return list(batches)
+
+
+def _size_of(write: Write) -> int:
+    event = write.entity
+    return len(orjson.dumps(event)) + (len(orjson.dumps(event.unknown)) if event.unknown else 0)
+
+
+def event_of(change: Change) -> Event:
+    """Return the event that a change has left, or deleted."""
+    assert isinstance(change.entity, Event)  # noqa: S101 - narrows the type for mypy
+    return change.entity

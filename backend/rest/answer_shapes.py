@@ -19,6 +19,8 @@ class DepartmentShape(BaseModel):
     id: str
     name: str
     description: str
+    timezone: str
+    color: str
     created_at: str
     updated_at: str
 
@@ -31,9 +33,26 @@ class EventShape(BaseModel):
     description: str
     time: str
     url: str
+    end_date: str
+    start_time: str
+    end_time: str
+    location: str
+    category: str
+    rrule: str
+    exdates: list[str]
+    recurring_event_id: str
+    original_date: str
     created_at: str
     last_modified: str
     revision: int
+
+
+class ListedEventShape(EventShape):
+    model_config = ConfigDict(json_schema_extra=omit_empty_defaults)
+    occurrence_date: str = Field(
+        default="",
+        description="expand=true일 때만: 반복 일정 가운데 이 일정의 날짜. 따로 고친 것은 본래의 날짜",
+    )
 
 
 class ChangedEventShape(BaseModel):
@@ -47,6 +66,15 @@ class ChangedEventShape(BaseModel):
     description: str = ""
     time: str = ""
     url: str = ""
+    end_date: str = ""
+    start_time: str = ""
+    end_time: str = ""
+    location: str = ""
+    category: str = ""
+    rrule: str = ""
+    exdates: list[str] = []
+    recurring_event_id: str = ""
+    original_date: str = ""
     created_at: str = ""
     last_modified: str = ""
     revision: int
@@ -85,7 +113,7 @@ class DepartmentAnswer(Answer):
 
 
 class EventsAnswer(Answer):
-    events: list[EventShape]
+    events: list[ListedEventShape]
     revision: int
     sync_token: str
     next_page_token: str
@@ -113,6 +141,27 @@ class HistoryShape(ChangeShape):
 class HistoryAnswer(Answer):
     history: list[HistoryShape]
     next_page_token: str
+
+
+class FeedAnswer(Answer):
+    url: str = Field(description="이 주소를 아는 사람은 누구나 이 부서의 일정을 읽습니다.")
+    webcal_url: str = Field(description="누르면 캘린더 프로그램이 열리는 같은 주소")
+
+
+class JudgedShape(BaseModel):
+    uid: str
+    title: str
+    event_date: str
+    verdict: str = Field(
+        description="지금은 `created`, `updated`, `equal`, `skipped`. 앞으로 늘어날 수 있습니다."
+    )
+    reason: str = Field(description="건너뛴 까닭. 아니면 빈 값")
+
+
+class ImportAnswer(Answer):
+    entries: list[JudgedShape]
+    counts: dict[str, int]
+    unread_columns: list[str] = Field(description="CSV에서 알아보지 못해 읽지 않은 열")
 
 
 class MessageAnswer(Answer):

@@ -1,15 +1,16 @@
-"""`/api/events`, with the changes and the history of a department's events."""
+"""`/api/events/{department_id}`: lists, creations, changes and histories. `event_edits.py` changes events."""
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Any
 
 from apiflask import APIBlueprint
-from flask import Response, jsonify
+from flask import Response
 
 from domain import Created, Event
 from errors import (
+    ChangeTooLarge,
     DepartmentNotFound,
     EntityTooLarge,
     EventIdTaken,
@@ -17,22 +18,26 @@ from errors import (
     InvalidId,
     StoreUnavailable,
     SyncTokenExpired,
+    TooManySeries,
 )
+from event_schemas import EventNew
 from people import Role
+from rest import event_edits
 from rest.answer_shapes import (
     ChangesAnswer,
     EventAnswer,
     EventsAnswer,
     HistoryAnswer,
-    MessageAnswer,
 )
-from rest.callers import principal, require_role
-from rest.conditions import expected_revisions, idempotency_key, is_held, not_modified, with_etag
+from rest.callers import require_role
+from rest.conditions import idempotency_key, is_held, not_modified, with_etag
+from rest.event_answers import event_answer
 from rest.openapi import ETAG, REPLAYED, documented
-from schemas import ChangesQuery, EventChange, EventNew, HistoryQuery, ListQuery, parse_id
+from schemas import ChangesQuery, HistoryQuery, ListQuery, parse_id
 from services.accounts.access import Access
-from services.event_chunks import EventChunks, EventsJson
-from services.events import Authorize, EventList, EventService
+from services.event_chunks import EventChunks
+from services.event_lists import EventList
+from services.events import EventService
 from services.sync import SyncService
 from tokens import number_token
 
@@ -44,16 +49,13 @@ def blueprint(events: EventService, sync: SyncService, access: Access) -> APIBlu
 
     required = functools.partial(require_role, access)
 
-    def may_write() -> Authorize:
-        writer = principal()
-        return lambda department_id: access.require(writer, department_id, Role.WRITER)
-
     @bp.get("/<department_id>")
     @documented(
         "부서의 이벤트 목록 (날짜, 시간순)",
         EventsAnswer,
         InvalidId,
         DepartmentNotFound,
+        TooManySeries,
         StoreUnavailable,
         takes=("If-None-Match",),
         sends=ETAG,
@@ -141,7 +143,7 @@ def blueprint(events: EventService, sync: SyncService, access: Access) -> APIBlu
     def get_event(department_id: str, event_id: str) -> Response:
         event = events.get_event(required(department_id, Role.READER), parse_id(event_id))
         etag = str(event.revision)
-        return not_modified(etag) if is_held(etag) else _event_answer(event)
+        return not_modified(etag) if is_held(etag) else event_answer(event)
 
     @bp.post("/<department_id>/<event_id>/restore")
     @documented(
@@ -151,6 +153,7 @@ def blueprint(events: EventService, sync: SyncService, access: Access) -> APIBlu
         DepartmentNotFound,
         EventNotFound,
         EventIdTaken,
+        ChangeTooLarge,
         EntityTooLarge,
         StoreUnavailable,
         413,
@@ -158,43 +161,13 @@ def blueprint(events: EventService, sync: SyncService, access: Access) -> APIBlu
         sends=ETAG,
     )
     def restore_event(department_id: str, event_id: str) -> Response:
-        return _event_answer(events.restore_event(required(department_id, Role.WRITER), parse_id(event_id)))
+        return event_answer(events.restore_event(required(department_id, Role.WRITER), parse_id(event_id)))
 
-    @bp.put("/<event_id>")
-    @documented(
-        "이벤트 고치기 (보낸 항목만)",
-        EventAnswer,
-        InvalidId,
-        EventNotFound,
-        EntityTooLarge,
-        StoreUnavailable,
-        takes=("If-Match",),
-        sends=ETAG,
-    )
-    @bp.input(EventChange, arg_name="body")
-    def update_event(event_id: str, body: EventChange) -> Response:
-        return _event_answer(
-            events.update_event(parse_id(event_id), body.sent_fields(), expected_revisions(), may_write())
-        )
-
-    @bp.delete("/<event_id>")
-    @documented(
-        "이벤트 지우기",
-        MessageAnswer,
-        InvalidId,
-        EventNotFound,
-        EntityTooLarge,
-        StoreUnavailable,
-        takes=("If-Match",),
-    )
-    def delete_event(event_id: str) -> dict[str, Any]:
-        events.delete_event(parse_id(event_id), expected_revisions(), may_write())
-        return {"success": True, "message": "이벤트가 삭제되었습니다."}
-
+    event_edits.add_routes(bp, events, access)
     return bp
 
 
-def _list_answer(found: EventList, events: EventsJson) -> Response:
+def _list_answer(found: EventList, events: Iterable[bytes]) -> Response:
     """Build the answer around the pieces of a list that are JSON already, without a copy of them."""
     position = found.position
     end = b'],"revision":%d,"sync_token":"%b","next_page_token":"%b"}' % (
@@ -203,7 +176,7 @@ def _list_answer(found: EventList, events: EventsJson) -> Response:
         found.next_page_token.encode(),
     )
     body = _around(events, end)
-    if isinstance(events, EventChunks):
+    if isinstance(events, EventChunks | tuple):
         whole = list(body)
         response = Response(whole, mimetype="application/json")
         response.content_length = sum(map(len, whole))
@@ -213,7 +186,7 @@ def _list_answer(found: EventList, events: EventsJson) -> Response:
     return with_etag(response, str(position))
 
 
-def _around(events: EventsJson, end: bytes) -> Iterator[bytes]:
+def _around(events: Iterable[bytes], end: bytes) -> Iterator[bytes]:
     before = b'{"success":true,"events":['
     for piece in filter(None, events):
         yield before
@@ -222,12 +195,8 @@ def _around(events: EventsJson, end: bytes) -> Iterator[bytes]:
     yield end if before == b"," else before + end
 
 
-def _event_answer(event: Event) -> Response:
-    return with_etag(jsonify(success=True, event=event.public()), str(event.revision))
-
-
 def _created_answer(created: Created[Event]) -> Response:
-    response = _event_answer(created.entity)
+    response = event_answer(created.entity)
     response.status_code = 201
     if created.repeated:
         response.headers["Idempotent-Replayed"] = "true"

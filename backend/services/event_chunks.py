@@ -16,8 +16,9 @@ from domain import Event, EventFilter
 from tokens import EventOrder
 from turns import give_turn
 
-EVENT_BYTES = 900
+EVENT_BYTES = 1_150
 CHARACTER_BYTES = 8
+EXDATE_BYTES = 80
 """Rough bytes of an event: its objects, and for each Korean character of its texts 2 in the string, 3 in the
 kept JSON, and 3 in the copy as UTF-8 that the string keeps once it has been written as JSON."""
 CHUNK_BYTES = 300_000
@@ -39,8 +40,9 @@ class EventsJson(Protocol):
 def size_of(event: Event) -> int:
     """Return the rough memory of an event and its JSON, in bytes."""
     texts = len(event.title) + len(event.description) + len(event.url) + len(event.time)
+    texts += len(event.location) + len(event.category) + len(event.rrule) + len(event.imported_uid)
     unknown = len(orjson.dumps(event.unknown)) if event.unknown else 0
-    return EVENT_BYTES + CHARACTER_BYTES * texts + unknown
+    return EVENT_BYTES + CHARACTER_BYTES * texts + EXDATE_BYTES * len(event.exdates) + unknown
 
 
 @dataclass(eq=False)

@@ -5,25 +5,25 @@ of the log laid over it, as in a snapshot. The answer's position is read first, 
 it; a client that applies the changes after the position ends where everybody does.
 """
 
-import functools
+import contextlib
 import heapq
-import threading
 import time
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import groupby
-from typing import TypeAlias
+from dataclasses import dataclass, replace
+from itertools import chain, groupby
+from typing import TypeAlias, TypeVar
 
 import orjson
-from cachetools import LRUCache
 
 from domain import Change, Event, EventFilter, Position
+from errors import TooManySeries
 from models import DynamoDBDatabase
-from services.background_loads import BackgroundLoads
-from services.event_chunks import CHUNK_BYTES, EventChunks, cut, size_of
+from services.event_chunks import EventChunks, cut, size_of
+from services.large_counts import Cuts, Cutter, LargeCounts
 from services.one_at_a_time import OneAtATime
+from services.series_index import SeriesIndex
 from services.snapshot import INDEX_LAG_WINDOW, events_left, last_changes
 from tokens import EventOrder
 from turns import in_turns
@@ -38,11 +38,8 @@ SEARCH_S = 2.0
 """After how many events, and how long, the page of a search ends, whatever was found."""
 PIECES_AT_ONCE = 10
 """How many pieces of a full list are read at once."""
-RECOUNT_AFTER = 1_000
-"""After how many changes the cuts of a department are made anew, as pieces may have grown meanwhile."""
-COUNTED = 100
-"""Of how many departments the cuts are kept."""
 
+T = TypeVar("T")
 IsWanted: TypeAlias = Callable[[Event], bool]
 Seen: TypeAlias = "array[int]"
 """Hashes of the ids of the events that were read: 8 bytes each, as a department may have a million."""
@@ -58,49 +55,32 @@ class LargePage:
     """The sort key after which the next page begins; None if this is the last page."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cuts:
-    """Where a department is cut into pieces of one chunk each. Old cuts are right, too, but less even."""
-
-    position: Position
-    orders: Sequence[EventOrder]
-    """The sort key with which each piece but the first begins."""
-
-    def are_good_at(self, position: Position) -> bool:
-        changes = abs(position.revision - self.position.revision)
-        return position.epoch == self.position.epoch and changes <= RECOUNT_AFTER
-
-
-@dataclass(slots=True)
-class _Cutter:
-    """Finds the cuts of ordered events while they pass."""
-
-    orders: list[EventOrder] = field(default_factory=list)
-    total: int = 0
-    _size: int = 0
-
-    def add(self, order: EventOrder, size: int) -> None:
-        if self._size and self._size + size > CHUNK_BYTES:
-            self.orders.append(order)
-            self._size = 0
-        self._size += size
-        self.total += size
-
-
 class LargeDepartments:
     """Reads of departments that are not kept."""
 
-    def __init__(
-        self, db: DynamoDBDatabase, on_measured: Callable[[str, int], None], load_turns: OneAtATime
-    ) -> None:
-        """`on_measured(department_id, size)` is told the rough memory of a department that was read whole."""
+    def __init__(self, db: DynamoDBDatabase, counts: LargeCounts) -> None:
         self._db = db
-        self._on_measured = on_measured
-        self._lock = threading.Lock()
-        self._cuts: LRUCache[str, Cuts] = LRUCache(COUNTED)
-        self._counts = BackgroundLoads[Cuts](load_turns)
+        self._counts = counts
         self._store_reads = OneAtATime()
         """Each reads up to some megabytes, so only one runs at a time for a department."""
+
+    def index(self, department_id: str, position: Position) -> SeriesIndex:
+        """Return the index of series at a position or later. Raises `TooManySeries`."""
+        return self._counts.index(department_id, position)
+
+    def replacements(self, department_id: str, position: Position, series_id: str) -> Sequence[Event]:
+        """Return the replacements of a series at a position or later, by the dates that they replace."""
+        with contextlib.suppress(TooManySeries):
+            return self.index(department_id, position).replacements(series_id)
+        state, seen, bounds = (
+            _State.read(self._db, department_id, position),
+            array("q"),
+            EventFilter().bounds(),
+        )
+        with self._store_reads.hold(department_id):
+            found = chain(state.events(*bounds, seen), state.late(*bounds, seen))
+            replacing = [event for event in found if event.recurring_event_id == series_id]
+        return sorted(replacing, key=lambda event: event.original_date)
 
     def page(self, department_id: str, position: Position, wanted: EventFilter) -> LargePage:
         """Return the next wanted events, whatever their text, at a position or later."""
@@ -134,14 +114,10 @@ class LargeDepartments:
         is_wanted: IsWanted | None = None,
     ) -> "Walk":
         """Return all wanted events, to be read from the store while they are iterated."""
-        with self._lock:
-            cuts = self._cuts.get(department_id)
-        if cuts is None or not cuts.are_good_at(position):
-            count = functools.partial(self._count, department_id, position)
-            cuts = self._counts.wait(department_id, count)
+        cuts = self._counts.cuts(department_id, position)
         state = _State.read(self._db, department_id, position)
         bounds = (wanted or EventFilter()).bounds()
-        on_end = self._measured if wanted is None else None
+        on_end = self._counts.keep_cuts if wanted is None else None
         return Walk(state, cuts, bounds, is_wanted, self._store_reads, on_end)
 
     def _page(self, state: "_State", wanted: EventFilter) -> LargePage:
@@ -161,23 +137,6 @@ class LargeDepartments:
                 break
         end = page[-1].order() if len(page) < len(taken) else None
         return LargePage(state.position, EventChunks(tuple(cut(page))), end)
-
-    def _count(self, department_id: str, position: Position) -> Cuts:
-        """Read a whole department to find its cuts."""
-        cutter = _Cutter()
-        events = in_turns(self._db.indexed_events(department_id))
-        sizes = ((event.order(), size_of(event)) for event in events)
-        for _, of_day in groupby(sizes, key=lambda entry: entry[0][0]):
-            for order, size in sorted(of_day):
-                cutter.add(order, size)
-        return self._measured(department_id, position, cutter)
-
-    def _measured(self, department_id: str, position: Position, cutter: _Cutter) -> Cuts:
-        cuts = Cuts(position, cutter.orders)
-        with self._lock:
-            self._cuts[department_id] = cuts
-        self._on_measured(department_id, cutter.total)
-        return cuts
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,7 +203,7 @@ class Walk:
         bounds: tuple[EventOrder, EventOrder | None],
         is_wanted: IsWanted | None,
         store_reads: OneAtATime,
-        on_end: Callable[[str, Position, _Cutter], object] | None,
+        on_end: Callable[[str, Position, Cutter], object] | None,
     ) -> None:
         """`on_end` is told the cuts as they are now, once all events have been read."""
         self.position = state.position
@@ -261,16 +220,23 @@ class Walk:
         return len(self._begins)
 
     def __iter__(self) -> Iterator[bytes]:
-        seen, cutter = array("q"), _Cutter()
+        return self._pieces(lambda events: orjson.dumps(events)[1:-1])
+
+    def events(self) -> Iterator[list[Event]]:
+        """Yield the events of each piece, in order but for those that others move during the walk."""
+        return self._pieces(lambda events: events)
+
+    def _pieces(self, made_of: Callable[[list[Event]], T]) -> Iterator[T]:
+        seen, cutter = array("q"), Cutter()
         for number in range(0, len(self._begins), PIECES_AT_ONCE):
             with self._store_reads.hold(self._state.department_id):
-                pieces = self._read(number, seen, cutter)
+                pieces = list(map(made_of, self._read(number, seen, cutter)))
             yield from pieces
         if self._on_end:
             self._on_end(self._state.department_id, self.position, cutter)
 
-    def _read(self, number: int, seen: Seen, cutter: _Cutter) -> list[bytes]:
-        """Return the JSON of the pieces from a number on: all that is held while a client takes its time."""
+    def _read(self, number: int, seen: Seen, cutter: Cutter) -> list[list[Event]]:
+        """Return the pieces from a number on: all that is held while a client takes its time."""
         begins = self._begins[number : number + PIECES_AT_ONCE]
         is_last = number + len(begins) == len(self._begins)
         end = self._end if is_last else self._begins[number + len(begins)]
@@ -282,8 +248,8 @@ class Walk:
         if is_last:
             pieces[-1] += self._state.late(self._begin, self._end, seen)
         if self._is_wanted:
-            pieces = [list(filter(self._is_wanted, piece)) for piece in pieces]
-        return [orjson.dumps(piece)[1:-1] for piece in pieces]
+            return [list(filter(self._is_wanted, piece)) for piece in pieces]
+        return pieces
 
 
 def _is_within(event: Event, begin: EventOrder, end: EventOrder | None) -> bool:

@@ -2,13 +2,14 @@
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import groupby
 
-from domain import DELETIONS, Change, Event, LogEntry, Position, known_changes
+from domain import DELETIONS, Change, Event, EventFilter, LogEntry, Position, known_changes
 from models import DynamoDBDatabase
 from services.event_chunks import EVENT_BYTES, EventChunks, cut, size_of
+from services.series_index import SeriesIndex
 from turns import in_turns
 
 INDEX_LAG_WINDOW = timedelta(minutes=5)
@@ -51,8 +52,9 @@ class Snapshot:
     chunks: EventChunks
     """The same events in order: by date, then time of day."""
     size: int
-    """Rough memory of the events, in bytes."""
+    """Rough memory of the events and their index, in bytes."""
     recent: RecentChanges
+    series_index: SeriesIndex = field(default_factory=SeriesIndex)
 
     @property
     def footprint(self) -> int:
@@ -83,8 +85,25 @@ class Snapshot:
         removed = [event for id in latest if (event := events.pop(id, None))]
         added = list(events_left(latest.values()))
         events.update((event.id, event) for event in added)
+        index = self.series_index.changed(removed, added)
         size = self.size + sum(map(size_of, added)) - sum(map(size_of, removed))
-        return replace(self, events=events, chunks=self.chunks.changed(removed, added), size=size)
+        size += index.size - self.series_index.size
+        chunks = self.chunks.changed(removed, added)
+        return replace(self, events=events, chunks=chunks, size=size, series_index=index)
+
+    def within(self, wanted: EventFilter) -> EventChunks:
+        """Return the events of which a part or an occurrence is wanted, whatever their text."""
+        found = self.chunks.within(wanted)
+        if not wanted.is_range:
+            return found
+        part = self.series_index.in_range(wanted.first, wanted.last)
+        if not part.before and not part.absent:
+            return found
+        before, absent = (
+            [event for event in events if wanted.is_after_page(event.order())]
+            for events in (part.before, part.absent)
+        )
+        return EventChunks((*cut(before), *found.changed(absent, ()).chunks))
 
     def changes_after(self, revision: int) -> Sequence[LogEntry] | None:
         """Return the changes after a revision; None when they are not all kept."""
@@ -120,7 +139,9 @@ class SnapshotLoad:
         chunks = EventChunks(tuple(cut(ordered))).changed(self._superseded, ())
         window = INDEX_LAG_WINDOW + timedelta(seconds=time.monotonic() - began)
         recent = self._db.recent_changes(department_id, position.revision, window)
-        snapshot = Snapshot(department_id, position, self._events, chunks, self._size, self._recent)
+        index = SeriesIndex().changed((), in_turns(self._events.values()))
+        size = self._size + index.size
+        snapshot = Snapshot(department_id, position, self._events, chunks, size, self._recent, index)
         return snapshot.after_recent(recent)
 
     def _read(self, department_id: str) -> Iterator[Event]:

@@ -19,6 +19,7 @@ from errors import DepartmentNotFound, StoreUnavailable
 from models import DynamoDBDatabase
 from services.background_loads import BackgroundLoads
 from services.coalesced_reads import CoalescedReads
+from services.large_counts import LargeCounts
 from services.large_departments import LargeDepartments
 from services.one_at_a_time import OneAtATime
 from services.snapshot import (
@@ -32,6 +33,9 @@ from services.snapshot import (
 
 BUDGET_SHARES = 4
 """One department may take a quarter of the budget; a larger one is read from the index for each request."""
+INDEX_SHARES = 8
+LEAST_INDEX_BYTES = 4_000_000
+"""The indexes of series of departments that are not kept take an eighth of the budget beside it."""
 
 BRIEFLY_S = 0.3
 """How long a request waits for a load that it can do without."""
@@ -97,7 +101,8 @@ class Snapshots:
         self._oversized: set[str] = set()
         self._reads = CoalescedReads(self._refresh)
         load_turns = OneAtATime()
-        self.large = LargeDepartments(db, self._on_measured, load_turns)
+        index_bytes = max(budget_bytes // INDEX_SHARES, LEAST_INDEX_BYTES)
+        self.large = LargeDepartments(db, LargeCounts(db, self._on_measured, load_turns, index_bytes))
         self._loads = BackgroundLoads[Snapshot | None](load_turns)
 
     def current(self, department_id: str, *, whole: bool = True) -> Reading:

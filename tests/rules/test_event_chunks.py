@@ -1,7 +1,9 @@
 """Ordered events in chunks: edits, parts, pages and searches against a plain sorted list."""
 
 import json
+from dataclasses import replace
 
+import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -102,7 +104,10 @@ def test_an_edit_shares_the_json_of_all_other_chunks():
 def test_a_chunk_of_the_largest_texts_is_small_as_json():
     long = [event(n, "2024-01-20", description="가" * 10_000) for n in range(30)]
     short = [event(n, "2024-01-20") for n in range(3_000)]
-    for chunk in (*cut(long), *cut(short)):
+    dates = tuple(f"20{year}-{month:02}-01" for year in range(20, 53) for month in range(1, 13))
+    series = [replace(e, rrule="FREQ=MONTHLY", exdates=dates, location="가" * 200) for e in short[:100]]
+    assert all(size_of(e) > 2 * len(orjson.dumps(e)) for e in series)
+    for chunk in (*cut(long), *cut(short), *cut(series)):
         assert len(chunk.json) <= 128 * 1024
     assert chunk_of(long[:1]).size > 50_000
 

@@ -19,7 +19,8 @@ from factory import create_app
 from in_process import Calendar, decoded
 from interruption import interrupt
 from models import DynamoDBDatabase
-from services import large_departments
+from services import large_counts
+from services.large_counts import LargeCounts
 from services.large_departments import LargeDepartments
 from services.one_at_a_time import OneAtATime
 from services.snapshot import INDEX_LAG_WINDOW
@@ -292,7 +293,7 @@ def test_a_load_lays_the_log_since_its_begin_over_the_index_however_long_it_took
 
 
 def test_a_walk_gets_its_cuts_although_another_department_displaces_them_at_once(calendar, monkeypatch):
-    monkeypatch.setattr(large_departments, "COUNTED", 1)
+    monkeypatch.setattr(large_counts, "COUNTED", 1)
     department, events = fill(calendar, 100, description="가" * 9_000)
     other, _ = fill(calendar, 5)
     displaced = []
@@ -301,7 +302,7 @@ def test_a_walk_gets_its_cuts_although_another_department_displaces_them_at_once
         if measured == department:
             displaced.append(large.walk(other, calendar.reading(other).position))
 
-    large = LargeDepartments(calendar.db, displace, OneAtATime())
+    large = LargeDepartments(calendar.db, LargeCounts(calendar.db, displace, OneAtATime(), 1_000_000))
     walk = large.walk(department, calendar.reading(department).position)
     assert displaced
     assert ids(decoded(walk)) == ids(events)
@@ -310,7 +311,7 @@ def test_a_walk_gets_its_cuts_although_another_department_displaces_them_at_once
 def test_a_search_of_many_texts_waits_for_another_one_there_and_a_short_one_for_none(calendar):
     long, _ = fill(calendar, 100, description="가" * 9_000)
     short, _ = fill(calendar, 5)
-    searches = calendar.events.searches
+    searches = calendar.events.lists.searches
     assert len(calendar.snapshot(long).chunks) > 20
     with searches.hold(long):
         with deadline(1.5), pytest.raises(StoreUnavailable, match="다른 큰 요청"):

@@ -21,12 +21,12 @@ def tables_commands(core: Core) -> AppGroup:
     @group.command(help="없는 테이블과 인덱스를 만듭니다. 데이터는 건드리지 않습니다.")
     @click.option("--provisioned", is_flag=True, help="온디맨드 대신 프로비저닝된 용량으로 만듭니다.")
     def create(provisioned: bool) -> None:
-        with _errors_as_sentences():
+        with errors_as_sentences():
             core.db.create_tables(provisioned=provisioned, report=click.echo)
 
     @group.command(help="지운 지 30일이 지난 부서를 정리하고, 다른 도구가 쓴 부서를 등록합니다.")
     def repair() -> None:
-        with _errors_as_sentences():
+        with errors_as_sentences():
             click.echo(f"저장소: {core.db.store}")
             done = core.repair.run()
         click.echo(f"✓ 정리한 부서: {done.purged}개, 새로 등록한 부서: {done.adopted}개")
@@ -43,7 +43,7 @@ def tables_commands(core: Core) -> AppGroup:
     def restore_department(department_id: str | None, name: str | None) -> None:
         if name is not None and department_id is None:
             raise click.UsageError("--name은 ID와 함께 줍니다.")
-        with _errors_as_sentences():
+        with errors_as_sentences():
             click.echo(f"저장소: {core.db.store}")
             if department_id is None:
                 _list_deleted_departments(core)
@@ -52,7 +52,7 @@ def tables_commands(core: Core) -> AppGroup:
 
     @group.command("new-epoch", help="테이블을 복원한 뒤: 모든 클라이언트가 한 번씩 전체를 다시 받게 합니다.")
     def renew_epochs() -> None:
-        with _errors_as_sentences():
+        with errors_as_sentences():
             click.echo(f"저장소: {core.db.store}")
             moved = core.db.renew_epochs()
         click.echo(f"✓ 새 epoch를 준 변경 기록: {moved}개. 클라이언트는 모두 한 번씩 전부 다시 받습니다.")
@@ -84,7 +84,7 @@ def admin_commands(core: Core) -> AppGroup:
         "--password", prompt="비밀번호 (10자 이상)", hide_input=True, confirmation_prompt="한 번 더"
     )
     def create(email: str, name: str, password: str) -> None:
-        with _errors_as_sentences():
+        with errors_as_sentences():
             click.echo(f"저장소: {core.db.store}")
             given = NewAccount.model_validate({"email": email, "name": name, "password": password})
             account = accounts().joining.create_admin(NewPerson(given.email, given.name, given.password))
@@ -95,7 +95,7 @@ def admin_commands(core: Core) -> AppGroup:
     )
     @click.argument("email", metavar="이메일")
     def reset_password(email: str) -> None:
-        with _errors_as_sentences():
+        with errors_as_sentences():
             click.echo(f"저장소: {core.db.store}")
             link = accounts().joining.begin_reset_by_email(email)
         click.echo(accounts().url("reset", link))
@@ -123,7 +123,7 @@ def _list_deleted_departments(core: Core) -> None:
 
 
 @contextlib.contextmanager
-def _errors_as_sentences() -> Iterator[None]:
+def errors_as_sentences() -> Iterator[None]:
     """End a command that fails with the sentence of the error and status 1, without a traceback."""
     try:
         yield

@@ -8,14 +8,17 @@ from flask.sessions import SessionInterface
 
 import rest.accounts
 import rest.assets
+import rest.calendar_files
 import rest.callers
 import rest.departments
 import rest.device_tokens
 import rest.docs_page
 import rest.events
 import rest.failures
+import rest.feeds
 import rest.health
 import rest.home
+import rest.imports
 import rest.limits
 import rest.members
 import rest.openapi
@@ -27,6 +30,7 @@ import rest.security_headers
 import rest.sessions
 import rest.sign_in_pages
 from acting import NOBODY, acting_as
+from calendar_commands import calendar_commands
 from commands import admin_commands, tables_commands
 from concurrency import async_mode
 from config import Settings
@@ -47,7 +51,7 @@ from services.accounts.access import rights_changes
 from services.accounts.provider import Provider
 from services.core import build_core
 
-VERSION = "1.4.0"
+VERSION = "1.5.0"
 
 
 class NoSessions(SessionInterface):
@@ -109,6 +113,9 @@ def create_app(settings: Settings, db: DynamoDBDatabase | None = None) -> APIFla
         rest.departments.blueprint(core.departments, core.access, accounts.members if accounts else None)
     )
     app.register_blueprint(rest.events.blueprint(core.events, core.sync, core.access))
+    app.register_blueprint(rest.calendar_files.blueprint(core.files, core.access))
+    app.register_blueprint(rest.imports.blueprint(core.imports, core.departments, core.access))
+    app.register_blueprint(rest.feeds.blueprint(core.feeds, core.files, core.access, settings.public_url))
     app.register_blueprint(rest.sessions.me_blueprint(core.departments, core.access, accounts))
     if accounts:
         app.register_blueprint(rest.sessions.blueprint(core.access, accounts))
@@ -133,6 +140,7 @@ def create_app(settings: Settings, db: DynamoDBDatabase | None = None) -> APIFla
     app.register_blueprint(rest.assets.blueprint())
     app.cli.add_command(tables_commands(core))
     app.cli.add_command(admin_commands(core))
+    app.cli.add_command(calendar_commands(core))
     _wrap(app, settings)
     return app
 

@@ -9,24 +9,31 @@ _COLOUR = re.compile("\x1b\\[[0-9;]*m")
 _OWN_TIME = re.compile(r" - - \[[^]]*\]")
 _GREETING = re.compile(r"(?:WARNING: This is a development server[^\n]*\n)? \* Running on ")
 _ADDRESS = re.compile(r"Running on (?!all addresses)(\S+)")
+_SECRET_ADDRESS = re.compile(r"(/feeds/)[^\s?\"'.]+")
+"""What an address of a feed may not be told with: whoever knows it reads the department."""
 _CONTROL = re.compile("\n(?!  → )|[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 """Characters that end a line or control a terminal. Our sentences may continue in lines with an arrow."""
 
 
 class Formatter(logging.Formatter):
-    """Formats a record, with its control characters escaped: clients can cause them."""
+    """Formats a record without control characters, which clients can cause, and without secret addresses."""
 
     def __init__(self) -> None:
         super().__init__(FORMAT)
 
     def formatMessage(self, record: logging.LogRecord) -> str:
-        record.message = printable(record.message)
+        record.message = masked(printable(record.message))
         return super().formatMessage(record)
 
 
 def printable(text: str) -> str:
     """Return text with its control characters escaped, as in `\\x1b`."""
     return _CONTROL.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
+def masked(text: str) -> str:
+    """Return text with `…` for the secrets of addresses of feeds."""
+    return _SECRET_ADDRESS.sub(r"\1…", text)
 
 
 def install(level: str) -> None:

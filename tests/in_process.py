@@ -1,13 +1,15 @@
 """The services of one server process, for tests that need neither HTTP nor Socket.IO."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import orjson
 
+from api_client import event_of
 from domain import Event, EventFilter
 from models import DynamoDBDatabase
 from services.core import build_core
-from services.event_chunks import EventChunks, EventsJson, cut
+from services.event_chunks import EventChunks, cut
 from services.snapshot import RecentChanges, Snapshot
 from services.snapshots import Reading
 
@@ -29,6 +31,9 @@ class Calendar:
         self.departments = core.departments
         self.events = core.events
         self.sync = core.sync
+        self.files = core.files
+        self.imports = core.imports
+        self.feeds = core.feeds
         self.purge = core.purge
         self.repair = core.repair
 
@@ -43,7 +48,7 @@ class Calendar:
         if snapshot := self.reading(department_id).snapshot:
             return snapshot
         full = self.sync.full(department_id)
-        events = [Event(**fields) for fields in decoded(full.events)]
+        events = [event_of(fields) for fields in decoded(full.events)]
         assert len({event.id for event in events}) == len(events)
         chunks = EventChunks(tuple(cut(sorted(events, key=Event.order))))
         held = Snapshot(department_id, full.position, {e.id: e for e in events}, chunks, 0, RecentChanges())
@@ -57,7 +62,7 @@ class Calendar:
         return [event["title"] for event in decoded(found.events)]
 
 
-def decoded(events: EventsJson | None) -> list[dict[str, Any]]:
+def decoded(events: Iterable[bytes] | None) -> list[dict[str, Any]]:
     """Return the events of a list that the caller does not hold yet."""
     assert events is not None
     found: list[dict[str, Any]] = orjson.loads(b"[" + b",".join(filter(None, events)) + b"]")

@@ -1,4 +1,4 @@
-"""Files whose path on disk differs from their address: socket.io-client for pages, and the icon."""
+"""Files whose path on disk differs from their address: socket.io-client for pages, the icon, robots.txt."""
 
 from apiflask import APIBlueprint
 from flask import Response, send_from_directory
@@ -18,5 +18,10 @@ def blueprint() -> APIBlueprint:
     @bp.get("/favicon.ico")
     def icon() -> Response:
         return send_from_directory(BACKEND_DIR / "static", "icon.svg")
+
+    @bp.get("/robots.txt")
+    def robots() -> Response:
+        # Programs that subscribe to a feed may ask; nothing else is for search engines.
+        return Response("User-agent: *\nAllow: /feeds/\nDisallow: /\n", mimetype="text/plain")
 
     return bp

@@ -5,8 +5,9 @@ import re
 from flask import Response, request
 
 from errors import ValidationFailed
-from rest.callers import principal
+from rest.callers import principal_or_none
 from schemas import KEY_MAX
+from services.accounts.access import ANYBODY
 
 IF_MATCH_MAX = 4_096
 _ETAG = r'(?:W/)?"[!\x23-\x7e\x80-\xff]*+"'
@@ -57,9 +58,11 @@ def not_modified(etag: str) -> Response:
 def with_etag(response: Response, etag: str) -> Response:
     """Set the ETag of an answer. Clients may keep the answer, and must revalidate it for each use.
 
-    What an account was answered, no cache that others share may keep. With `no-store` ETags would be useless;
-    a browser in which somebody has signed out gets no 304, so it shows nothing of what it has kept.
+    What an account was answered, or who knows a secret address, no cache that others share may keep. With
+    `no-store` ETags would be useless; a browser in which somebody has signed out gets no 304, so it shows
+    nothing of what it has kept.
     """
     response.set_etag(etag)
-    response.headers["Cache-Control"] = "private, no-cache" if principal().account_id else "no-cache"
+    is_shared = principal_or_none() == ANYBODY
+    response.headers["Cache-Control"] = "no-cache" if is_shared else "private, no-cache"
     return response

@@ -20,10 +20,11 @@ from errors import (
     TooManyRequests,
     ValidationFailed,
 )
+from field_types import UUID_PATTERN
 from recognition import COOKIE
 from rest import account_answers, answer_shapes
 from rest.conditions import KEY_PATTERN
-from schemas import KEY_MAX, UUID_PATTERN
+from schemas import KEY_MAX
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -31,9 +32,14 @@ DESCRIPTION = """
 모든 실패는 `Failure` 모양이며, `error`가 프로그램이 읽는 코드입니다. 코드, 응답의 항목, 변경의 종류는 앞으로
 늘어날 수 있으니 모르는 것은 건너뛰세요. 주소가 받지 않는 메서드는 405 `method_not_allowed`입니다.
 
-PUT은 보낸 항목만 바꿉니다. 응답에서 되돌려 보낸 `id`, `department_id`, `created_at`, `updated_at`,
-`last_modified`, `revision`은 무시하고, 그 밖의 모르는 항목은 400입니다. 글은 앞뒤 공백을 떼고 NFC로 정규화한
-뒤에 길이를 잽니다.
+PUT은 보낸 항목만 바꿉니다. 응답에서 되돌려 보낸 `id`, `department_id`, `recurring_event_id`, `original_date`,
+`occurrence_date`, `created_at`, `updated_at`, `last_modified`, `revision`, `by`, `by_name`은 무시하고,
+그 밖의 모르는 항목은 400입니다. 글은 앞뒤 공백을 떼고 NFC로 정규화한 뒤에 길이를 잽니다.
+
+`time`과 `start_time`, `end_time`은 같은 시각을 두 가지로 적은 것입니다. `time`만 바꾸면 나머지를 그 글에서
+읽고, 읽을 수 없으면 비웁니다. `start_time`이나 `end_time`만 바꾸면 `time`을 다시 씁니다. 둘 다 바꾸면 둘 다
+그대로 둡니다. `event_date`만 바꾸면 `end_date`와 `exdates`도 같은 날수만큼 움직입니다. 지금과 같은 값을
+보낸 항목은 바꾼 것으로 치지 않습니다.
 """.strip()
 SCHEMA_REF = "#/components/schemas/{model}"
 ANSWERS: tuple[type[BaseModel], ...] = (
@@ -44,7 +50,9 @@ ANSWERS: tuple[type[BaseModel], ...] = (
     answer_shapes.EventAnswer,
     answer_shapes.EventsAnswer,
     answer_shapes.Failure,
+    answer_shapes.FeedAnswer,
     answer_shapes.HistoryAnswer,
+    answer_shapes.ImportAnswer,
     answer_shapes.MessageAnswer,
     answer_shapes.StatusAnswer,
     account_answers.MeAnswer,
@@ -123,6 +131,7 @@ REPLAYED = {
         "schema": {"type": "string"},
     }
 }
+_FILE = {"schema": {"type": "string", "format": "binary"}}
 RETRY_AFTER = {
     "Retry-After": {
         "description": "몇 초 뒤에 다시 시도할지.",
@@ -134,15 +143,17 @@ RETRY_AFTER = {
 
 def documented(
     summary: str,
-    answer: type[BaseModel],
+    answer: type[BaseModel] | str,
     *failures: type[CalendarError] | int,
     status: int = 200,
     takes: tuple[str, ...] = (),
     sends: Mapping[str, Any] | None = None,
     optional_body: type[BaseModel] | None = None,
+    files: tuple[str, ...] = (),
 ) -> Callable[[View], View]:
     """Describe a route in the OpenAPI document. Stands above the route's `@bp.input`.
 
+    `answer` is a model, or the media type of a file. `files` are the media types of a body that is a file.
     `failures` are classes, or statuses of failures without a class. The failures of the input, of the headers
     and 500 are added. `takes` names the request headers that the route reads; `sends` are the OpenAPI headers
     of its answer. `optional_body` describes the body of a route that takes requests without one, too, and so
@@ -156,19 +167,21 @@ def documented(
             spec["body"] = optional_body
             spec["body_example"] = spec["body_examples"] = None
             spec["content_type"] = "application/json"
-        if "body" in spec:
+        if "body" in spec or files:
             possible |= {ValidationFailed, 400, 413, 415}
         if "args" in spec:
             possible.add(ValidationFailed)
         headers = {"headers": sends} if sends else {}
         spec["operation_id"] = view.__name__
         spec["summary"] = summary
-        spec["responses"] = {status: {**_content("성공", answer), **headers}} | _failure_responses(possible)
+        success = _file("성공", answer) if isinstance(answer, str) else _content("성공", answer)
+        spec["responses"] = {status: {**success, **headers}} | _failure_responses(possible)
         if "If-None-Match" in takes:
             spec["responses"][304] = {"description": "바뀌지 않음", **headers}
         spec["extensions"] = {
             "x-takes": takes,
             "x-optional-body": bool(optional_body),
+            "x-files": files,
             "x-open": vars(view).get("open_to_strangers", False),
         }
         return view
@@ -205,6 +218,8 @@ def _complete_document(document: Any, *, needs_account: bool) -> Any:
             operation["parameters"] = [_describe_id(parameter) for parameter in operation["parameters"]]
             operation["parameters"] += [_REQUEST_HEADERS[name] for name in operation.pop("x-takes")]
             optional_body = operation.pop("x-optional-body")
+            if files := operation.pop("x-files"):
+                operation["requestBody"] = {"content": dict.fromkeys(files, _FILE)}
             if "requestBody" in operation:
                 operation["requestBody"]["required"] = not optional_body
             for response in operation["responses"].values():
@@ -253,6 +268,10 @@ def _failure_responses(failures: Iterable[type[CalendarError] | int]) -> dict[in
     for status in described.keys() & {StoreUnavailable.status, TooManyRequests.status}:
         described[status]["headers"] = RETRY_AFTER
     return described
+
+
+def _file(description: str, media: str) -> dict[str, Any]:
+    return {"description": description, "content": {media: _FILE}}
 
 
 def _content(description: str, model: type[BaseModel]) -> dict[str, Any]:

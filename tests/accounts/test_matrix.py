@@ -21,6 +21,7 @@ from people import DeviceToken
 from running import wait_for
 
 RANK = {"": 0, "reader": 1, "writer": 2, "manager": 3}
+JSON = "application/json"
 CANARY = "카나리아-비밀-회의"
 OPEN_ROUTES = {
     ("POST", "/api/setup"),
@@ -40,12 +41,15 @@ class Route:
     body: Any = None
     programs: bool = True
     """Whether a device token may be used."""
+    gives_address: bool = False
+    """Whether it tells an address that would outlive a token that only reads."""
 
     @property
     def rule(self) -> tuple[str, str]:
         return self.method, re.sub(r"\{(\w+)\}", "{}", self.path.split("?")[0])
 
 
+FILE = b"BEGIN:VCALENDAR\r\nVERSION:2.0\r\nEND:VCALENDAR\r\n"
 EVENT = {"title": "새 일정", "event_date": "2026-11-23"}
 DEPARTMENT_ROUTES = [
     Route("GET", "/api/departments/{department}", "reader"),
@@ -65,8 +69,15 @@ DEPARTMENT_ROUTES = [
     Route("GET", "/api/events/{department}/changes?since=MS4w", "reader"),
     Route("GET", "/api/events/{department}/history?event_id={event}", "reader"),
     Route("GET", "/api/events/{department}/{event}", "reader"),
+    Route("GET", "/api/events/{department}.ics", "reader"),
+    Route("GET", "/api/events/{department}.csv", "reader"),
+    Route("POST", "/api/events/{department}/import", "writer", FILE),
+    Route("POST", "/api/departments/{department}/feed", "reader", gives_address=True),
+    Route("GET", "/api/departments/{department}/feed", "reader", gives_address=True),
     Route("POST", "/api/events/{department}/{event}/restore", "writer"),
     Route("PUT", "/api/events/{event}", "writer", {"description": "고침"}),
+    Route("PUT", "/api/events/{event}?occurrence=2026-11-24", "writer", {"description": "고침"}),
+    Route("DELETE", "/api/events/{event}?occurrence=2026-11-24&following=true", "writer"),
     Route("DELETE", "/api/events/{event}", "writer"),
     Route("POST", "/api/invitations", "manager", "invitation", programs=False),
     Route("DELETE", "/api/departments/{department}", "manager"),
@@ -132,7 +143,7 @@ class Tried:
                 "manager somewhere": not self.admin and "manager" not in self.roles.values(),
                 "invitation": False,
             }[route.needs]
-        if route.method != "GET" and self.reads_only:
+        if self.reads_only and (route.method != "GET" or route.gives_address):
             refused = True
         if self.program and not route.programs:
             refused = True
@@ -234,7 +245,14 @@ def _trials(targets: Departments) -> Iterator[tuple[Route, str]]:
 
 OF_NOTHING = {"department_not_found", "event_not_found"}
 """What somebody may be told that may do a thing, where there is no such department."""
-OTHERWISE = {"account_not_found", "department_not_deleted", "sync_token_expired", "event_id_taken"}
+OTHERWISE = {
+    "account_not_found",
+    "department_not_deleted",
+    "event_id_taken",
+    "feed_not_found",
+    "occurrence_not_found",
+    "sync_token_expired",
+}
 """What somebody may be told that may do a thing, anywhere."""
 
 
@@ -248,9 +266,13 @@ def test_what_a_caller_may_do_and_see(company, departments, kind):
         path = route.path.format(
             department=department, event=targets.events.get(department, ""), account=other
         )
-        answer = one.caller.send(route.method, path, _body(route, department))
+        if route.body is FILE:
+            media = {"Content-Type": "text/calendar"}
+            answer = one.caller.send(route.method, path, data=FILE, headers=media)
+        else:
+            answer = one.caller.send(route.method, path, _body(route, department))
         expected = one.expected(route, department)
-        found = answer.json().get("error", "fine")
+        found = answer.json().get("error", "fine") if answer.headers["Content-Type"] == JSON else "fine"
         right = {expected}
         if expected == "fine":
             right |= OTHERWISE | (OF_NOTHING if department == targets.absent else set())

@@ -27,6 +27,11 @@ OPERATIONS = {
     "delete_event": ("delete", "/api/events/{id}"),
     "get_event": ("get", "/api/events/{department_id}/{event_id}"),
     "restore_event": ("post", "/api/events/{department_id}/{event_id}/restore"),
+    "get_calendar": ("get", "/api/events/{department_id}.ics"),
+    "get_table": ("get", "/api/events/{department_id}.csv"),
+    "import_events": ("post", "/api/events/{department_id}/import"),
+    "get_feed": ("get", "/api/departments/{department_id}/feed"),
+    "renew_feed": ("post", "/api/departments/{department_id}/feed"),
     "get_event_history": ("get", "/api/events/{department_id}/history"),
     "list_changes": ("get", "/api/events/{department_id}/changes"),
     "get_health": ("get", "/healthz"),
@@ -34,7 +39,7 @@ OPERATIONS = {
     "get_me": ("get", "/api/me"),
 }
 OR_NULL = re.compile(r"'anyOf': \[{'\$ref': '[^']+'}, {'type': 'null'}\]")
-CONDITIONAL = ("list_departments", "list_events", "get_event")
+CONDITIONAL = ("list_departments", "list_events", "get_event", "get_calendar", "get_table")
 
 
 @pytest.fixture
@@ -92,7 +97,9 @@ def test_requests_are_described_with_their_limits_and_no_value_for_what_is_left_
 def test_bodies_are_required_where_there_are_any(operations):
     with_body = {name for name, operation in operations.items() if "requestBody" in operation}
     required = {name for name in with_body if operations[name]["requestBody"]["required"]}
-    assert required == {"create_department", "update_department", "create_event", "update_event"}
+    assert required == {
+        "create_department", "update_department", "create_event", "update_event", "import_events",
+    }  # fmt: skip
     assert with_body - required == {"restore_department"}
 
 
@@ -136,11 +143,13 @@ def test_an_answer_that_nothing_changed_is_described_without_content(operations)
         ("create_event", 409, {"event_id_taken"}),
         ("get_event", 400, {"invalid_id"}),
         ("get_event", 404, {"department_not_found", "event_not_found"}),
-        ("update_event", 400, {"bad_request", "invalid_id", "validation_failed"}),
+        ("update_event", 400, {"bad_request", "invalid_id", "too_many_replacements", "validation_failed"}),
+        ("update_event", 404, {"event_not_found", "occurrence_not_found"}),
         ("update_event", 412, {"event_changed"}),
-        ("update_event", 413, {"payload_too_large", "entity_too_large"}),
+        ("update_event", 413, {"change_too_large", "payload_too_large", "entity_too_large"}),
         ("update_event", 415, {"unsupported_media_type"}),
-        ("delete_event", 400, {"invalid_id", "validation_failed"}),
+        ("delete_event", 400, {"invalid_id", "too_many_replacements", "validation_failed"}),
+        ("delete_event", 409, {"too_many_exdates"}),
         ("restore_event", 409, {"event_id_taken"}),
         ("restore_event", 415, {"unsupported_media_type"}),
         ("list_changes", 410, {"sync_token_expired"}),

@@ -297,7 +297,7 @@ def test_behind_tls_the_session_is_for_https_alone(front: Front) -> None:
 
 
 def test_bodies_that_are_too_long_are_refused_by_the_server_then_by_nginx(front: Front) -> None:
-    for size, answered_by_server in ((1_200_000, True), (3_000_000, False)):
+    for size, answered_by_server in ((1_200_000, True), (12_000_000, False)):
         answer = requests.post(
             f"{front.url}/api/departments",
             json={"name": "a" * size},
@@ -308,6 +308,15 @@ def test_bodies_that_are_too_long_are_refused_by_the_server_then_by_nginx(front:
         assert answer.json()["error"] == "payload_too_large"
         assert set(answer.json()) == ENVELOPE
         assert ("X-Content-Type-Options" in answer.headers) == answered_by_server
+
+
+def test_no_log_of_nginx_tells_of_a_feed(front: Front) -> None:
+    before = front.log.read_text()
+    answer = requests.get(f"{front.url}/feeds/{'0' * 32}-secret.ics", timeout=10)
+    assert (answer.status_code, answer.json()["error"]) == (404, "feed_not_found")
+    requests.get(f"{front.url}/healthz", timeout=10)
+    wait_for(lambda: front.log.read_text() != before, DEADLINE_S, "the line of the later request")
+    assert len(front.log.read_text().splitlines()) == len(before.splitlines()) + 1
 
 
 def test_metrics_are_not_for_the_outside(front: Front) -> None:

@@ -22,8 +22,8 @@ from typing import TypeVar
 
 from domain import Event, EventKey, new_id
 from errors import DepartmentNotFound, SetupError
-from migration.source_rows import with_stored_timestamps
 from migration.staging import Staged, Staging
+from migration.stored_values import with_stored_values
 from models import DynamoDBDatabase
 
 CHUNK = 100
@@ -227,7 +227,7 @@ class BulkLoad:
         """Return the outcome of one event; replace it if it differs, unless a user edited it meanwhile."""
         judged = _judge(staged, stored)
         if stored is not None and judged.kind is Kind.UPDATED:
-            wanted: Event = with_stored_timestamps(staged.source, stored).at_revision(revision)
+            wanted: Event = with_stored_values(staged.source, stored).at_revision(revision)
             if not self._db.replace_event(wanted, stored.revision):
                 return EventOutcome(staged, Kind.REFUSED, reason=EDITED_MEANWHILE)
         return judged if judged.kind is Kind.EQUAL else EventOutcome(staged, judged.kind, revision)
@@ -292,7 +292,7 @@ class BulkLoad:
 
 
 def _equals(staged: Staged, stored: Event | None) -> bool:
-    return stored is not None and with_stored_timestamps(staged.source, stored) == stored
+    return stored is not None and with_stored_values(staged.source, stored) == stored
 
 
 def _judge(staged: Staged, stored: Event | None) -> EventOutcome:

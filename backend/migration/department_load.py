@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from domain import REGISTRY, ChangeType, Department, Write
 from migration.bulk_load import Kind
-from migration.source_rows import SourceDepartment, with_stored_timestamps
+from migration.source_rows import SourceDepartment
+from migration.stored_values import with_stored_values
 from models import DynamoDBDatabase, Refusal
 from services.group_commit import GroupCommit, WriteRefused
 from services.purge import Purge
@@ -125,7 +126,7 @@ class DepartmentLoad:
         else:
             write = Write(
                 type=ChangeType.DEPARTMENT_UPDATED,
-                entity=with_stored_timestamps(source, before),
+                entity=with_stored_values(source, before),
                 before=before,
                 releases_name=db.owns_name(before),
             )
@@ -142,7 +143,7 @@ class DepartmentLoad:
         stored = self._stored.get(candidate.source.entity.id)
         if stored is None:
             return Kind.CREATED
-        return Kind.EQUAL if with_stored_timestamps(candidate.source, stored) == stored else Kind.UPDATED
+        return Kind.EQUAL if with_stored_values(candidate.source, stored) == stored else Kind.UPDATED
 
 
 def _commit(db: DynamoDBDatabase, group_commit: GroupCommit, write: Write) -> bool:

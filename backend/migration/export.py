@@ -12,8 +12,9 @@ from typing import Any
 from domain import Department, Event
 from errors import SetupError
 from migration.json_list import write_json_list
+from migration.left_out import RowRefused
 from migration.source_files import Row
-from migration.source_rows import KnownDepartments, Remarks, RowReader, RowRefused, SourceEvent
+from migration.source_rows import KnownDepartments, Remarks, RowReader, SourceEvent
 from migration.staging import Staging
 from models import DynamoDBDatabase
 
@@ -67,7 +68,7 @@ def _department_row(department: Department, reader: RowReader) -> Mapping[str, A
 def _as_migrated(event: Event, departments: KnownDepartments, reader: RowReader) -> Event:
     """Return an event as the migration would read it, or as it is stored if it breaks a rule."""
     try:
-        row = Row("", (), event.public())
+        row = Row("", (), _event_row(event))
         return reader.event(row, departments).entity
     except RowRefused:
         return event
@@ -77,6 +78,10 @@ def _event_rows(staging: Staging) -> Iterator[Mapping[str, Any]]:
     for department_id in sorted(staging.departments()):
         for chunk in staging.chunks(department_id, CHUNK):
             for staged in chunk:
-                row = staged.source.entity.public()
-                del row["revision"]  # it is valid only in this store
-                yield row
+                yield _event_row(staged.source.entity)
+
+
+def _event_row(event: Event) -> dict[str, Any]:
+    row = event.public() | {"ical_uid": event.imported_uid}
+    del row["revision"]  # it is valid only in this store
+    return row

@@ -10,6 +10,10 @@ from errors import SetupError
 from migration.json_list import write_json_list
 
 
+class RowRefused(Exception):
+    """A row cannot be migrated; the text says why, in Korean."""
+
+
 class LeftOut(Enum):
     """Why a row is not in the tables: it was refused, or a newer row of the same id replaced it."""
 

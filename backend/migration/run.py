@@ -15,10 +15,11 @@ from migration import report_lines
 from migration.bulk_load import DELETED_MEANWHILE, BulkLoad, Difference, IndexWait, Kind
 from migration.console import DIFFERENCES_SHOWN, RULE, Console
 from migration.department_load import Candidate, DepartmentLoad, DepartmentOutcome
-from migration.left_out import LeftOut, write_left_out
+from migration.left_out import LeftOut, RowRefused, write_left_out
 from migration.source_files import Row, SourceFile
-from migration.source_rows import KnownDepartments, Remarks, RowReader, RowRefused, with_stored_timestamps
+from migration.source_rows import KnownDepartments, Remarks, RowReader
 from migration.staging import Staging
+from migration.stored_values import with_stored_values
 from models import DynamoDBDatabase, TableResult, holds_embedded_data
 
 ERRORS_FILE = Path("migration_errors.json")
@@ -217,7 +218,7 @@ class Migration:
         for candidate in departments.wanted:
             source = candidate.source
             found = stored.get(source.entity.id)
-            wanted = with_stored_timestamps(source, found) if found else source.entity
+            wanted = with_stored_values(source, found) if found else source.entity
             same += self._compare(wanted, found)
         same_events = 0
         for difference in load.verify():
@@ -236,7 +237,7 @@ class Migration:
 
     def _compare_event(self, difference: Difference) -> bool:
         source, found = difference.staged.source, difference.stored
-        return self._compare(with_stored_timestamps(source, found) if found else source.entity, found)
+        return self._compare(with_stored_values(source, found) if found else source.entity, found)
 
     def _compare(self, wanted: Department | Event, found: Department | Event | None) -> bool:
         """Return whether the stored entity equals that of the file; if not, print what differs."""

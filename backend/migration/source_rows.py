@@ -4,32 +4,31 @@ A row that breaks a rule is refused with a Korean reason. Reads no file and no t
 """
 
 import re
-import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import tzinfo
 from functools import lru_cache
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from domain import Department, Event, timestamp
+from domain import LATER_DEFAULTS, Department, Event, timestamp
 from errors import ValidationFailed
+from event_schemas import EventNew
+from migration import later_fields
+from migration.left_out import RowRefused
 from migration.source_dates import DateReading, names_a_day, read_date, read_timestamp
 from migration.source_files import Row
+from migration.source_ids import content_ids, own_event_id, stable_id
 from migration.text_repair import repair_text
-from schemas import DepartmentNew, EventNew
-from text_order import fold_text, time_order
+from schemas import DepartmentNew
+from services.event_fields import settle
+from text_order import fold_text
+from text_times import time_order
 
-NAMESPACE = uuid.UUID("6f1c64f0-2f0e-5d1b-9c52-0d7d3a4f8e21")
-"""The namespace of every id that the migration derives. It must never change: every run has to derive the
-same ids."""
 UNKNOWN_AT = "1970-01-01T00:00:00.000Z"
 """The timestamp of a row that has none. It is fixed so that every run makes the same item."""
 
-_UUID = re.compile(
-    r"(?:urn:uuid:)?[{(]?[0-9a-f]{8}(-?)[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{12}[)}]?",
-    re.ASCII | re.IGNORECASE,
-)
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 _EVENT_ALIASES = {
@@ -40,14 +39,18 @@ _EVENT_ALIASES = {
     "name": "title",
     "event_time": "time",
     "updated_at": "last_modified",
+    "start_date": "event_date",
+    "start": "start_time",
+    "end": "end_time",
+    "place": "location",
+    "venue": "location",
+    "recurrence_rule": "rrule",
 }
 _DEPARTMENT_ALIASES = {"department_id": "id", "department_name": "name", "last_modified": "updated_at"}
-_EVENT_FIELDS = ("id", "department_id", "created_at", "last_modified", *EventNew.model_fields)
-_DEPARTMENT_FIELDS = ("id", "created_at", "updated_at", *DepartmentNew.model_fields)
-
-
-class RowRefused(Exception):
-    """A row cannot be migrated; the text says why, in Korean."""
+_EVENT_FIELDS = frozenset(
+    {"id", "department_id", "created_at", "last_modified", *EventNew.model_fields, *later_fields.EVENT_FIELDS}
+)
+_DEPARTMENT_FIELDS = frozenset({"id", "created_at", "updated_at", *DepartmentNew.model_fields})
 
 
 @dataclass(slots=True)
@@ -74,25 +77,27 @@ class SourceDepartment:
     """A department as its file has it.
 
     `references` are the ids under which rows of events may name it; `assumed` names the timestamps that the
-    file does not have.
+    file does not have, `given` the fields of `later_fields` that it has.
     """
 
     entity: Department
     references: tuple[str, ...]
     assumed: frozenset[str]
+    given: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class SourceEvent:
-    """An event as its file has it; `assumed` as in `SourceDepartment`.
+    """An event as its file has it; `assumed` and `given` as in `SourceDepartment`.
 
-    The migration derives an id for a row that has none. Earlier versions read neither clocks nor time zones
-    and so derived another id: `former_id` is that id, or `""` if it is the same.
+    The migration derives an id for a row that has none. Earlier versions read no later fields, the first
+    neither clocks nor time zones, and so derived another id: `former_id` is that id, `""` if it is the same.
     """
 
     entity: Event
     assumed: frozenset[str]
     former_id: str = ""
+    given: frozenset[str] = frozenset()
 
 
 class KnownDepartments:
@@ -101,6 +106,7 @@ class KnownDepartments:
     def __init__(self) -> None:
         self._by_reference: dict[str, str] = {}
         self._by_name: dict[str, str] = {}
+        self._zones: dict[str, str] = {}
         self._refused: set[str] = set()
 
     def add(self, department: Department, references: tuple[str, ...] = ()) -> None:
@@ -108,12 +114,16 @@ class KnownDepartments:
         for reference in references:
             self._by_reference.setdefault(reference, department.id)
         self._by_name.setdefault(fold_text(department.name), department.id)
+        self._zones.setdefault(department.id, department.timezone)
 
     def refuse(self, references: tuple[str, ...]) -> None:
         self._refused.update(references)
 
     def with_name(self, name: str) -> str | None:
         return self._by_name.get(fold_text(name))
+
+    def zone(self, department_id: str) -> ZoneInfo:
+        return ZoneInfo(self._zones[department_id])
 
     def find(self, reference: str) -> str:
         """Return the id of the department that a reference names. Raises `RowRefused`."""
@@ -124,18 +134,6 @@ class KnownDepartments:
         if reference in self._refused:
             raise RowRefused(f"부서 '{reference}'의 행을 옮기지 못해 이 이벤트도 옮기지 못했습니다.")
         raise RowRefused(f"부서 '{reference}'을(를) 찾을 수 없습니다.")
-
-
-def stable_id(kind: str, text: str) -> str:
-    """Return a UUID in canonical form; for any other text return a UUIDv5 derived from kind and text."""
-    if _UUID.fullmatch(text):
-        return str(uuid.UUID(text.strip("()")))
-    return str(uuid.uuid5(NAMESPACE, f"{kind}:{text}"))
-
-
-def _content_id(department_id: str, fields: Mapping[str, Any], moments: Mapping[str, Any]) -> str:
-    """Derive the id of an event that has none; equal content in any order of fields gives the same id."""
-    return stable_id("event-content", repr((department_id, sorted(fields.items()), moments)))
 
 
 class RowReader:
@@ -163,6 +161,7 @@ class RowReader:
             fields.setdefault("id", key)
         moments, assumed = self._timestamps(fields, "created_at", "updated_at", left, "부서")
         own_id = _reference(fields.pop("id", None), "id")
+        left += _take_unusable(DepartmentNew, fields, later_fields.DEPARTMENT_FIELDS)
         checked = _checked(DepartmentNew, fields)
         name = checked["name"]
         if own_id:
@@ -170,9 +169,9 @@ class RowReader:
         else:
             department_id = departments.with_name(name) or stable_id("department-name", fold_text(name))
         self._leave_behind("부서", left)
-        return SourceDepartment(
-            Department(id=department_id, **checked, **moments), (own_id,) if own_id else (), assumed
-        )
+        entity = Department(id=department_id, **checked, **moments)
+        given = later_fields.DEPARTMENT_FIELDS & fields.keys()
+        return SourceDepartment(entity, (own_id,) if own_id else (), assumed, given)
 
     def event(self, row: Row, departments: KnownDepartments) -> SourceEvent:
         """Read an event of one of these departments. Raises `RowRefused`."""
@@ -186,26 +185,36 @@ class RowReader:
         reference = _reference(fields.pop("department_id", None), "department_id")
         if not reference:
             raise RowRefused("부서가 적혀 있지 않습니다.")
+        later_fields.split_moments(fields, self._zone)
         reading = self._read_date(fields)
+        later_fields.read_later_fields(fields, reading, self._zone)
         moments, assumed = self._timestamps(fields, "created_at", "last_modified", left, "이벤트")
         own_id = _reference(fields.pop("id", None), "id")
+        given = _given(fields)
+        series = _reference(fields.pop("recurring_event_id", None), "recurring_event_id")
+        occurrence = {
+            "recurring_event_id": series,
+            "original_date": later_fields.take_original_date(fields, series, self._zone),
+            "ical_uid": later_fields.take_ical_uid(fields),
+        }
+        unusable = _take_unusable(EventNew, fields, frozenset(later_fields.EVENT_FIELDS))
         checked = _checked(EventNew, fields)
         department_id = departments.find(reference)
-        former_id = ""
-        if own_id and _UUID.fullmatch(own_id):
-            event_id = stable_id("event", own_id)
-        elif own_id:  # two departments may both have an event 1
-            event_id = stable_id("event", f"{department_id}:{own_id}")
-        else:
-            event_id = _content_id(department_id, checked | {"event_date": reading.written}, moments)
-            if reading.written_date:
-                former_id = _content_id(
-                    department_id, checked | {"event_date": reading.written_date}, moments
-                )
-        self._apply_clock(reading, checked)
-        self._leave_behind("이벤트", left)
-        event = Event(id=event_id, department_id=department_id, **checked, **moments)
-        return SourceEvent(event, assumed, former_id if former_id != event_id else "")
+        event_id, former_id = own_id and own_event_id(department_id, own_id), ""
+        if not event_id:
+            content = checked | {name: value for name, value in occurrence.items() if value}
+            event_id, former_id = content_ids(department_id, content, reading, moments)
+        clock = self._apply_clock(reading, checked)
+        settled = _settled(checked, lambda: departments.zone(department_id), unusable)
+        if not clock and given.issuperset(later_fields.EVENT_FIELDS):
+            # An export, in which `time` need not say what the clock times say.
+            settled |= {name: checked[name] for name in ("time", *later_fields.CLOCKS)}
+        if series:
+            occurrence["recurring_event_id"] = own_event_id(department_id, series)
+        self._leave_behind("이벤트", left + unusable)
+        later = later_fields.with_values(settled | occurrence)
+        event = Event(id=event_id, department_id=department_id, **later, **moments)
+        return SourceEvent(event, assumed, former_id, given.difference(unusable))
 
     def _read_date(self, fields: dict[str, Any]) -> DateReading:
         """Read `event_date` and replace it by its day. Raises `RowRefused`."""
@@ -220,18 +229,23 @@ class RowReader:
         fields["event_date"] = reading.date
         return reading
 
-    def _apply_clock(self, reading: DateReading, checked: dict[str, Any]) -> None:
-        """Copy a date's clock into `time` if that is empty; otherwise count a clash if the two differ."""
+    def _apply_clock(self, reading: DateReading, checked: dict[str, Any]) -> str:
+        """Copy a date's clock into `time` if the row has no time; otherwise count a clash if the two differ.
+
+        Return the date's clock.
+        """
         if reading.written_date and reading.written_date != reading.date:
             self._remarks.moved_days += 1
-        if reading.clock and not checked["time"]:
+        written = checked["time"] or checked["start_time"]
+        if reading.clock and not written:
             checked["time"] = reading.clock
             self._remarks.clocks += 1
-        elif reading.clock and time_order(checked["time"])[0] != time_order(reading.clock)[0]:
+        elif reading.clock and time_order(written)[0] != time_order(reading.clock)[0]:
             self._remarks.clashing_clocks += 1
+        return reading.clock
 
     def _fields(
-        self, row: Row, known: tuple[str, ...], aliases: Mapping[str, str]
+        self, row: Row, known: frozenset[str], aliases: Mapping[str, str]
     ) -> tuple[dict[str, Any], list[str]]:
         """Return the known fields under their present names, and the names of all other fields."""
         if not isinstance(row.content, dict):
@@ -322,16 +336,45 @@ def _as_text(value: Any) -> Any:
 def _checked(shape: type[DepartmentNew] | type[EventNew], fields: Mapping[str, Any]) -> dict[str, Any]:
     """Check fields against the limits of the server's API. Raises `RowRefused`."""
     try:
-        checked: dict[str, Any] = shape.model_validate(
-            {name: _as_text(value) for name, value in fields.items()}
-        ).model_dump()
+        checked = shape.model_validate({name: _as_text(value) for name, value in fields.items()})
     except ValidationFailed as error:
-        reasons = [f"{detail['field']}: {detail['message']}" for detail in error.details]
-        raise RowRefused(" ".join(reasons)) from error
-    return checked
+        raise _refusal(error) from error
+    return checked.model_dump()
 
 
-def with_stored_timestamps(source: SourceDepartment | SourceEvent, stored: Department | Event) -> Any:
-    """Return the source's entity at the stored revision, with stored timestamps where the file has none."""
-    kept = {name: getattr(stored, name) or getattr(source.entity, name) for name in source.assumed}
-    return replace(source.entity, revision=stored.revision, _unknown=stored.unknown, **kept)
+def _settled(checked: dict[str, Any], zone: Callable[[], tzinfo], left: list[str]) -> dict[str, Any]:
+    """Return the fields of an event with those that follow from them; those that do not fit go to `left`."""
+    try:
+        return settle(None, checked, zone)
+    except ValidationFailed as error:
+        (detail,) = error.details  # of a later field: the others always fit together
+        left.append(detail["field"])
+        checked[detail["field"]] = LATER_DEFAULTS[detail["field"]]
+        return _settled(checked, zone, left)
+
+
+def _given(fields: Mapping[str, Any]) -> frozenset[str]:
+    """Return the names of the later fields of a row; one clock stands for both."""
+    given = set(later_fields.EVENT_FIELDS) & fields.keys()
+    return frozenset(given if given.isdisjoint(later_fields.CLOCKS) else given | later_fields.CLOCKS)
+
+
+def _take_unusable(
+    shape: type[DepartmentNew] | type[EventNew], fields: dict[str, Any], later: frozenset[str]
+) -> list[str]:
+    """Remove the later fields that break a rule, and return their names.
+
+    Other programs may have meant something else by them, and earlier versions moved these rows without them.
+    """
+    try:
+        shape.model_validate({name: _as_text(value) for name, value in fields.items()})
+    except ValidationFailed as error:
+        broken = {str(detail["field"]).partition(".")[0] for detail in error.details} & later
+        for name in broken:
+            del fields[name]
+        return sorted(broken)
+    return []
+
+
+def _refusal(error: ValidationFailed) -> RowRefused:
+    return RowRefused(" ".join(f"{detail['field']}: {detail['message']}" for detail in error.details))

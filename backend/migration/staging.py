@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from domain import Event
+from migration.later_fields import EVENT_FIELDS, value_of, with_values
 from migration.left_out import LeftOut, RowLeftOut
 from migration.source_rows import SourceEvent
 
@@ -66,7 +67,9 @@ class Staging:
         if number is None:
             number = self._numbers[event.department_id] = len(self._departments)
             self._departments.append(event.department_id)
-        data = orjson.dumps([*(getattr(event, name) for name in _FIELDS), sorted(source.assumed)])
+        later = {name: value for name in EVENT_FIELDS if (value := value_of(event, name))}
+        fixed = (getattr(event, name) for name in _FIELDS)
+        data = orjson.dumps([*fixed, later, sorted(source.assumed), sorted(source.given)])
         row = self._db.execute(
             "INSERT INTO event (department, id, former_id, last_modified, data, location)"
             " VALUES (?, ?, ?, ?, ?, ?)",
@@ -191,13 +194,15 @@ class Staging:
 
     def _staged(self, found: Sequence[Any]) -> Staged:
         row, number, event_id, former_id, data, location, stored = found
-        *values, assumed = orjson.loads(data)
+        *values, later, assumed, given = orjson.loads(data)
         event = Event(
             id=event_id,
             department_id=self._departments[number],
             **dict(zip(_FIELDS, values, strict=True)),
+            **with_values({**later, "exdates": tuple(later.get("exdates", ()))}),
         )
-        return Staged(row, location, SourceEvent(event, frozenset(assumed), former_id or ""), bool(stored))
+        source = SourceEvent(event, frozenset(assumed), former_id or "", frozenset(given))
+        return Staged(row, location, source, bool(stored))
 
     # What the index shows
 

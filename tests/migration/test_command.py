@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from domain import ChangeType, Department, Event, new_id
+from api_client import event_of
+from domain import ChangeType, Department, new_id
 from migration_workspace import COMMAND, SAMPLES, Workspace
 from store import items
 
@@ -252,7 +253,7 @@ def test_verification_names_what_differs_and_what_is_missing(workspace: Workspac
     database = workspace.store.database()
     changed = events["팀 회의"]
     assert database.replace_event(
-        Event(**(changed.public() | {"time": "오후 5:00", "revision": 9})), changed.revision
+        event_of(changed.public() | {"time": "오후 5:00", "revision": 9}), changed.revision
     )
     gone = events["신입 면접"]
     database.remove_events([gone.key])

@@ -10,7 +10,7 @@ from migration.source_dates import read_date, read_timestamp
 from migration.source_files import Row
 from migration.source_rows import KnownDepartments, Remarks, RowReader, RowRefused, stable_id
 from migration.text_repair import repair_text
-from text_order import time_order
+from text_times import time_order
 
 SEOUL = ZoneInfo("Asia/Seoul")
 DEV = Department(id="3d6f1c52-8a0b-4e1d-9c37-52b1f0a64e18", name="개발팀")
@@ -293,6 +293,24 @@ def test_fields_that_are_left_behind_are_counted() -> None:
         "이벤트 'name'": 1,
         "이벤트 'created_at: 읽을 수 없는 시각'": 1,
     }
+
+
+def test_later_fields_that_break_a_rule_or_do_not_fit_are_left_behind_and_the_row_is_not() -> None:
+    remarks = Remarks()
+    reader = RowReader(remarks, SEOUL)
+    fields = {"location": "3층", "category": {"id": 1}, "rrule": "weekly", "exdates": ["2024-01-27"]}
+    event = reader.event(event_row(**fields, end_date="2024-01-19", end_time="15:00"), known()).entity
+    assert (event.location, event.category, event.rrule, event.exdates) == ("3층", "", "", ())
+    assert (event.end_date, event.end_time) == ("", "")
+    left = ("category", "rrule", "exdates", "end_date", "end_time")
+    assert remarks.left_behind == {f"이벤트 '{name}'": 1 for name in left}
+    department = reader.department(Row("[0]", (), {"name": "개발팀", "color": "red"}), known())
+    assert (department.entity.color, department.entity.timezone) == ("", "Asia/Seoul")
+
+
+def test_the_times_of_an_event_are_read_from_its_text() -> None:
+    event = RowReader(Remarks(), SEOUL).event(event_row(time="14:00~15:30"), known()).entity
+    assert (event.start_time, event.end_time) == ("14:00", "15:30")
 
 
 def test_a_title_that_is_a_number_becomes_text() -> None:

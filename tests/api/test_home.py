@@ -48,7 +48,7 @@ def server_with_tables(tmp_path, engine, **settings):
 
 def test_the_page_shows_the_version_and_links_that_lead_on(server):
     answer = page(server.url)
-    assert "1.4.0" in answer.text
+    assert "1.5.0" in answer.text
     links = set(re.findall(r'href="([^"]+)"', answer.text))
     assert links >= {"/docs/", "/openapi.json"} | {f"/guides/{guide.name}" for guide in GUIDES}
     for link in links:
@@ -103,7 +103,7 @@ def test_a_hostile_name_stays_text(api, server):
 @pytest.mark.parametrize("accept", ["application/json", "application/json, text/plain, */*"])
 def test_a_program_gets_json(api, accept):
     answer = api("GET", "/", headers={"Accept": accept})
-    assert (answer["name"], answer["version"]) == ("department-calendar", "1.4.0")
+    assert (answer["name"], answer["version"]) == ("department-calendar", "1.5.0")
     for link in ("documentation", "openapi", "departments"):
         assert requests.get(urljoin(api.url, answer[link]), timeout=20).ok
 

@@ -52,6 +52,7 @@ BLOCK = re.compile(r"^```(?:bash|html|csharp)\n(.*?)^```", re.MULTILINE | re.DOT
 SECTION = re.compile(r"^## ([^\n]+\n.*?)(?=^## )", re.MULTILINE | re.DOTALL)
 TOUR = {README: "Five-minute tour", README_KO: "5분 둘러보기"}
 SIGN_IN = {README: "Sign-in", README_KO: "로그인"}
+FILES = {README: "Times, series, files", README_KO: "시각, 반복, 파일"}
 SETUP_LINK = re.compile(r"/setup#(\S+)")
 PAGES = pytest.mark.parametrize("page", TOUR, ids=lambda page: page.name)
 
@@ -144,6 +145,23 @@ def test_a_tour_whose_first_line_failed_changes_nothing(
     after = everything(full)
     assert harmed(before, after) == []
     assert added(before, after) == {}
+
+
+@PAGES
+def test_a_series_its_files_and_its_feed_work_as_printed(tmp_path: Path, page: Path, full: str) -> None:
+    before = everything(full)
+    blocks = section(FILES[page])
+    with running_server(tmp_path, "flask", embedded(tmp_path / "data")) as server:
+        output = walk(at(server.url.removeprefix("http://"), "\n".join(blocks[:2])), STRICT)
+    purge_after_30_days(full)
+    dates = re.findall(r'"occurrence_date":"([^"]*)"', output)
+    assert dates == ["2026-03-02", "2026-03-09", "2026-03-23", "2026-03-30"], output
+    assert '"event_date":"2026-03-10","title":"옮긴 회의"' in output
+    assert '"counts":{"created":0,"updated":0,"equal":2,"skipped":0}' in output
+    assert re.search(r'"webcal_url":"webcal://[^"]*/feeds/[^"]*\.ics"', output)
+    after = everything(full)
+    assert harmed(before, after) == []
+    assert {key for key in added(before, after) if "feed#" not in str(key)} == set()
 
 
 @pytest.fixture

@@ -117,6 +117,30 @@ test("creations, updates and deletions arrive live, without asking", async (t) =
   assert.deepEqual(wire.sent, []);
 });
 
+test("series and what replaces their occurrences are held with all their fields", async (t) => {
+  const { id, department, told } = await client(t, { events: 0 });
+  const body = {
+    event_date: "2024-01-20",
+    title: "주간",
+    start_time: "14:00",
+    end_date: "2024-01-21",
+    location: "3층",
+    rrule: "FREQ=WEEKLY;BYDAY=SA",
+    exdates: ["2024-01-27"],
+  };
+  const { event: series } = await server.rest("POST", `/api/events/${id}`, body);
+  const occurrence = `/api/events/${series.id}?occurrence=2024-02-03`;
+  const { event: replacing } = await server.rest("PUT", occurrence, { title: "한 번만" });
+  await equal(department);
+  const held = department.events.get(series.id);
+  assert.deepEqual(Object.fromEntries(Object.keys(body).map((name) => [name, held[name]])), body);
+  assert.deepEqual(department.events.get(replacing.id), replacing);
+  await server.rest("DELETE", occurrence);
+  await equal(department);
+  assert.deepEqual(department.events.get(series.id).exdates, ["2024-01-27", "2024-02-03"]);
+  assert.deepEqual(revisions(told), [1, 2, 3, 4, 5]);
+});
+
 for (const lost of ["event_created", "event_updated", "event_deleted"]) {
   test(`a lost ${lost} is noticed at the next broadcast and recovered exactly`, async (t) => {
     const { id, first, wire, told, department } = await client(t, { events: 2 });

@@ -93,23 +93,33 @@ def test_an_event_is_created_renamed_moved_and_deleted_and_keeps_what_is_not_nam
     key = str(uuid.uuid4())
     created = client("create", department, "2024-01-20", "팀 회의", "회의실 3층\n둘째 줄", key)
     assert created == client("create", department, "2024-01-20", "팀 회의", "회의실 3층\n둘째 줄", key)
-    rest = {
-        "description": "회의실 3층\n둘째 줄", "time": "오후 2:00", "url": "https://example.com/방?q=1",
-        "department_id": department, "created_at": created["created_at"], "id": created["id"],
-    }  # fmt: skip
+    assert created["description"] == "회의실 3층\n둘째 줄"
+    assert (created["time"], created["start_time"]) == ("오후 2:00", "14:00")
     renamed = client("rename", created["id"], "주간 회의", '"1"')
     assert renamed == {
-        **rest, "title": "주간 회의", "event_date": "2024-01-20", "revision": 2,
-        "last_modified": renamed["last_modified"],
+        **created, "title": "주간 회의", "revision": 2, "last_modified": renamed["last_modified"],
     }  # fmt: skip
     moved = client("move", created["id"], "2024-02-29")
     assert moved == {
-        **rest, "title": "주간 회의", "event_date": "2024-02-29", "revision": 3,
-        "last_modified": moved["last_modified"],
+        **renamed, "event_date": "2024-02-29", "revision": 3, "last_modified": moved["last_modified"],
     }  # fmt: skip
     assert client("list", department) == api.events(department) == [moved]
     client("delete", created["id"])
     assert client("list", department) == api.events(department) == []
+
+
+def test_a_series_that_is_sent_back_whole_or_in_part_keeps_its_other_fields(api, client):
+    fields = {
+        "event_date": "2024-01-22", "title": "주간", "time": "오후 2:00~3:30", "end_date": "2024-01-23",
+        "location": "3층", "category": "회의", "rrule": "FREQ=WEEKLY;BYDAY=MO", "exdates": ["2024-01-29"],
+    }  # fmt: skip
+    department = api.department()["id"]
+    series = api("POST", f"/api/events/{department}", fields, status=201)["event"]
+    renamed = client("rename", series["id"], "주간 회의", '"1"')
+    kept = {**series, "title": "주간 회의"}
+    assert renamed == {**kept, "revision": 2, "last_modified": renamed["last_modified"]}
+    returned = client("send-back", department, series["id"], "주간")
+    assert returned == {**series, "revision": 3, "last_modified": returned["last_modified"]}
 
 
 def test_an_event_that_somebody_else_changed_is_refused_with_its_content(api, client):
@@ -128,7 +138,7 @@ def test_changes_are_read_including_deletions_and_those_of_later_servers(api, cl
     changes = api("GET", f"/api/events/{department}/changes", params={"since": token})
     assert client("changes", department, token) == changes["changes"]
     changes["changes"][0] |= {"type": "event_moved", "by_name": "홍길동"}
-    changes["changes"][0]["event"]["exdates"] = ["2024-01-20"]
+    changes["changes"][0]["event"]["attendees"] = ["홍길동"]
     later = tmp_path / "later.json"
     later.write_text(json.dumps({**changes, "more": {"x": 1}}))
     assert [change["type"] for change in client("read-changes", str(later))] == [

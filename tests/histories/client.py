@@ -11,6 +11,7 @@ from typing import Any
 
 import socketio
 
+from api_client import event_of
 from domain import Event
 from fake_transport import FakeTransport
 from realtime.engineio_guard import Json, Packet
@@ -58,7 +59,7 @@ class Client:
 
     def _replace(self, answer: dict[str, Any], events: list[dict[str, Any]]) -> None:
         self.revision = answer["revision"]
-        self.events = {event["id"]: Event(**event) for event in events}
+        self.events = {event["id"]: event_of(event) for event in events}
         held, self._held = self._held, []
         for name, payload in held:
             self._apply(name, payload)
@@ -74,7 +75,7 @@ class Client:
             self.events.pop(payload["id"], None)
         else:
             event = {name: payload[name] for name in payload if name not in ("by", "by_name")}
-            self.events[payload["id"]] = Event(**event)
+            self.events[payload["id"]] = event_of(event)
 
 
 class ToClient(FakeTransport):

@@ -156,6 +156,11 @@ class Cluster:
         """Whether all servers can restore a department; those up to 1.1 delete it for good."""
         return not self._roots
 
+    @property
+    def knows_series(self) -> bool:
+        """Whether all servers know of series; those up to 1.1 delete one and leave its replacements."""
+        return not self._roots
+
     def __enter__(self) -> "Cluster":
         self._redis.start()
         self._stack.callback(self._redis.stop)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from domain import DELETIONS, Change, ChangeType, Event, known_changes
+from histories.series import SeriesRecord, faults_of_state, faults_of_wishes, is_restored
 from models import DynamoDBDatabase
 
 
@@ -32,6 +33,7 @@ class History:
     deltas: list[tuple[int, int, list[tuple[int, str, str]]]] = field(default_factory=list)
     """Of each delta: the last revision acknowledged before it, the revision of its token, and its changes as
     revision, type, event id."""
+    series: SeriesRecord = field(default_factory=SeriesRecord)
     faults: list[str] = field(default_factory=list)
     absences: int = 0
     """How often the department has been deleted so far."""
@@ -97,6 +99,7 @@ def judge(history: History, db: DynamoDBDatabase) -> dict[str, Event]:
             history.faults.append(f"read revision {revision} after {before} was acknowledged")
         if seen != states[revision]:
             history.faults.append(f"read of revision {revision} differs from the log")
+        history.faults += faults_of_state(seen)
     for before, begin, told in history.deltas:
         reached = begin + len(told)
         if reached < before:
@@ -106,6 +109,7 @@ def judge(history: History, db: DynamoDBDatabase) -> dict[str, Event]:
     for revision, fields in history.edits.items():
         _judge_edit(history, states, revision, fields)
     _judge_creations(history, changes)
+    history.faults += [*faults_of_state(states[-1]), *faults_of_wishes(history.series, states, changes)]
     deletions = Counter(change.entity.id for change in changes if change.type in DELETIONS)
     lost = [event_id for event_id, times in Counter(history.deleted).items() if deletions[event_id] < times]
     history.faults += [f"its deletion was lost: {i}" for i in lost]
@@ -128,9 +132,7 @@ def _judge_creations(history: History, changes: Sequence[Change]) -> None:
             created.append(change.entity.title)
         elif before.type not in DELETIONS:
             history.faults.append(f"created though it was there: revision {change.revision}")
-        elif change.entity != replace(
-            before.entity, revision=change.revision, last_modified=change.entity.last_modified
-        ):
+        elif not is_restored(change.entity, before.entity):
             history.faults.append(f"restored otherwise than it was: revision {change.revision}")
         last[change.entity.id] = change
     history.faults += [f"created {created.count(t)} times" for t in history.keyed if created.count(t) != 1]

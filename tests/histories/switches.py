@@ -14,6 +14,7 @@ from models import DynamoDBDatabase
 from realtime.room import Room
 from services.coalesced_reads import CoalescedReads
 from services.group_commit import GroupCommit
+from services.series import Series
 from services.snapshots import Reading, Snapshots
 from store import items, rows
 from store.actions import ActionBuilder
@@ -21,6 +22,7 @@ from store.actions import ActionBuilder
 _shared_read = CoalescedReads.__call__
 _commit_to_item = rows.commit_to_item
 _move_head = ActionBuilder.move_head
+_occurrence_changed = Series.occurrence_changed
 
 
 class Switch(NamedTuple):
@@ -80,6 +82,16 @@ def moved_though_deleted(self, partition, seen, revision, new_epoch):
     return {"Update": update["Update"] | {"ConditionExpression": condition}}
 
 
+def one_after_the_other(self, partition, writes):
+    """Commit each of several writes by itself."""
+    return [self.commit(partition, write) for write in writes]
+
+
+def series_left_alone(self, day, fields):
+    """Make a replacement, or change one, whatever becomes of its series meanwhile."""
+    return _occurrence_changed(self, day, fields)[:1]
+
+
 SWITCHES: dict[str, Switch] = {
     "the log laid over the index": Switch(DynamoDBDatabase, "recent_changes", lambda *_: []),
     "asking the head before a read": Switch(Snapshots, "_refresh", kept_without_asking),
@@ -91,5 +103,7 @@ SWITCHES: dict[str, Switch] = {
     "the receipt of a creation": Switch(Receipt, "of", lambda *_: None),
     "the order of the changes in a row": Switch(rows, "commit_to_item", commit_in_reverse),
     "the whole commit in a row": Switch(rows, "commit_to_item", commit_without_its_last_change),
+    "committing several writes together": Switch(GroupCommit, "commit_together", one_after_the_other),
+    "changing the series with its replacements": Switch(Series, "occurrence_changed", series_left_alone),
     "refusing commits to a deleted department": Switch(ActionBuilder, "move_head", moved_though_deleted),
 }

@@ -20,10 +20,18 @@ import pytest
 
 from config import Settings
 from domain import REGISTRY, Event, new_id
-from errors import CalendarError, DepartmentNotFound, EventIdTaken, EventNotFound, SyncTokenExpired
+from errors import (
+    CalendarError,
+    DepartmentNotFound,
+    EventIdTaken,
+    EventNotFound,
+    OccurrenceNotFound,
+    SyncTokenExpired,
+)
 from histories.client import Client, ToClient
 from histories.judging import History, judge
 from histories.older_rows import write_older_rows
+from histories.series import Wish, new_series, wish
 from histories.switches import SWITCHES
 from in_process import SNAPSHOT_BYTES, Calendar
 from models import DynamoDBDatabase, HeadMoved
@@ -128,8 +136,10 @@ class User:
             return self._absence()
         if self._rng.random() < 0.03:
             return self._burst(self._rng.choice(BURSTS))
-        often = [self._create, self._edit, self._read] * 2
-        return self._send(self._rng.choice([*often, self._delete, self._restore, self._read, self._catch_up]))
+        often = [self._create, self._edit, self._read, self._change_occurrence] * 2
+        often += [self._change_occurrence, self._remove_occurrence]
+        seldom = [self._delete, self._restore, self._read, self._catch_up, self._create_series]
+        return self._send(self._rng.choice([*often, *seldom]))
 
     def calendar(self) -> Calendar:
         return self._rng.choice(self._servers).calendar
@@ -138,6 +148,8 @@ class User:
         moment = self._history.moment()
         try:
             request()
+        except OccurrenceNotFound:  # chosen at random, or somebody else removed it
+            pass
         except (EventNotFound, EventIdTaken) as error:  # somebody else deleted it, or restored it
             if request == self._create:  # nobody else knows the new id
                 self._history.faults.append(f"a creation met itself: {error}")
@@ -186,6 +198,32 @@ class User:
         wanted = self._known()
         self._history.restored.add(wanted)
         self._history.acknowledge(self.calendar().events.restore_event(self._history.department, wanted))
+
+    def _create_series(self) -> None:
+        created = self.calendar().events.create_event(self._history.department, new_series(self._rng))
+        self._history.acknowledge(created.entity)
+        self._history.series.known.append(created.entity.id)
+
+    def _wish(self) -> Wish:
+        """Choose an occurrence, of a new series if there is none."""
+        if not self._history.series.known:
+            self._create_series()
+        return wish(self._rng, self._history.series.known)
+
+    def _change_occurrence(self) -> None:
+        wanted = self._wish()
+        event = self.calendar().events.update_occurrence(
+            wanted.series, wanted.day, wanted.fields, following=wanted.following
+        )
+        self._history.series.changed[event.revision] = wanted
+        self._history.acknowledge(event)
+        if wanted.following:
+            self._history.series.known.append(event.id)
+
+    def _remove_occurrence(self) -> None:
+        wanted = self._wish()
+        self.calendar().events.delete_occurrence(wanted.series, wanted.day, following=wanted.following)
+        self._history.series.removed.append(wanted)
 
     def _read(self) -> None:
         before, _ = self._history.so_far()

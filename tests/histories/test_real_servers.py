@@ -16,11 +16,13 @@ from typing import Any
 
 import pytest
 
+from api_client import event_of
 from config import Settings
 from domain import Event, new_id
 from histories.cluster import Caller, Cluster
 from histories.judging import History, judge
 from histories.older_rows import write_older_rows
+from histories.series import Wish, new_series, wish
 from models import DynamoDBDatabase
 
 SEEDS = int(os.environ.get("HISTORIES", "24"))
@@ -53,6 +55,9 @@ class User:
 
     def act(self) -> None:
         often = [self._create, self._edit, self._read, self._catch_up] * 2
+        if self._cluster.knows_series:
+            often += [self._create_series, self._change_occurrence, self._change_occurrence]
+            often += [self._remove_occurrence]
         for _ in range(STEPS):
             if self._rng.random() < 0.02:
                 self._burst(self._rng.choice(BURSTS))
@@ -70,20 +75,30 @@ class User:
             self._history.faults.append(f"{asked}: {answer}")
 
     def _create(self, ask: Caller | None = None) -> None:
+        body = {"title": new_id(), "event_date": f"2024-01-{self._rng.randint(10, 28)}"}
+        if self._is_large and self._rng.random() < 0.7:
+            body["description"] = LARGE
+        self._create_until_answered(body, ask or self._ask)
+
+    def _create_series(self) -> None:
+        created = self._create_until_answered(new_series(self._rng), self._ask)
+        if created:
+            self._history.series.known.append(created.id)
+
+    def _create_until_answered(self, body: dict[str, Any], ask: Caller) -> Event | None:
         """Repeat one creation until a server answers; its key must keep it from happening twice.
 
         While the department is deleted, nobody knows whether an earlier attempt has succeeded: go on.
         """
-        title = new_id()
-        body = {"title": title, "event_date": f"2024-01-{self._rng.randint(10, 28)}"}
-        if self._is_large and self._rng.random() < 0.7:
-            body["description"] = LARGE
+        title = body["title"]
         self._history.keyed.add(title)
         while True:
             moment = self._history.moment()
-            answer = (ask or self._ask).until_answered("POST", self._list, body, **{"Idempotency-Key": title})
+            answer = ask.until_answered("POST", self._list, body, **{"Idempotency-Key": title})
             if answer[0] in (200, 201):
-                return self._history.acknowledge(Event(**answer[1]["event"]))
+                created = event_of(answer[1]["event"])
+                self._history.acknowledge(created)
+                return created
             faults = len(self._history.faults)
             self._judge("create", answer, moment)
             if len(self._history.faults) > faults:
@@ -122,7 +137,7 @@ class User:
                 insists = {"If-Match": f'"{found[1]["event"]["revision"]}"'}
         answer = self._ask("PUT", f"/api/events/{event_id}", fields, **insists)
         if answer and answer[0] == 200:
-            event = Event(**answer[1]["event"])
+            event = event_of(answer[1]["event"])
             self._history.edits[event.revision] = fields
             if insists:
                 self._history.seen[event.revision] = int(insists["If-Match"].strip('"'))
@@ -149,9 +164,39 @@ class User:
         self._history.restored.add(event_id)
         answer = self._ask("POST", f"{self._list}/{event_id}/restore")
         if answer and answer[0] == 200:
-            self._history.acknowledge(Event(**answer[1]["event"]))
+            self._history.acknowledge(event_of(answer[1]["event"]))
         elif answer and answer[0] not in (404, 409):
             self._history.faults.append(f"restore: {answer}")
+
+    def _wish(self) -> tuple[Wish, str] | None:
+        """Choose an occurrence, and return its path, too; None if there are no series."""
+        if not self._history.series.known:
+            return None
+        wanted = wish(self._rng, self._history.series.known)
+        following = "&following=true" if wanted.following else ""
+        return wanted, f"/api/events/{wanted.series}?occurrence={wanted.day}{following}"
+
+    def _change_occurrence(self) -> None:
+        if chosen := self._wish():
+            wanted, path = chosen
+            answer = self._ask("PUT", path, wanted.fields)
+            if answer and answer[0] == 200:
+                event = event_of(answer[1]["event"])
+                self._history.series.changed[event.revision] = wanted
+                self._history.acknowledge(event)
+                if wanted.following:
+                    self._history.series.known.append(event.id)
+            elif answer and answer[0] != 404:
+                self._history.faults.append(f"change an occurrence: {answer}")
+
+    def _remove_occurrence(self) -> None:
+        if chosen := self._wish():
+            wanted, path = chosen
+            answer = self._ask("DELETE", path)
+            if answer and answer[0] == 200:
+                self._history.series.removed.append(wanted)
+            elif answer and answer[0] != 404:
+                self._history.faults.append(f"remove an occurrence: {answer}")
 
     def _read(self) -> None:
         before, _ = self._history.so_far()
@@ -159,7 +204,7 @@ class User:
         answer = self._ask("GET", self._list)
         if answer and answer[0] == 200:
             found = answer[1]
-            seen = {event["id"]: Event(**event) for event in found["events"]}
+            seen = {event["id"]: event_of(event) for event in found["events"]}
             self._history.reads.append((before, found["revision"], seen))
             self._last_read = found["revision"], found["sync_token"]
         elif answer:
@@ -234,7 +279,7 @@ def _judge_clients(
         time.sleep(0.05)
     for client in clients:
         history.faults += client["faults"]
-        if {i: Event(**event) for i, event in client["events"].items()} != events:
+        if {i: event_of(event) for i, event in client["events"].items()} != events:
             stands = f"{client['state']} at {client['revision']} of {revision}"
             history.faults.append(f"a client is {stands} and differs from the log")
 

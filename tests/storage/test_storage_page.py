@@ -26,6 +26,7 @@ from services.accounts.access import Principal
 from services.accounts.accounts import Accounts, build_accounts
 from services.accounts.joining import NewPerson, Offer
 from services.accounts.sessions import Visit
+from services.event_fields import settle
 from store.dynamo_client import DynamoClient
 
 PAGE = ROOT / "docs/storage.md"
@@ -35,6 +36,19 @@ FIELDS = {
     "description": "주간 보고와 일정",
     "time": "오후 2:00",
 }
+MORE = {
+    "event_date": "2024-03-04",
+    "title": "워크숍",
+    "time": "점심 먹고",
+    "end_date": "2024-03-05",
+    "start_time": "13:00",
+    "end_time": "18:00",
+    "location": "대강당",
+    "category": "교육",
+    "rrule": "FREQ=YEARLY;COUNT=3",
+    "exdates": ("2025-03-04", "2026-03-04"),
+}
+"""All fields that clients may set."""
 KEY = "one-try"
 RECORDS = {
     "account": "Account",
@@ -129,6 +143,7 @@ def kind_of(row: Row) -> str:
     for beginning, kind in {
         "key#": "Receipt",
         "name#": "Name row",
+        "feed#": "Feed",
         "deleted#departments": "Row of a deleted department",
         "deleted#": "Deletion row",
         "purges": "Pending purge, up to 1.1",
@@ -195,6 +210,9 @@ def write_every_kind(calendar: Calendar) -> None:
         update = Write(type=ChangeType.EVENT_UPDATED, entity=updated, before=event)
     commit_together(calendar, department, [update, creation(department)])
     calendar.events.delete_event(calendar.add(department, "취소된 회의").id)
+    calendar.events.create_event(department, MORE)
+    calendar.feeds.renew_secret(Principal(new_id()), department)
+    calendar.departments.create_department("베를린 지사", timezone="Europe/Berlin", color="#1a73e8")
     loading = calendar.departments.create_department("영업팀").entity.id
     calendar.db.begin_load(loading, "load-1")
     for name in ("옛 팀", "더 옛 팀"):
@@ -237,7 +255,7 @@ def sign_in_in_vain(accounts: Accounts) -> None:
 
 def creation(department: str, **fields: str) -> Write:
     now = timestamp(utc_now())
-    draft = {**FIELDS, "created_at": now, "last_modified": now, **fields}
+    draft = {**settle(None, FIELDS), "created_at": now, "last_modified": now, **fields}
     return Write(
         type=ChangeType.EVENT_CREATED, entity=Event(id=new_id(), department_id=department, **draft), at=now
     )

@@ -48,6 +48,11 @@ public static class Program
                 return events.UpdateEvent(args[2], new EventChange(title: args[3]), ifMatch: args[4]).Event;
             case "move":
                 return events.UpdateEvent(args[2], new EventChange(eventDate: DateTime.Parse(args[3]))).Event;
+            case "send-back":
+                var held = events.GetEvent(args[2], args[3]).Event;
+                held.Title = args[4];
+                var whole = JsonConvert.DeserializeObject<EventChange>(JsonConvert.SerializeObject(held));
+                return events.UpdateEvent(held.Id.ToString(), whole).Event;
             case "list":
                 return events.ListEvents(args[2]).Events;
             case "changes":

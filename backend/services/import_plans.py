@@ -4,17 +4,16 @@ import re
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date
 from enum import StrEnum
 from typing import Any
 
-from domain import UID_DOMAIN, ChangeType, Event, Write, timestamp, utc_now
-from errors import ValidationFailed
+from domain import UID_DOMAIN, ChangeType, Event, Write
+from errors import OccurrenceNotFound, ValidationFailed
 from event_schemas import EventNew
 from files.entries import Entry
-from recurrence import is_occurrence
-from rrule_text import parse_rule
 from services.event_fields import settle
+from services.event_writes import creation, deletion, edit
+from services.series import gives
 
 _ID_NAMESPACE = uuid.UUID("7f0a3c52-55d5-4b0f-9d0c-6f5c3f5a9f34")
 """Of the ids of imported events, which follow from the department and the UID."""
@@ -131,9 +130,7 @@ class ImportPlan:
             self._update(series, replace(series, exdates=tuple(sorted({*series.exdates, day}))))
             one.verdict = Verdict.UPDATED
         if replacement := self._replacement(series, day):
-            self.writes[replacement.id] = Write(
-                type=ChangeType.EVENT_DELETED, entity=replacement, before=replacement
-            )
+            self.writes[replacement.id] = deletion(replacement)
             self._touch(series)
             one.verdict = Verdict.UPDATED
 
@@ -172,11 +169,9 @@ class ImportPlan:
     def _put(self, one: Judged, before: Event | None, fields: Mapping[str, Any], **identity: Any) -> Event:
         """Create an event, or give the one before these fields; return it as it will be."""
         if before is None:
-            now = timestamp(utc_now())
-            event = Event(
-                department_id=self.department_id, **identity, **fields, created_at=now, last_modified=now
-            )
-            self.writes[event.id] = Write(type=ChangeType.EVENT_CREATED, entity=event, at=now)
+            write = creation(Event(department_id=self.department_id, **identity, **fields))
+            event = _event(write)
+            self.writes[event.id] = write
             one.verdict = Verdict.CREATED
             return event
         after = replace(before, **fields)
@@ -192,22 +187,17 @@ class ImportPlan:
             self._update(series, series)
 
     def _update(self, before: Event, after: Event) -> Event:
-        now = timestamp(utc_now())
-        after = replace(after, last_modified=now)
+        write = edit(before, after)
         planned = self.writes.get(before.id)
-        self.writes[before.id] = (
-            replace(planned, entity=after)
-            if planned
-            else Write(type=ChangeType.EVENT_UPDATED, entity=after, before=before, at=now)
-        )
-        return after
+        self.writes[before.id] = replace(planned, entity=write.entity) if planned else write
+        return _event(write)
 
 
 def _is_occurrence(series: Event, day: str) -> bool:
-    if day in series.exdates:
+    try:
+        return day not in series.exdates and gives(series, day)
+    except OccurrenceNotFound:  # a rule that this server cannot read
         return False
-    rule, start = parse_rule(series.rrule), date.fromisoformat(series.event_date)
-    return is_occurrence(rule, start, date.fromisoformat(day))
 
 
 def _valid_fields(one: Judged, before: Event | None) -> dict[str, Any] | None:

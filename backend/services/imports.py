@@ -70,7 +70,9 @@ class ImportService:
         ids = set()
         for one in batch:
             uid, day = one.entry.uid, one.entry.original_date
-            ids |= {imported_id(department_id, uid), own_id(uid) or imported_id(department_id, uid)}
+            ids.add(imported_id(department_id, uid))
+            if own := own_id(uid):
+                ids.add(own)
             if day:
                 ids.add(imported_id(department_id, uid, day))
         snapshot = self._snapshots.current(department_id).snapshot

@@ -29,6 +29,11 @@ def released(replacement: Event) -> Event:
     return replace(replacement, recurring_event_id="", original_date="", _imported_uid="")
 
 
+def gives(series: Event, day: str) -> bool:
+    """Tell whether the rule of a series gives an ISO date, removed or not. Raises `OccurrenceNotFound`."""
+    return is_occurrence(_rule_of(series), date.fromisoformat(series.event_date), date.fromisoformat(day))
+
+
 class Series:
     """A series as it was read, with all its replacements. Methods return writes, and change nothing here."""
 
@@ -140,12 +145,9 @@ class Series:
     def _shown_by_rule(self, day: str) -> Event:
         """Return what a client sees of an occurrence whose date the rule gives."""
         replacement = self._replacement(day)
-        if not self._gives(day) or (day in self.event.exdates and not replacement):
+        if not gives(self.event, day) or (day in self.event.exdates and not replacement):
             raise OccurrenceNotFound()
         return replacement or _on(self.event, day)
-
-    def _gives(self, day: str) -> bool:
-        return is_occurrence(self._rule, self._start, date.fromisoformat(day))
 
     @cached_property
     def _rule(self) -> Rule:

@@ -135,10 +135,6 @@ class SeriesIndex:
         """Return the events that replace occurrences of a series, by the dates of these."""
         return sorted(self._replacements.get(series_id, {}).values(), key=lambda event: event.original_date)
 
-    def touching(self, first: str, last: str | None = None) -> Sequence[Event]:
-        """Return the events that begin before a range of ISO dates and have a part in it, in order."""
-        return self.in_range(first, last).before
-
     def in_range(self, first: str | None, last: str | None) -> InRange:
         """Return what the dates of events do not tell of a range. Lets others run."""
         if not self._spans:

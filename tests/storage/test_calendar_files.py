@@ -1,15 +1,18 @@
 """Files of departments that are kept in memory and of larger ones, and imports into both."""
 
+from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from domain import Department, EventFilter
+from files.entries import Entry
 from files.ical_in import read_calendar
 from files.ical_out import write_calendar
 from in_process import Calendar
 from models import DynamoDBDatabase
 from services import calendar_files
+from services.import_plans import imported_id
 
 TOO_FEW_BYTES = 20_000
 """Of memory: no department of these tests fits."""
@@ -104,6 +107,17 @@ def test_an_import_knows_what_is_there(calendar, large, department, size):
     assert sorted((e.uid, e.original_date) for e in again) == sorted(
         (e.uid, e.original_date) for e in entries
     )
+
+
+def test_an_occurrence_of_a_rule_that_nobody_here_can_read_is_skipped(calendar, department):
+    made = calendar.add(department, "회의", "2026-01-05", rrule="FREQ=WEEKLY")
+    series = replace(made, rrule="FREQ=LUNAR", id=imported_id(department, "lunar@elsewhere"))
+    calendar.db.put_events([series])
+    fields = {"event_date": "2026-01-13", "title": "옮긴 회의"}
+    entry = Entry(uid="lunar@elsewhere", original_date="2026-01-12", fields=fields)
+    fresh = Calendar(calendar.db)
+    (judged,) = fresh.imports.run(department, [entry])
+    assert (judged.verdict.value, judged.reason) == ("skipped", "반복 일정에 없는 날짜입니다.")
 
 
 def test_an_import_beside_somebody_who_edits_goes_on(calendar, department, db):

@@ -268,12 +268,13 @@ class OccurrenceQuery(Query):
 
     occurrence: IsoDate | None = Field(
         default=None,
-        description="반복 일정에서 이 날짜만 바꿉니다. 목록의 `occurrence_date`이고, 옮겨진 날은 "
+        description="반복 일정에서 이 날짜만 바꾸거나 지웁니다. 목록의 `occurrence_date`이고, 옮겨진 날은 "
         "`original_date`입니다. `If-Match`는 반복 일정의 ETag입니다.",
     )
     following: bool = Field(
         default=False,
-        description="`occurrence`의 날짜부터 모두 바꿉니다. 고친 답은 그날부터의 새 반복 일정입니다.",
+        description="`occurrence`의 날짜부터 모두 바꾸거나 지웁니다. 고친 답은 그날부터의 "
+        "새 반복 일정입니다.",
     )
 
     @model_validator(mode="after")

@@ -215,7 +215,7 @@ def _complete_document(document: Any, *, needs_account: bool) -> Any:
                 for status, response in _failure_responses(LIMITS if is_open else REFUSALS).items():
                     found = operation["responses"].setdefault(str(status), {**response, "description": ""})
                     found["description"] = f"{found['description']}\n{response['description']}".strip()
-            operation["parameters"] = [_describe_id(parameter) for parameter in operation["parameters"]]
+            operation["parameters"] = [_describe(parameter) for parameter in operation["parameters"]]
             operation["parameters"] += [_REQUEST_HEADERS[name] for name in operation.pop("x-takes")]
             optional_body = operation.pop("x-optional-body")
             if files := operation.pop("x-files"):
@@ -244,12 +244,18 @@ def _merge_paths(paths: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _describe_id(parameter: dict[str, Any]) -> dict[str, Any]:
-    """Add to a path parameter what it identifies, and the pattern of ids."""
-    if parameter["in"] != "path":
-        return parameter
-    schema = {"type": "string", "pattern": UUID_PATTERN}
-    return {**parameter, "description": _IDS[parameter["name"]], "schema": schema}
+def _describe(parameter: dict[str, Any]) -> dict[str, Any]:
+    """Add to a path parameter what it identifies, and the pattern of ids.
+
+    What the schema of another one says is moved to the parameter itself, where the page shows it.
+    """
+    schema = dict(parameter["schema"])
+    if parameter["in"] == "path":
+        schema = {"type": "string", "pattern": UUID_PATTERN}
+        return {**parameter, "description": _IDS[parameter["name"]], "schema": schema}
+    if description := schema.pop("description", ""):
+        return {**parameter, "description": description, "schema": schema}
+    return parameter
 
 
 def _failure_responses(failures: Iterable[type[CalendarError] | int]) -> dict[int, dict[str, Any]]:

@@ -94,6 +94,13 @@ def test_requests_are_described_with_their_limits_and_no_value_for_what_is_left_
         assert "required" not in shapes[name]
 
 
+def test_what_a_schema_says_of_a_parameter_stands_where_the_page_shows_it(operations):
+    parameters = [one for operation in operations.values() for one in operation["parameters"]]
+    assert not [one["name"] for one in parameters if "description" in one["schema"]]
+    described = {one["name"] for one in parameters if one.get("description")}
+    assert {"occurrence", "following", "expand", "dry_run", "limit", "page_token"} <= described
+
+
 def test_bodies_are_required_where_there_are_any(operations):
     with_body = {name for name, operation in operations.items() if "requestBody" in operation}
     required = {name for name in with_body if operations[name]["requestBody"]["required"]}

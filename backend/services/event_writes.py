@@ -51,7 +51,7 @@ def _size_of(write: Write) -> int:
     return len(orjson.dumps(event)) + (len(orjson.dumps(event.unknown)) if event.unknown else 0)
 
 
-def event_of(change: Change) -> Event:
-    """Return the event that a change has left, or deleted."""
+def event_of(change: Change | Write) -> Event:
+    """Return the event as a change or write of it leaves it, or deletes it."""
     assert isinstance(change.entity, Event)  # noqa: S101 - narrows the type for mypy
     return change.entity

@@ -12,7 +12,7 @@ from errors import OccurrenceNotFound, ValidationFailed
 from event_schemas import EventNew
 from files.entries import Entry
 from services.event_fields import settle
-from services.event_writes import creation, deletion, edit
+from services.event_writes import creation, deletion, edit, event_of
 from services.series import gives
 
 _ID_NAMESPACE = uuid.UUID("7f0a3c52-55d5-4b0f-9d0c-6f5c3f5a9f34")
@@ -88,7 +88,7 @@ class ImportPlan:
     def as_planned(self) -> dict[str, Event]:
         """Return the events that the plan creates or changes, as they will be."""
         kept = (write for write in self.writes.values() if write.type is not ChangeType.EVENT_DELETED)
-        return {event.id: event for event in map(_event, kept)}
+        return {event.id: event for event in map(event_of, kept)}
 
     def _find_whole(self, uid: str) -> Event | None:
         own = self.existing.get(own_id(uid) or "")
@@ -96,7 +96,7 @@ class ImportPlan:
 
     def _latest(self, event_id: str) -> Event | None:
         planned = self.writes.get(event_id)
-        return _event(planned) if planned else self.existing.get(event_id)
+        return event_of(planned) if planned else self.existing.get(event_id)
 
     def _add_whole(self, one: Judged, cancelled: set[str]) -> Event | None:
         uid = one.entry.uid
@@ -170,7 +170,7 @@ class ImportPlan:
         """Create an event, or give the one before these fields; return it as it will be."""
         if before is None:
             write = creation(Event(department_id=self.department_id, **identity, **fields))
-            event = _event(write)
+            event = event_of(write)
             self.writes[event.id] = write
             one.verdict = Verdict.CREATED
             return event
@@ -190,7 +190,7 @@ class ImportPlan:
         write = edit(before, after)
         planned = self.writes.get(before.id)
         self.writes[before.id] = replace(planned, entity=write.entity) if planned else write
-        return _event(write)
+        return event_of(write)
 
 
 def _is_occurrence(series: Event, day: str) -> bool:
@@ -210,8 +210,3 @@ def _valid_fields(one: Judged, before: Event | None) -> dict[str, Any] | None:
     except ValidationFailed as error:
         one.reason = " ".join(f"{detail['field']}: {detail['message']}" for detail in error.details)
         return None
-
-
-def _event(write: Write) -> Event:
-    assert isinstance(write.entity, Event)  # noqa: S101 - narrows the type for mypy
-    return write.entity

@@ -16,7 +16,7 @@ from event_schemas import EXDATES_MAX
 from recurrence import is_occurrence, occurrences, rest_from
 from rrule_text import Rule, RuleError, parse_rule
 from services.event_fields import settle
-from services.event_writes import creation, deletion, edit
+from services.event_writes import creation, deletion, edit, event_of
 
 MOVED_MAX = 40
 """How many replacements may move to another series, or go with a part of one."""
@@ -56,8 +56,7 @@ class Series:
         Raises `TooManyReplacements`, `ValidationFailed`.
         """
         first = edit(self.event, replace(self.event, **settle(self.event, fields, self._zone)))
-        assert isinstance(first.entity, Event)  # noqa: S101 - narrows the type for mypy
-        return [first, *_following(self.replacements, first.entity)]
+        return [first, *_following(self.replacements, event_of(first))]
 
     def deleted(self) -> list[Write]:
         """Delete the series and its replacements; the series comes last."""
@@ -114,8 +113,7 @@ class Series:
             rest = self._rest(day)
             first = creation(replace(rest, **settle(rest, wanted, self._zone)))
             past, later = [self._past(day)], self._replacements_from(day)
-        assert isinstance(first.entity, Event)  # noqa: S101 - narrows the type for mypy
-        return [first, *_following(later, first.entity, day, own), *past]
+        return [first, *_following(later, event_of(first), day, own), *past]
 
     def rest_deleted(self, day: str) -> list[Write]:
         """Remove the occurrences from an ISO date on, and the series if there are none before it.

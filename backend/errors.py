@@ -6,7 +6,7 @@ The exception owns all three; REST and Socket.IO only turn it into an answer. No
 import sys
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 
 class CalendarError(Exception):
@@ -74,6 +74,11 @@ class ValidationFailed(CalendarError):
     def __init__(self, details: Sequence[Mapping[str, str]]) -> None:
         first = details[0]
         super().__init__(f"{self.message[:-1]}: {first['field']} - {first['message']}", list(details))
+
+    @classmethod
+    def of(cls, field: str, rule: str, message: str) -> Self:
+        """Return the failure of one field that breaks one rule."""
+        return cls([{"field": field, "rule": rule, "message": message}])
 
 
 class InvalidId(CalendarError):

@@ -136,7 +136,5 @@ class Messages:
 def _only(payload: tuple[Any, ...]) -> Any:
     """Return the one argument of a message. Raises `ValidationFailed` for another number of arguments."""
     if len(payload) != 1:
-        raise ValidationFailed(
-            [{"field": "body", "rule": "model_type", "message": "JSON 객체 하나여야 합니다."}]
-        )
+        raise ValidationFailed.of("body", "model_type", "JSON 객체 하나여야 합니다.")
     return payload[0]

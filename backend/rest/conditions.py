@@ -30,7 +30,7 @@ def expected_revisions() -> frozenset[str] | None:
         return None
     if len(header) > IF_MATCH_MAX or not _ETAGS.fullmatch(header):
         message = '이벤트의 ETag를 따옴표까지 그대로 보내야 합니다. 예: If-Match: "3"'
-        raise ValidationFailed([{"field": "If-Match", "rule": "invalid_etag", "message": message}])
+        raise ValidationFailed.of("If-Match", "invalid_etag", message)
     return frozenset(_STRONG_REVISION.findall(header))
 
 
@@ -42,7 +42,7 @@ def idempotency_key() -> str | None:
     key = request.headers.get("Idempotency-Key")
     if key is not None and (len(key) > KEY_MAX or not _KEY.fullmatch(key)):
         message = f"제어 문자 없이 1자 이상 {KEY_MAX}자 이하여야 합니다."
-        raise ValidationFailed([{"field": "Idempotency-Key", "rule": "string_length", "message": message}])
+        raise ValidationFailed.of("Idempotency-Key", "string_length", message)
     return key
 
 

@@ -77,7 +77,7 @@ def _moved(day: str, by: timedelta) -> str:
         return (date.fromisoformat(day) + by).isoformat()
     except OverflowError as error:
         message = "end_date나 exdates가 함께 움직일 수 없는 날짜입니다."
-        raise _refusal("event_date", "invalid_date", message) from error
+        raise ValidationFailed.of("event_date", "invalid_date", message) from error
 
 
 def _settle_times(edit: _Edit) -> None:
@@ -98,22 +98,24 @@ def _rule(edit: _Edit, zone: tzinfo) -> str:
     try:
         return str(parse_rule(edit.value("rrule"), zone, edit.value("start_time")))
     except RuleError as error:
-        raise _refusal("rrule", "invalid_rrule", str(error)) from error
+        raise ValidationFailed.of("rrule", "invalid_rrule", str(error)) from error
 
 
 def _check(edit: _Edit) -> None:
     """Refuse what does not fit together. What was stored before, perhaps by another server, may stay."""
     if edit.touches("start_time", "end_time") and edit.value("end_time") and not edit.value("start_time"):
-        raise _refusal("end_time", "needs_start_time", "start_time이 있어야 합니다.")
+        raise ValidationFailed.of("end_time", "needs_start_time", "start_time이 있어야 합니다.")
     if edit.touches("event_date", "end_date") and "" < edit.value("end_date") < edit.value("event_date"):
-        raise _refusal("end_date", "range_reversed", "event_date보다 빠를 수 없습니다.")
+        raise ValidationFailed.of("end_date", "range_reversed", "event_date보다 빠를 수 없습니다.")
     if edit.touches("start_time", "end_time", "end_date") and _ends_before_it_starts(edit):
         message = "end_date가 event_date와 같으면 start_time보다 늦어야 합니다."
-        raise _refusal("end_time", "range_reversed", message)
+        raise ValidationFailed.of("end_time", "range_reversed", message)
     if edit.touches("rrule") and edit.value("rrule") and edit.before.recurring_event_id:
-        raise _refusal("rrule", "is_occurrence", "반복 일정의 하루를 바꾼 이벤트는 따로 반복할 수 없습니다.")
+        raise ValidationFailed.of(
+            "rrule", "is_occurrence", "반복 일정의 하루를 바꾼 이벤트는 따로 반복할 수 없습니다."
+        )
     if edit.touches("rrule", "exdates") and edit.value("exdates") and not edit.value("rrule"):
-        raise _refusal("exdates", "needs_rrule", "rrule이 있는 이벤트에만 쓸 수 있습니다.")
+        raise ValidationFailed.of("exdates", "needs_rrule", "rrule이 있는 이벤트에만 쓸 수 있습니다.")
 
 
 def _ends_before_it_starts(edit: _Edit) -> bool:
@@ -121,7 +123,3 @@ def _ends_before_it_starts(edit: _Edit) -> bool:
     if edit.value("end_date") != edit.value("event_date"):
         return False
     return bool("" < edit.value("end_time") <= edit.value("start_time"))
-
-
-def _refusal(field: str, rule: str, message: str) -> ValidationFailed:
-    return ValidationFailed([{"field": field, "rule": rule, "message": message}])

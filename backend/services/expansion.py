@@ -53,7 +53,7 @@ def occurrences_in(
         found += [((day, *order), event, day) for day in days]
         if len(found) > MOST_OCCURRENCES:
             message = f"반복 일정이 {MOST_OCCURRENCES:,}번 넘게 있습니다. 기간을 줄이세요."
-            raise ValidationFailed([{"field": "to", "rule": "range_too_large", "message": message}])
+            raise ValidationFailed.of("to", "range_too_large", message)
     give_turn()
     found.sort(key=_ORDER)
     return [entry for entry in found if wanted.is_after_page(entry[0])]

@@ -160,7 +160,7 @@ class Series:
         for name in OF_SERIES:
             if name in fields and fields[name] not in ("", (), getattr(self.event, name)):
                 message = "반복 일정의 하루만 고칠 때는 바꿀 수 없습니다."
-                raise ValidationFailed([{"field": name, "rule": "is_occurrence", "message": message}])
+                raise ValidationFailed.of(name, "is_occurrence", message)
         return {name: value for name, value in fields.items() if name not in OF_SERIES}
 
     def _fields_of_rest(self, day: str, shown: Event, fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -86,17 +86,19 @@ def iso_date(value: str) -> str:
     raise PydanticCustomError("invalid_date", "YYYY-MM-DD 형식의 실제 날짜여야 합니다.")
 
 
-def _web_address(value: str) -> str:
-    if not value:
-        return value
+def is_web_address(text: str) -> bool:
+    """Tell whether an event can have this address."""
     try:
-        parts = urlsplit(value)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname)
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and not re.search(r"\s", text)
     except ValueError:
-        usable = False
-    if not usable or any(char.isspace() for char in value):
-        raise PydanticCustomError("invalid_url", "http:// 또는 https://로 시작하는 주소여야 합니다.")
-    return value
+        return False
+
+
+def _web_address(value: str) -> str:
+    if not value or is_web_address(value):
+        return value
+    raise PydanticCustomError("invalid_url", "http:// 또는 https://로 시작하는 주소여야 합니다.")
 
 
 def _time_zone(name: str) -> str:

@@ -8,11 +8,10 @@ from files.csv_cells import unescape_cell
 from files.csv_columns import ALL_DAY, DATE, ORIGINAL_DATE, TITLE, UID, Columns
 from files.csv_records import Row, open_table
 from files.entries import Entry, TooManyEntries
+from files.entry_texts import quoted
 from text_dates import DateOrder, ReadDate, find_date_order, read_date_text
 from text_times import ClockTimes, read_times
 from turns import in_turns
-
-CELL_SHOWN = 40
 
 _TEXTS = (TITLE, "description", "location", "category", "url", "rrule")
 _TIMES = ("time", "start_time", "end_time")
@@ -81,7 +80,7 @@ class _RowReader:
     def _refuse_unnamed(self, row: Row) -> None:
         for index, cell in enumerate(row.cells):
             if not self._columns.is_named(index) and cell.strip():
-                raise _BadRow(f"열 이름이 없는 {index + 1}번째 칸에 '{_shown(cell)}'이(가) 있습니다.")
+                raise _BadRow(f"열 이름이 없는 {index + 1}번째 칸에 '{quoted(cell)}'이(가) 있습니다.")
 
     def _times_and_dates(self, cells: dict[str, str]) -> dict[str, str]:
         event_date, begins = self._read_moment(DATE, cells[DATE])
@@ -112,7 +111,7 @@ class _RowReader:
         if found.get("time") or found.get("start_time"):
             known = found.get("start_time") or read_times(found["time"]).start
             if read_times(written) != (known, ""):
-                raise _BadRow(f"날짜 뒤의 시각 '{_shown(written)}'이(가) 시간 칸의 시각과 다릅니다.")
+                raise _BadRow(f"날짜 뒤의 시각 '{quoted(written)}'이(가) 시간 칸의 시각과 다릅니다.")
             return
         found["time"] = written
         for field in ("start_time", "end_time"):
@@ -123,7 +122,7 @@ class _RowReader:
         """Add the time of day that stands behind the last date."""
         clock = self._read_clock("end_date", written)
         if found.get("end_time", "") not in ("", clock):
-            raise _BadRow(f"종료일 뒤의 시각 '{_shown(written)}'이(가) 종료 시각 칸과 다릅니다.")
+            raise _BadRow(f"종료일 뒤의 시각 '{quoted(written)}'이(가) 종료 시각 칸과 다릅니다.")
         found["end_time"] = clock
 
     def _read_clock(self, field: str, cell: str) -> str:
@@ -159,10 +158,5 @@ class _RowReader:
     def _unreadable(self, field: str, cell: str, kind: str) -> _BadRow:
         name = self._columns.name_of(field)
         return _BadRow(
-            f"'{name}' 칸의 '{_shown(cell)}'을(를) 읽을 수 없습니다. {_FORMS[kind]}처럼 적어 주세요."
+            f"'{name}' 칸의 '{quoted(cell)}'을(를) 읽을 수 없습니다. {_FORMS[kind]}처럼 적어 주세요."
         )
-
-
-def _shown(cell: str) -> str:
-    text = " ".join(cell.split())
-    return text if len(text) <= CELL_SHOWN else f"{text[:CELL_SHOWN]}…"

@@ -8,8 +8,9 @@ from zoneinfo import ZoneInfo
 
 from icalendar.parser import split_on_unescaped_comma
 
+from field_types import is_web_address
 from files.entries import Entry, FileRefused
-from files.entry_texts import clean_text, is_web_address, with_line
+from files.entry_texts import event_text, with_line
 from files.ical_components import Block
 from files.ical_moments import Clock
 from files.ical_properties import Properties, Unreadable, read_properties
@@ -90,7 +91,7 @@ class EventReader:
                 if original_date and fields["rrule"]:
                     raise Unreadable("반복 일정의 한 회차만 바꾸는 일정에 반복 규칙(RRULE)이 있습니다.")
         except Unreadable as error:
-            reason = clean_text(str(error))
+            reason = event_text(str(error))
         competes = not reason
         if is_cancelled and not original_date:
             reason = reason or "취소된 일정입니다."
@@ -130,7 +131,7 @@ def _original_date(properties: Properties, clock: Clock) -> str:
 def _texts(properties: Properties) -> dict[str, Any]:
     description = _text(properties, "DESCRIPTION") or _text(properties, "X-ALT-DESC")
     url = properties.first("URL")
-    address = clean_text(url.value) if url else ""
+    address = event_text(url.value) if url else ""
     if not is_web_address(address):
         description, address = with_line(description, address), ""
     return {
@@ -144,13 +145,13 @@ def _texts(properties: Properties) -> dict[str, Any]:
 
 def _text(properties: Properties, name: str) -> str:
     found = properties.first(name)
-    return clean_text(found.text) if found else ""
+    return event_text(found.text) if found else ""
 
 
 def _first_category(properties: Properties) -> str:
     for found in properties.all("CATEGORIES"):
         for category in split_on_unescaped_comma(found.value[:CATEGORIES_READ]):
-            if cleaned := clean_text(category):
+            if cleaned := event_text(category):
                 return cleaned
     return ""
 
@@ -158,7 +159,7 @@ def _first_category(properties: Properties) -> str:
 def _uid(properties: Properties) -> str:
     """Return the UID; in place of none, or of a longer one than is kept, the hash of what the entry says."""
     found = properties.first("UID")
-    uid = clean_text(found.text) if found else ""
+    uid = event_text(found.text) if found else ""
     if uid and len(uid) <= UID_MAX:
         return uid
     said = [

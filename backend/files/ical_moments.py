@@ -8,11 +8,11 @@ from zoneinfo import ZoneInfo
 
 from icalendar.prop import vDuration
 
+from files.entry_texts import quoted
 from files.ical_properties import Property, Unreadable
 from files.zones_in_files import FileZones
 
 DAY = timedelta(days=1)
-VALUE_SHOWN = 40
 
 Moment: TypeAlias = date | datetime
 """A date, or an aware time in the zone in which the file gives it."""
@@ -70,7 +70,7 @@ class Clock:
             return self._floating
         zone = self._zones.find(name)
         if zone is None:
-            raise Unreadable(f"시간대 '{shown(name)}'이(가) 어느 시간대인지 알 수 없습니다.")
+            raise Unreadable(f"시간대 '{quoted(name)}'이(가) 어느 시간대인지 알 수 없습니다.")
         return zone
 
 
@@ -100,11 +100,5 @@ def own_date(moment: Moment) -> date:
     return moment.date() if isinstance(moment, datetime) else moment
 
 
-def shown(text: str) -> str:
-    """Return a text of a file as messages quote it."""
-    line = " ".join(text.split())
-    return line if len(line) <= VALUE_SHOWN else f"{line[:VALUE_SHOWN]}…"
-
-
 def _unreadable(name: str, value: str) -> Unreadable:
-    return Unreadable(f"{name}의 값 '{shown(value)}'을(를) 읽을 수 없습니다.")
+    return Unreadable(f"{name}의 값 '{quoted(value)}'을(를) 읽을 수 없습니다.")

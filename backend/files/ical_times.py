@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import date, datetime, time
 
-from files.entry_texts import clean_text
+from files.entry_texts import event_text
 from files.ical_moments import DAY, Clock, Moment, later, own_date, read_duration
 from files.ical_properties import Properties, Unreadable
 from text_times import read_times, write_times
@@ -98,7 +98,7 @@ def _time_text(properties: Properties, fields: Mapping[str, str]) -> str:
     written = write_times(fields["start_time"], fields["end_time"])
     if found is None:
         return written
-    text = clean_text(found.text)
+    text = event_text(found.text)
     says = read_times(text)
     is_other_time = bool(says.start and fields["start_time"]) and says.start != fields["start_time"]
     return written if is_other_time else text

@@ -171,12 +171,13 @@ IMPORTS = {
         "files.csv_columns",
         "files.csv_records",
         "files.entries",
+        "files.entry_texts",
         "text_dates",
         "text_times",
         "turns",
     },
     "files.zones_in_files": {"files.ical_properties", "turns"},
-    "files.ical_moments": {"files.ical_properties", "files.zones_in_files"},
+    "files.ical_moments": {"files.entry_texts", "files.ical_properties", "files.zones_in_files"},
     "files.ical_recurrence": {
         "files.ical_moments",
         "files.ical_properties",
@@ -187,6 +188,7 @@ IMPORTS = {
     },
     "files.ical_times": {"files.entry_texts", "files.ical_moments", "files.ical_properties", "text_times"},
     "files.ical_entry": {
+        "field_types",
         "files.entries",
         "files.entry_texts",
         "files.ical_components",

@@ -11,22 +11,10 @@ from typing import Any
 
 from deadlines import remaining_s
 from domain import Change, ChangeType, Event, EventKey, LogEntry
+from event_schemas import EventChange
 from models import ATTEMPT_S, DynamoDBDatabase
 
-EDITABLE = (
-    "event_date",
-    "title",
-    "description",
-    "time",
-    "url",
-    "end_date",
-    "start_time",
-    "end_time",
-    "location",
-    "category",
-    "rrule",
-    "exdates",
-)
+EDITABLE = tuple(EventChange.model_fields)
 PAGE_S = 3.0
 """Seconds after which a page ends though it is not full: each change costs a request of a store that may be
 slow. A page ends earlier when a request may leave no time for another one.

@@ -253,7 +253,7 @@ IMPORTS = {
         "services.keyed_locks",
         "turns",
     },
-    "services.history": {"deadlines", "domain", "models"},
+    "services.history": {"deadlines", "domain", "event_schemas", "models"},
     "services.series_index": {"domain", "recurrence", "rrule_text", "tokens", "turns"},
     "services.snapshot": {"domain", "models", "services.event_chunks", "services.series_index", "turns"},
     "services.accounts.access": {

@@ -19,12 +19,11 @@ from field_types import (
     described,
     iso_date,
 )
-from rrule_text import RuleError, parse_rule
+from rrule_text import RULE_MAX, RuleError, parse_rule
 from schemas import READ_ONLY, Input
 
 LOCATION_MAX = 200
 CATEGORY_MAX = 30
-RRULE_MAX = 500
 EXDATES_MAX = 400
 CLOCK_PATTERN = "^(?:(?:[01][0-9]|2[0-3]):[0-5][0-9])?$"
 _CLOCK = re.compile(CLOCK_PATTERN)
@@ -86,7 +85,7 @@ Category = Annotated[
 ]
 Rrule = Annotated[
     str,
-    StringConstraints(max_length=RRULE_MAX),
+    StringConstraints(max_length=RULE_MAX),
     BeforeValidator(clean_line),
     AfterValidator(_rule),
     described(TEXT_PATTERN, "", "반복 규칙(RFC 5545). 예: `FREQ=WEEKLY;BYDAY=MO`"),

@@ -14,10 +14,7 @@ from itertools import islice
 from typing import Literal
 
 from rrule_text import Rule
-from rule_days import Frequency, day_pattern
-
-_EVERY_DAY = -1
-"""The days of a year as bits, all of them set."""
+from rule_days import EVERY_DAY, Frequency, day_pattern
 
 
 def occurrences(rule: Rule, start: date, first: date, last: date, most: int | None = None) -> list[date]:
@@ -127,7 +124,7 @@ class _Series:
     def _in_interval(self, year: int, january_1: int) -> int:
         interval = self._rule.interval
         if interval == 1:
-            return _EVERY_DAY
+            return EVERY_DAY
         if self._rule.frequency == Frequency.DAILY:
             return _recurring_bits((self._first_day - january_1) % interval, interval, 1)
         if self._rule.frequency == Frequency.WEEKLY:
@@ -137,7 +134,7 @@ class _Series:
         if self._rule.frequency == Frequency.MONTHLY:
             months = 12 * (self._start.year - year) + self._start.month - 1
             return _recurring_months(months % interval, interval, isleap(year))
-        return 0 if (year - self._start.year) % interval else _EVERY_DAY
+        return 0 if (year - self._start.year) % interval else EVERY_DAY
 
 
 @lru_cache(8_192)

@@ -12,16 +12,15 @@ from typing import NoReturn, Self
 
 from rule_checks import RuleError as RuleError
 from rule_checks import check_parts, common_form, from_the_front, refuse, sort_weekdays
-from rule_days import NO_PARTS, ByParts, Frequency, day_pattern
+from rule_days import NO_PARTS, WEEKDAYS, ByParts, Frequency, day_pattern
 
-TEXT_MAX = 500
+RULE_MAX = 500
 COUNT_MAX = 36_600
 """A daily event for a hundred years. Programs that subscribe walk through all of them."""
 INTERVAL_MAX = 9_998
 """There are no two years that are further apart."""
 
-_WEEKDAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
-_WEEKDAY = re.compile(rf"([+-]?[0-9]{{1,2}})?({'|'.join(_WEEKDAYS)})")
+_WEEKDAY = re.compile(rf"([+-]?[0-9]{{1,2}})?({'|'.join(WEEKDAYS)})")
 _NUMBER = re.compile(r"[+-]?[0-9]{1,3}")
 _UNTIL = re.compile(r"([0-9]{8})(?:T([0-9]{6})(Z?))?")
 _BY_NUMBERS = {
@@ -60,12 +59,12 @@ class Rule:
             ("BYMONTH", _join(self.by.month)),
             ("BYWEEKNO", _join(self.by.week_no)),
             ("BYYEARDAY", _join(self.by.year_day)),
-            ("BYDAY", ",".join(f"{ordinal or ''}{_WEEKDAYS[weekday]}" for ordinal, weekday in self.by.day)),
+            ("BYDAY", ",".join(f"{ordinal or ''}{WEEKDAYS[weekday]}" for ordinal, weekday in self.by.day)),
             ("BYMONTHDAY", _join(self.by.month_day)),
             ("BYSETPOS", _join(self.by.set_pos)),
             ("COUNT", str(self.count or "")),
             ("UNTIL", self.until.isoformat().replace("-", "") if self.until else ""),
-            ("WKST", _WEEKDAYS[self.week_start] if self.week_start else ""),
+            ("WKST", WEEKDAYS[self.week_start] if self.week_start else ""),
         ]
         return ";".join(f"{name}={value}" for name, value in parts if value)
 
@@ -80,7 +79,7 @@ def parse_rule(text: str, zone: tzinfo = UTC, start_time: str = "") -> Rule:
     """Read an RRULE value, with or without `RRULE:`, in upper or lower case.
 
     Args:
-        text: At most 500 characters.
+        text: At most `RULE_MAX` characters.
         zone: The zone of the series; an UNTIL in UTC becomes a date in it.
         start_time: `HH:MM` at which the series begins, empty for all day. An UNTIL that has a time excludes
             its date when it comes before this.
@@ -113,7 +112,7 @@ def parse_rule(text: str, zone: tzinfo = UTC, start_time: str = "") -> Rule:
         week_start=week_start,
     )
     # A series that is split gets an UNTIL, for which there has to be room.
-    if len(str(replace(rule, count=None, until=date.max))) > TEXT_MAX:
+    if len(str(replace(rule, count=None, until=date.max))) > RULE_MAX:
         _refuse_length()
     several = sum(map(bool, by)) > 1  # One part alone always matches.
     if several and not day_pattern(frequency, by, week_start, date(2000, 1, 1)).matches_ever():
@@ -122,7 +121,7 @@ def parse_rule(text: str, zone: tzinfo = UTC, start_time: str = "") -> Rule:
 
 
 def _refuse_length() -> NoReturn:
-    refuse(f"반복 규칙은 {TEXT_MAX}자 이하여야 합니다.")
+    refuse(f"반복 규칙은 {RULE_MAX}자 이하여야 합니다.")
 
 
 def _join(numbers: Sequence[int]) -> str:
@@ -130,7 +129,7 @@ def _join(numbers: Sequence[int]) -> str:
 
 
 def _split(text: str) -> dict[str, str]:
-    if len(text) > TEXT_MAX:
+    if len(text) > RULE_MAX:
         _refuse_length()
     value = text.strip().upper().removeprefix("RRULE:").removesuffix(";")
     parts: dict[str, str] = {}
@@ -199,11 +198,11 @@ def _weekdays(value: str) -> tuple[tuple[int, int], ...]:
             refuse(
                 "BYDAY에는 MO, TU, WE, TH, FR, SA, SU를 쉼표로 나누어 써야 합니다. 예: MO,WE 또는 2TU, -1FR"
             )
-        days.add((int(match[1] or 0), _WEEKDAYS.index(match[2])))
+        days.add((int(match[1] or 0), WEEKDAYS.index(match[2])))
     return sort_weekdays(days)
 
 
 def _week_start(value: str) -> int:
-    if value not in _WEEKDAYS:
+    if value not in WEEKDAYS:
         refuse("WKST는 MO, TU, WE, TH, FR, SA, SU 가운데 하나여야 합니다.")
-    return _WEEKDAYS.index(value)
+    return WEEKDAYS.index(value)

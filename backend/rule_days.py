@@ -13,11 +13,14 @@ from typing import NamedTuple
 
 from dateutil import rrule
 
+WEEKDAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
+"""As RFC 5545 writes them, in the order of `date.weekday`."""
+
 _CYCLE = 400
 """After as many years the Gregorian calendar repeats itself, weekdays included."""
 _NEVER_AGAIN = date.max.year
 """An interval after which dateutil ends. Without it a rule that matches no day would run to the year 9999."""
-_EVERY_DAY = -1
+EVERY_DAY = -1
 """The days of a year as bits, all of them set."""
 _ALL_WEEKDAYS = tuple((0, weekday) for weekday in range(7))
 
@@ -107,7 +110,7 @@ def _matching_days(pattern: DayPattern, year: int) -> int:
         periods = [(month,) for month in by.month] if pattern.sets_of_months else [by.month]
         sets = [_expand(by._replace(month=months), pattern.week_start, year) for months in periods]
         return reduce(or_, sets)
-    days = _EVERY_DAY
+    days = EVERY_DAY
     for alternatives in _conditions(by):
         days &= reduce(or_, [_expand(parts, pattern.week_start, year) for parts in alternatives])
     return days

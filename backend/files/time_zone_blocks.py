@@ -14,6 +14,7 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from files.ical_text import content_lines
+from rule_days import WEEKDAYS
 
 FIRST_YEAR = 1970
 """The tz database vouches for no earlier year, and the local mean times of then have seconds."""
@@ -29,7 +30,6 @@ _STEP = 7 * 86_400
 _LAST_WEEK = 0
 _NUMBERS = {1: 1, 8: 2, 15: 3, _LAST_WEEK: -1, 22: 4}
 """The number that RFC 5545 has for a weekday in the seven days from a day of the month on."""
-_WEEKDAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
 
 
 class _Change(NamedTuple):
@@ -59,7 +59,7 @@ class _Change(NamedTuple):
     def rule(self, weeks: set[int]) -> str:
         """Return the rule of changes like this one that all fall into one of these weeks."""
         plain = sorted(weeks & _NUMBERS.keys())
-        day = _WEEKDAYS[self.at.weekday()]
+        day = WEEKDAYS[self.at.weekday()]
         if plain:
             return f"FREQ=YEARLY;BYMONTH={self.at.month};BYDAY={_NUMBERS[plain[0]]}{day}"
         days = ",".join(str(min(weeks) + n) for n in range(7))

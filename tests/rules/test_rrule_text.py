@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given
 
 from recurrence_rules import rule_texts
-from rrule_text import COUNT_MAX, INTERVAL_MAX, TEXT_MAX, RuleError, parse_rule
+from rrule_text import COUNT_MAX, INTERVAL_MAX, RULE_MAX, RuleError, parse_rule
 
 SEOUL = ZoneInfo("Asia/Seoul")
 ISO_WEEKS = ",".join(map(str, range(1, 54)))
@@ -196,9 +196,9 @@ def test_a_rule_has_500_characters_at_most_and_room_for_an_until():
         days = [str(100 + day) for day in range((longest - len(text)) // 4)]
         return text + ",".join(days)
 
-    kept = parse_rule(by_weeks(TEXT_MAX - 20))
-    assert len(str(kept.ending_before(date(2026, 3, 2)))) <= TEXT_MAX
-    for text in (by_weeks(TEXT_MAX), "FREQ=DAILY" + ";" * TEXT_MAX):
+    kept = parse_rule(by_weeks(RULE_MAX - 20))
+    assert len(str(kept.ending_before(date(2026, 3, 2)))) <= RULE_MAX
+    for text in (by_weeks(RULE_MAX), "FREQ=DAILY" + ";" * RULE_MAX):
         with pytest.raises(RuleError, match="500자 이하"):
             parse_rule(text)
 

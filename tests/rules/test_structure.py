@@ -211,7 +211,7 @@ IMPORTS = {
     "files.css_colors": set(),
     "files.ical_text": set(),
     "files.ical_event": {"domain", "files.ical_text", "recurrence", "rrule_text", "text_times"},
-    "files.time_zone_blocks": {"files.ical_text"},
+    "files.time_zone_blocks": {"files.ical_text", "rule_days"},
     "files.ical_out": {
         "domain",
         "files.css_colors",

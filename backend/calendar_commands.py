@@ -2,7 +2,6 @@
 
 from collections import Counter
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import click
 from flask.cli import AppGroup
@@ -43,7 +42,7 @@ def calendar_commands(core: Core) -> AppGroup:
         with errors_as_sentences():
             click.echo(f"저장소: {core.db.store}")
             department = core.departments.get_department(parse_id(department_id))
-            entries = read_file(content, media, ZoneInfo(department.timezone), None)
+            entries = read_file(content, media, department.zone, None)
             judged = core.imports.run(department.id, entries, dry_run=dry_run)
         for one in judged:
             if one.reason:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Generic, NamedTuple, Protocol, Self, TypeAlias, TypeVar
+from zoneinfo import ZoneInfo
 
 from acting import NOBODY, Actor, current_actor
 from text_times import time_order
@@ -62,7 +63,7 @@ class Department:
     name: str
     description: str = ""
     timezone: str = DEFAULT_TIMEZONE
-    """The IANA zone of the times of its events."""
+    """The IANA name of its `zone`."""
     color: str = ""
     """`#rrggbb` in lower case."""
     created_at: str = ""
@@ -81,6 +82,11 @@ class Department:
             "created_at": self.created_at,
             "updated_at": self.updated_at,
         }
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The zone of the times of its events."""
+        return ZoneInfo(self.timezone)
 
     @property
     def unknown(self) -> Attributes:

@@ -54,7 +54,7 @@ def calendar_parts(
     Whoever writes it often passes a `block` that keeps what `event_block` returned: it stays the same while
     the event, the zone and the series (its UID and `start_time`) do.
     """
-    zone = ZoneInfo(department.timezone)
+    zone = department.zone
     yield _head(department, zone, contents.years)
     for event in events:
         yield block(event, zone, contents.series.get(event.recurring_event_id))

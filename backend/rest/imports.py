@@ -2,7 +2,6 @@
 
 from collections import Counter
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from apiflask import APIBlueprint
 from flask import request
@@ -46,7 +45,7 @@ def blueprint(imports: ImportService, departments: DepartmentService, access: Ac
     @bp.input(ImportQuery, location="query", arg_name="query")
     def import_events(department_id: str, query: ImportQuery) -> dict[str, Any]:
         id = require_role(access, department_id, Role.READER if query.dry_run else Role.WRITER)
-        zone = ZoneInfo(departments.get_department(id).timezone)
+        zone = departments.get_department(id).zone
         content, media = request.get_data(), request.mimetype
         entries = read_file(content, media, zone, ENTRIES_MAX)
         judged = imports.run(id, entries, dry_run=query.dry_run)

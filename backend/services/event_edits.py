@@ -78,7 +78,7 @@ class EventEdits:
         department = self._db.find_department(department_id)
         if department is None:
             raise DepartmentNotFound()
-        return ZoneInfo(department.timezone)
+        return department.zone
 
     def is_live(self, department_id: str) -> bool:
         """Tell whether a department exists. The events of a deleted one remain until they are purged."""

@@ -1,4 +1,4 @@
-"""Builds the services on one store, for the server, for `flask tables` and for tests."""
+"""Builds the services on one store, for the server, for the commands of `flask` and for tests."""
 
 from dataclasses import dataclass
 
@@ -61,7 +61,7 @@ def build_core(db: DynamoDBDatabase, *, snapshot_bytes: int, accounts_url: str |
         repair=Repair(db, purge),
         feeds=FeedService(db, access),
         files=CalendarFiles(departments, events.lists),
-        imports=ImportService(db, group_commit, snapshots),
+        imports=ImportService(db, group_commit, snapshots, events.edits),
         access=access,
         accounts=accounts,
     )

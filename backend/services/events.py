@@ -23,10 +23,10 @@ class EventService:
         self._db = db
         self._snapshots = snapshots
         self._history = EventHistory(db)
-        self._edits = EventEdits(db, group_commit, snapshots)
-        self._creations = EventCreations(db, group_commit, self._edits)
-        self._restorations = EventRestorations(db, group_commit, self._edits, self._history)
-        self._occurrences = Occurrences(self._edits)
+        self.edits = EventEdits(db, group_commit, snapshots)
+        self._creations = EventCreations(db, group_commit, self.edits)
+        self._restorations = EventRestorations(db, group_commit, self.edits, self._history)
+        self._occurrences = Occurrences(self.edits)
         self.lists = EventLists(snapshots)
 
     def list_events(
@@ -63,8 +63,8 @@ class EventService:
         `Occurrences.update_event` raises.
         """
         if not fields:
-            event = self._edits.get_expected(event_id, expected, authorize)
-            if not self._edits.is_live(event.department_id):
+            event = self.edits.get_expected(event_id, expected, authorize)
+            if not self.edits.is_live(event.department_id):
                 raise EventNotFound()
             return event
         return self._occurrences.update_event(event_id, fields, expected, authorize)
@@ -114,6 +114,6 @@ class EventService:
 
         Raises `DepartmentNotFound`.
         """
-        if not self._edits.is_live(department_id):
+        if not self.edits.is_live(department_id):
             raise DepartmentNotFound()
         return self._history.page(EventKey(event_id, department_id), limit, begin)

@@ -28,11 +28,13 @@ BATCH_CHARACTERS = 60_000
 class ImportService:
     """Imports into the departments of one store."""
 
-    def __init__(self, db: DynamoDBDatabase, group_commit: GroupCommit, snapshots: Snapshots) -> None:
+    def __init__(
+        self, db: DynamoDBDatabase, group_commit: GroupCommit, snapshots: Snapshots, edits: EventEdits
+    ) -> None:
         self._db = db
         self._group_commit = group_commit
         self._snapshots = snapshots
-        self._edits = EventEdits(db, group_commit, snapshots)
+        self._edits = edits
 
     def run(self, department_id: str, entries: Iterable[Entry], *, dry_run: bool = False) -> list[Judged]:
         """Import entries, or with `dry_run` only judge them; return a verdict for each, in their order.

@@ -12,7 +12,7 @@ from cachetools import LRUCache
 from domain import Event, EventFilter, Position
 from services.event_chunks import EventChunks, cut
 from services.expansion import (
-    Entry,
+    ListEntry,
     entries_of,
     is_listed_by_date,
     merged,
@@ -224,7 +224,7 @@ class EventLists:
 
 
 def _written_list(
-    position: Position, parts: Iterable[Sequence[Entry]], limit: int | None, end: EventOrder | None
+    position: Position, parts: Iterable[Sequence[ListEntry]], limit: int | None, end: EventOrder | None
 ) -> EventList:
     """Return a list of entries, or its first page; `end` is where the page ends even if it is not full."""
     if limit:

@@ -26,7 +26,7 @@ TEMPLATES_BYTES = 2_000_000
 """Most bytes of the JSON of series that is kept to be filled in again."""
 
 
-Entry: TypeAlias = tuple[EventOrder, Event, str]
+ListEntry: TypeAlias = tuple[EventOrder, Event, str]
 """An event as it is listed on one date: its sort key there, the event, and the ISO date on which it begins.
 
 A series has an entry for each occurrence.
@@ -36,14 +36,14 @@ _ORDER = itemgetter(0)
 
 def occurrences_in(
     index: SeriesIndex, wanted: EventFilter, is_wanted: Callable[[Event], bool]
-) -> list[Entry]:
+) -> list[ListEntry]:
     """Return, in order, what the dates of events do not tell of an expanded range, after the page before.
 
     These are the occurrences of series, and the events that began before the range. Lets others run. Raises
     `ValidationFailed` when there are too many.
     """
     first, last = _dates(wanted)
-    found: list[Entry] = []
+    found: list[ListEntry] = []
     for span in index.spans(first, last):
         event = span.event
         if is_listed_by_date(event, index, wanted) or not is_wanted(event):
@@ -65,7 +65,7 @@ def is_listed_by_date(event: Event, index: SeriesIndex, wanted: EventFilter) -> 
     return span is None or not (span.event.rrule or span.event.event_date < (wanted.first or ""))
 
 
-def merged(pieces: Iterable[Sequence[Event]], occurrences: Sequence[Entry]) -> Iterator[list[Entry]]:
+def merged(pieces: Iterable[Sequence[Event]], occurrences: Sequence[ListEntry]) -> Iterator[list[ListEntry]]:
     """Yield the entries of ordered events, given in pieces, and of other occurrences, all in order."""
     begin = 0
     for piece in pieces:
@@ -77,19 +77,19 @@ def merged(pieces: Iterable[Sequence[Event]], occurrences: Sequence[Entry]) -> I
     yield list(occurrences[begin:])
 
 
-def entries_of(events: Iterable[Event]) -> list[Entry]:
+def entries_of(events: Iterable[Event]) -> list[ListEntry]:
     """Return the entries of events that are listed once each."""
     return [(event.order(), event, event.event_date) for event in events]
 
 
 def page_of(
-    parts: Iterable[Sequence[Entry]], limit: int, end: EventOrder | None
-) -> tuple[list[Entry], EventOrder | None]:
+    parts: Iterable[Sequence[ListEntry]], limit: int, end: EventOrder | None
+) -> tuple[list[ListEntry], EventOrder | None]:
     """Return the entries of a page, and the sort key after which the next one begins.
 
     That is `end` if the page has room for all entries. A page has fewer than `limit` if they are large.
     """
-    page: list[Entry] = []
+    page: list[ListEntry] = []
     size = 0
     for entry in chain.from_iterable(parts):
         size += size_of(entry[1])
@@ -99,7 +99,7 @@ def page_of(
     return page, end
 
 
-def written(parts: Iterable[Sequence[Entry]]) -> Iterator[bytes]:
+def written(parts: Iterable[Sequence[ListEntry]]) -> Iterator[bytes]:
     """Yield the JSON of entries, separated by commas, without brackets. Lets others run."""
     templates = _Templates()
     for entries in parts:
@@ -115,7 +115,7 @@ class _Templates:
         self._made: dict[str, tuple[bytes, bytes, bytes]] = {}
         self._size = 0
 
-    def fill(self, entry: Entry) -> bytes:
+    def fill(self, entry: ListEntry) -> bytes:
         """Return the JSON of an entry."""
         _, event, iso_date = entry
         if not event.rrule:

@@ -17,6 +17,7 @@ from recurrence import is_occurrence, occurrences, rest_from
 from rrule_text import Rule, RuleError, parse_rule
 from services.event_fields import settle
 from services.event_writes import creation, deletion, edit, event_of
+from services.series_index import shifted
 
 MOVED_MAX = 40
 """How many replacements may move to another series, or go with a part of one."""
@@ -56,7 +57,7 @@ class Series:
         Raises `TooManyReplacements`, `ValidationFailed`.
         """
         first = edit(self.event, replace(self.event, **settle(self.event, fields, self._zone)))
-        return [first, *_following(self.replacements, event_of(first))]
+        return [first, *_reattached(self.replacements, event_of(first))]
 
     def deleted(self) -> list[Write]:
         """Delete the series and its replacements; the series comes last."""
@@ -113,7 +114,7 @@ class Series:
             rest = self._rest(day)
             first = creation(replace(rest, **settle(rest, wanted, self._zone)))
             past, later = [self._past(day)], self._replacements_from(day)
-        return [first, *_following(later, event_of(first), day, own), *past]
+        return [first, *_reattached(later, event_of(first), day, own), *past]
 
     def rest_deleted(self, day: str) -> list[Write]:
         """Remove the occurrences from an ISO date on, and the series if there are none before it.
@@ -170,10 +171,10 @@ class Series:
         """
         given = {name: {getattr(self.event, name), getattr(shown, name)} for name in OF_SERIES}
         wanted = {n: value for n, value in fields.items() if n not in given or value not in given[n]}
-        moved_by = _ordinal(day) - _ordinal(shown.event_date)
+        moved_by = (date.fromisoformat(day) - date.fromisoformat(shown.event_date)).days
         for name in ("event_date", "end_date"):
             if wanted.get(name):
-                wanted[name] = _moved(wanted[name], moved_by)
+                wanted[name] = shifted(date.fromisoformat(wanted[name]), moved_by).isoformat()
         return wanted
 
     def _rest(self, day: str) -> Event:
@@ -203,7 +204,7 @@ class Series:
         )
 
 
-def _following(
+def _reattached(
     replacements: Sequence[Event], series: Event, day: str = "", fields: Mapping[str, Any] | None = None
 ) -> list[Write]:
     """Make replacements those of a series, or events of their own if it does not repeat.
@@ -247,12 +248,3 @@ def _on(series: Event, day: str) -> Event:
     """Return a series without its removed dates, moved to another date."""
     bare = replace(series, exdates=())
     return replace(bare, **settle(bare, {"event_date": day}))
-
-
-def _ordinal(day: str) -> int:
-    return date.fromisoformat(day).toordinal()
-
-
-def _moved(day: str, by: int) -> str:
-    """Move an ISO date by so many days, as far as there are dates."""
-    return date.fromordinal(min(max(1, _ordinal(day) + by), date.max.toordinal())).isoformat()

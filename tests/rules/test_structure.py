@@ -418,6 +418,7 @@ IMPORTS = {
         "rrule_text",
         "services.event_fields",
         "services.event_writes",
+        "services.series_index",
     },
     "services.import_plans": {
         "domain",

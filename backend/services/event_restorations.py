@@ -84,7 +84,7 @@ class EventRestorations:
             and self._db.find_event_by_key(event_of(change).key) is None
         ]
         restored = [creation(event_of(change), restores=change) for change in gone]
-        return in_batches(restored)[0]
+        return next(in_batches(restored), [])
 
     def _require_department(self, department_id: str) -> None:
         if not self._edits.is_live(department_id):

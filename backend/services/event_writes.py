@@ -1,12 +1,14 @@
 """The writes of events: each gets the time of its change, in `last_modified` and in the log."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
 from domain import Change, ChangeType, Event, Write, timestamp, utc_now
+
+T = TypeVar("T")
 
 BATCH_WRITES = 48
 """Writes that fit in a transaction: a deletion takes two of its 98 actions."""
@@ -32,21 +34,32 @@ def deletion(event: Event) -> Write:
     return Write(type=ChangeType.EVENT_DELETED, entity=event, before=event)
 
 
-def in_batches(writes: Sequence[Write]) -> list[Sequence[Write]]:
+def in_batches(writes: Iterable[Write]) -> Iterator[list[Write]]:
     """Cut writes of events into parts that fit in a transaction each; in order."""
-    batches: list[list[Write]] = [[]]
+    return cut_batches(writes, _json_bytes, BATCH_WRITES, BATCH_BYTES)
+
+
+def cut_batches(
+    items: Iterable[T], size_of: Callable[[T], int], most: int, most_size: int
+) -> Iterator[list[T]]:
+    """Yield items in order, `most` at once, and fewer if they are larger together than `most_size`.
+
+    An item that is larger alone comes alone.
+    """
+    batch: list[T] = []
     size = 0
-    for write in writes:
-        more = _size_of(write)
-        if batches[-1] and (len(batches[-1]) == BATCH_WRITES or size + more > BATCH_BYTES):
-            batches.append([])
-            size = 0
-        batches[-1].append(write)
+    for item in items:
+        more = size_of(item)
+        if batch and (len(batch) == most or size + more > most_size):
+            yield batch
+            batch, size = [], 0
+        batch.append(item)
         size += more
-    return list(batches)
+    if batch:
+        yield batch
 
 
-def _size_of(write: Write) -> int:
+def _json_bytes(write: Write) -> int:
     event = write.entity
     return len(orjson.dumps(event)) + (len(orjson.dumps(event.unknown)) if event.unknown else 0)
 

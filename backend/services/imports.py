@@ -15,6 +15,7 @@ from domain import Event, EventKey
 from files.entries import Entry
 from models import DynamoDBDatabase
 from services.event_edits import EventEdits
+from services.event_writes import cut_batches
 from services.group_commit import GroupCommit, WriteRefused, pause_unless_late
 from services.import_plans import ImportPlan, Judged, imported_id, own_id
 from services.snapshots import Snapshots
@@ -44,7 +45,7 @@ class ImportService:
         """
         judged = [Judged(entry, reason=entry.reason) for entry in _with_uids(entries)]
         planned: dict[str, Event] = {}
-        for batch in _batches(_by_uid(judged)):
+        for batch in cut_batches(_by_uid(judged), _characters, BATCH_ENTRIES, BATCH_CHARACTERS):
             self._run_batch(department_id, batch, planned, dry_run=dry_run)
             give_turn()
         return judged
@@ -100,24 +101,15 @@ def _with_uids(entries: Iterable[Entry]) -> Iterator[Entry]:
         yield replace(entry, uid=f"{digest}-{seen[digest]}")
 
 
-def _by_uid(judged: Iterable[Judged]) -> list[list[Judged]]:
-    """Return the entries that are not skipped yet, those of one UID together, the whole before its parts."""
+def _by_uid(judged: Iterable[Judged]) -> Iterator[Judged]:
+    """Yield the entries that are not skipped yet, those of one UID together, the whole before its parts."""
     groups: dict[str, list[Judged]] = {}
     for one in judged:
         if not one.reason:
             groups.setdefault(one.entry.uid, []).append(one)
-    return [sorted(group, key=lambda one: bool(one.entry.original_date)) for group in groups.values()]
+    for group in groups.values():
+        yield from sorted(group, key=lambda one: bool(one.entry.original_date))
 
 
-def _batches(groups: Iterable[Sequence[Judged]]) -> Iterator[list[Judged]]:
-    batch: list[Judged] = []
-    characters = 0
-    for one in (one for group in groups for one in group):
-        more = sum(len(str(value)) for value in one.entry.fields.values())
-        if batch and (len(batch) == BATCH_ENTRIES or characters + more > BATCH_CHARACTERS):
-            yield batch
-            batch, characters = [], 0
-        batch.append(one)
-        characters += more
-    if batch:
-        yield batch
+def _characters(one: Judged) -> int:
+    return sum(len(str(value)) for value in one.entry.fields.values())

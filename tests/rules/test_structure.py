@@ -434,6 +434,7 @@ IMPORTS = {
         "files.entries",
         "models",
         "services.event_edits",
+        "services.event_writes",
         "services.group_commit",
         "services.import_plans",
         "services.snapshots",

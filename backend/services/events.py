@@ -1,19 +1,33 @@
-"""Use cases of events: get, create, update, delete, restore, history; `event_lists.py` has the lists."""
+"""Use cases of events and series: get, list, create, update, delete, restore, history.
 
-from collections.abc import Callable, Mapping
+Those that take more than a few lines have modules of their own, which the methods name.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from domain import Created, Event, EventFilter, EventKey, Position
+from domain import Created, Event, EventFilter, EventKey, Position, Write
 from errors import DepartmentNotFound, EventNotFound
 from models import DynamoDBDatabase
 from services.event_creations import EventCreations
 from services.event_edits import Authorize, EventEdits, ExpectedRevisions
+from services.event_fields import settle
 from services.event_lists import EventList, EventLists
 from services.event_restorations import EventRestorations
+from services.event_writes import deletion, edit, event_of
 from services.group_commit import GroupCommit
 from services.history import EventHistory, HistoryPage
-from services.occurrences import Occurrences
+from services.series import Series
 from services.snapshots import Snapshots
+
+
+class _IsReplacement(Exception):
+    """The event to be deleted replaces an occurrence of this series."""
+
+    def __init__(self, series_id: str) -> None:
+        super().__init__(series_id)
+        self.series_id = series_id
 
 
 class EventService:
@@ -26,13 +40,12 @@ class EventService:
         self.edits = EventEdits(db, group_commit, snapshots)
         self._creations = EventCreations(db, group_commit, self.edits)
         self._restorations = EventRestorations(db, group_commit, self.edits, self._history)
-        self._occurrences = Occurrences(self.edits)
         self.lists = EventLists(snapshots)
 
     def list_events(
         self, department_id: str, wanted: EventFilter, is_held: Callable[[Position], bool]
     ) -> EventList:
-        """Return a list, as `EventLists.list_events` does."""
+        """Do what `EventLists.list_events` says."""
         return self.lists.list_events(department_id, wanted, is_held)
 
     def get_event(self, department_id: str, event_id: str) -> Event:
@@ -57,17 +70,25 @@ class EventService:
         expected: ExpectedRevisions = None,
         authorize: Authorize = lambda _department_id: None,
     ) -> Event:
-        """Change the given fields and what follows from them. Raises `EventNotFound`.
+        """Change the given fields of an event, or of a series as a whole, and what follows from them.
 
-        Raises `EventChanged` when the event is at none of the `expected` revisions, and what
-        `Occurrences.update_event` raises.
+        Raises `EventNotFound`, `EventChanged` when the event is at none of the `expected` revisions,
+        `TooManyReplacements`, `ChangeTooLarge`, and what `settle` and `authorize` raise.
         """
         if not fields:
             event = self.edits.get_expected(event_id, expected, authorize)
             if not self.edits.is_live(event.department_id):
                 raise EventNotFound()
             return event
-        return self._occurrences.update_event(event_id, fields, expected, authorize)
+
+        def plan(event: Event) -> Sequence[Write]:
+            if event.rrule and fields.get("rrule") == "":
+                return self._series(event).changed(fields)
+            settled = settle(event, fields, lambda: self.edits.zone(event.department_id))
+            return [edit(event, replace(event, **settled))]
+
+        first, *_ = self.edits.edit(event_id, plan, expected, authorize)
+        return event_of(first)
 
     def delete_event(
         self,
@@ -75,8 +96,21 @@ class EventService:
         expected: ExpectedRevisions = None,
         authorize: Authorize = lambda _department_id: None,
     ) -> None:
-        """Do what `Occurrences.delete_event` says."""
-        self._occurrences.delete_event(event_id, expected, authorize)
+        """Delete an event, a series with its replacements, or with a replacement its occurrence.
+
+        Raises what `delete_occurrence` does.
+        """
+
+        def plan(event: Event) -> Sequence[Write]:
+            if event.recurring_event_id:
+                raise _IsReplacement(event.recurring_event_id)
+            return self._plan_deletion(event)
+
+        try:
+            self.edits.edit(event_id, plan, expected, authorize)
+        except _IsReplacement as found:  # only now it is known whose turns to take
+            series_id = found.series_id
+            self.edits.edit(event_id, self._plan_deletion, expected, authorize, series_id=series_id)
 
     def update_occurrence(
         self,
@@ -88,8 +122,17 @@ class EventService:
         *,
         following: bool = False,
     ) -> Event:
-        """Do what `Occurrences.update` says."""
-        return self._occurrences.update(series_id, day, fields, expected, authorize, following=following)
+        """Change the occurrence of an ISO date, or those from it on; return the replacement or the series.
+
+        `expected` names revisions of the series. Raises what `update_event` does, and `OccurrenceNotFound`.
+        """
+
+        def plan(event: Event) -> Sequence[Write]:
+            series = self._series(event)
+            return series.rest_changed(day, fields) if following else series.occurrence_changed(day, fields)
+
+        first, *_ = self.edits.edit(series_id, plan, expected, authorize)
+        return event_of(first)
 
     def delete_occurrence(
         self,
@@ -100,8 +143,16 @@ class EventService:
         *,
         following: bool = False,
     ) -> None:
-        """Do what `Occurrences.delete` says."""
-        self._occurrences.delete(series_id, day, expected, authorize, following=following)
+        """Remove the occurrence of an ISO date, or those from it on.
+
+        Raises what `update_occurrence` does, and `TooManyExdates`.
+        """
+
+        def plan(event: Event) -> Sequence[Write]:
+            series = self._series(event)
+            return series.rest_deleted(day) if following else series.occurrence_deleted(day)
+
+        self.edits.edit(series_id, plan, expected, authorize)
 
     def restore_event(self, department_id: str, event_id: str) -> Event:
         """Do what `EventRestorations.restore` says."""
@@ -117,3 +168,16 @@ class EventService:
         if not self.edits.is_live(department_id):
             raise DepartmentNotFound()
         return self._history.page(EventKey(event_id, department_id), limit, begin)
+
+    def _plan_deletion(self, event: Event) -> Sequence[Write]:
+        if event.rrule:
+            return self._series(event).deleted()
+        series = self.edits.find_series(event)
+        if series is None:
+            return [deletion(event)]
+        others = [one for one in self.edits.replacements(series) if one.id != event.id]
+        return Series(series, [*others, event]).occurrence_deleted(event.original_date)
+
+    def _series(self, event: Event) -> Series:
+        replacements = self.edits.replacements(event) if event.rrule else ()
+        return Series(event, replacements, lambda: self.edits.zone(event.department_id))

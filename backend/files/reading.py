@@ -12,8 +12,9 @@ CSV = "text/csv"
 
 
 def read_file(content: bytes, media: str, zone: ZoneInfo, most: int | None) -> list[Entry]:
-    """Return the entries of a file of one of these media types, with times in `zone`.
+    """Return the entries of a file of one of these media types.
 
+    `zone` is that of the department: times of iCalendar files are moved to it, those of tables are in it.
     Raises `FileRefused` for a file that cannot be read, `TooManyEntries` for more than `most`; None is all.
     """
     if media == ICALENDAR:

@@ -1,4 +1,4 @@
-"""`/api/events/{department_id}`: lists, creations, changes and histories. `event_edits.py` changes events."""
+"""`/api/events/{department_id}`: lists, creations, deltas, histories. `event_edits.py` has PUT and DELETE."""
 
 import functools
 from collections.abc import Iterable, Iterator

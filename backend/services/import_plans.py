@@ -2,8 +2,9 @@
 
 import re
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import tzinfo
 from enum import StrEnum
 from typing import Any
 
@@ -63,6 +64,8 @@ class ImportPlan:
     department_id: str
     existing: Mapping[str, Event]
     """The events that the entries may be about, by id."""
+    zone: Callable[[], tzinfo]
+    """Asked for the zone of the department if a new rule comes."""
     writes: dict[str, Write] = field(default_factory=dict)
     """By the id of the event."""
 
@@ -101,7 +104,7 @@ class ImportPlan:
     def _add_whole(self, one: Judged, cancelled: set[str]) -> Event | None:
         uid = one.entry.uid
         before = self._find_whole(uid)
-        fields = _valid_fields(one, before)
+        fields = _valid_fields(one, before, self.zone)
         if fields is None:
             return None
         if cancelled and fields.get("rrule"):
@@ -115,7 +118,7 @@ class ImportPlan:
             return
         event_id = imported_id(self.department_id, one.entry.uid, one.entry.original_date)
         before = self._latest(event_id)
-        fields = _valid_fields(one, before)
+        fields = _valid_fields(one, before, self.zone)
         if fields is not None:
             self._put(one, before, fields, id=event_id)
 
@@ -141,7 +144,7 @@ class ImportPlan:
             one.reason = "반복 일정에 없는 날짜입니다."
             return
         before = self._replacement(series, day)
-        fields = _valid_fields(one, before)
+        fields = _valid_fields(one, before, self.zone)
         if fields is None:
             return
         self._put(
@@ -200,13 +203,13 @@ def _is_occurrence(series: Event, day: str) -> bool:
         return False
 
 
-def _valid_fields(one: Judged, before: Event | None) -> dict[str, Any] | None:
+def _valid_fields(one: Judged, before: Event | None, zone: Callable[[], tzinfo]) -> dict[str, Any] | None:
     """Return the fields of an event as an entry wants them; None, with the reason, if they break a rule."""
     try:
         given = EventNew.model_validate(dict(one.entry.fields))
         if one.entry.is_partial and before:
-            return settle(before, given.sent_fields())
-        return settle(None, given.model_dump())
+            return settle(before, given.sent_fields(), zone)
+        return settle(None, given.model_dump(), zone)
     except ValidationFailed as error:
         one.reason = " ".join(f"{detail['field']}: {detail['message']}" for detail in error.details)
         return None

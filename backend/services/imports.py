@@ -7,8 +7,10 @@ file does not name is left as it is.
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from datetime import tzinfo
+from functools import cache
 from itertools import groupby
 
 from domain import Event, EventKey
@@ -45,16 +47,23 @@ class ImportService:
         """
         judged = [Judged(entry, reason=entry.reason) for entry in _with_uids(entries)]
         planned: dict[str, Event] = {}
+        zone = cache(lambda: self._edits.zone(department_id))
         for batch in cut_batches(_by_uid(judged), _characters, BATCH_ENTRIES, BATCH_CHARACTERS):
-            self._run_batch(department_id, batch, planned, dry_run=dry_run)
+            self._run_batch(department_id, batch, planned, zone, dry_run=dry_run)
             give_turn()
         return judged
 
     def _run_batch(
-        self, department_id: str, batch: Sequence[Judged], planned: dict[str, Event], *, dry_run: bool
+        self,
+        department_id: str,
+        batch: Sequence[Judged],
+        planned: dict[str, Event],
+        zone: Callable[[], tzinfo],
+        *,
+        dry_run: bool,
     ) -> None:
         while True:
-            plan = ImportPlan(department_id, self._existing(department_id, batch) | planned)
+            plan = ImportPlan(department_id, self._existing(department_id, batch) | planned, zone)
             for _, of_uid in groupby(batch, key=lambda one: one.entry.uid):
                 plan.add(list(of_uid))
             if dry_run:

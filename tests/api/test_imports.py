@@ -220,3 +220,13 @@ def test_a_bad_entry_spoils_no_other(api, send):
 def test_an_import_needs_a_department_that_is_there(api, send):
     answer = send("00000000-0000-4000-8000-000000000000", calendar(entry("a")), status=404)
     assert answer["error"] == "department_not_found"
+
+
+def test_the_rule_of_a_table_ends_where_the_department_is(api, send):
+    department = api.department()["id"]
+    rule = "FREQ=DAILY;UNTIL=20260304T000000Z"  # 9:00 in Seoul, when the last one begins
+    table = f"날짜,시작 시각,제목,반복\n2026-03-02,09:00,회의,{rule}\n"
+    assert verdicts(send(department, table.encode(), CSV)) == ["created"]
+    (event,) = api.events(department)
+    assert event["rrule"] == "FREQ=DAILY;UNTIL=20260304"
+    assert event["rrule"] == api.event(department, start_time="09:00", rrule=rule)["rrule"]

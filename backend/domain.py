@@ -40,6 +40,8 @@ LATER_DEFAULTS: Mapping[str, Any] = {
 """The fields of events and departments that servers before 1.5 do not know, and what they are when absent."""
 UID_DOMAIN = "department-calendar"
 """What follows the id of an event in its iCalendar UID."""
+UID_MAX = 255
+"""Characters of the iCalendar UID of an imported event."""
 REGISTRY = "departments"
 """The log partition of the list of departments itself; every other partition is a department's id."""
 

@@ -4,6 +4,7 @@ import re
 from datetime import date, timedelta
 from typing import Any
 
+from domain import UID_MAX
 from files.csv_cells import unescape_cell
 from files.csv_columns import ALL_DAY, DATE, ORIGINAL_DATE, TITLE, UID, Columns
 from files.csv_records import Row, open_table
@@ -65,6 +66,8 @@ class _RowReader:
         original_date = reason = ""
         try:
             self._refuse_unnamed(row)
+            if len(uid) > UID_MAX:
+                raise _BadRow(f"'{self._columns.name_of(UID)}' 칸은 {UID_MAX}자 이하여야 합니다.")
             fields |= self._times_and_dates(cells)
             if "exdates" in cells:
                 fields["exdates"] = self._read_dates("exdates", cells["exdates"])

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from icalendar.parser import split_on_unescaped_comma
 
+from domain import UID_MAX
 from field_types import is_web_address
 from files.entries import Entry, FileRefused
 from files.entry_texts import event_text, with_line
@@ -19,7 +20,6 @@ from files.ical_times import TIME_PROPERTIES, read_start, read_times_of_event
 from files.zones_in_files import FileZones
 
 UNTITLED = "(제목 없음)"
-UID_MAX = 255
 CATEGORIES_READ = 1_000
 """Characters of a list of categories, of which only the first counts."""
 

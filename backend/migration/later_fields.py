@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import tzinfo
 from typing import Any
 
-from domain import Event
+from domain import UID_MAX, Event
 from migration.left_out import RowRefused
 from migration.source_dates import DateReading, names_a_day, read_date
 from text_times import read_times
@@ -26,7 +26,6 @@ EVENT_FIELDS = (
     "ical_uid",
 )
 CLOCKS = frozenset({"start_time", "end_time"})
-ICAL_UID_MAX = 255
 
 _DATES_OF_CLOCKS = (("start_time", "event_date"), ("end_time", "end_date"))
 
@@ -105,6 +104,6 @@ def take_original_date(fields: dict[str, Any], reference: str, zone: tzinfo) -> 
 def take_ical_uid(fields: dict[str, Any]) -> str:
     """Remove the UID of an imported event from the fields and return it. Raises `RowRefused`."""
     uid = fields.pop("ical_uid", "")
-    if not isinstance(uid, str) or len(uid) > ICAL_UID_MAX:
-        raise RowRefused(f"ical_uid: {ICAL_UID_MAX}자 이하의 문자열이어야 합니다.")
+    if not isinstance(uid, str) or len(uid) > UID_MAX:
+        raise RowRefused(f"ical_uid: {UID_MAX}자 이하의 문자열이어야 합니다.")
     return uid

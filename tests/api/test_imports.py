@@ -230,3 +230,10 @@ def test_the_rule_of_a_table_ends_where_the_department_is(api, send):
     (event,) = api.events(department)
     assert event["rrule"] == "FREQ=DAILY;UNTIL=20260304"
     assert event["rrule"] == api.event(department, start_time="09:00", rrule=rule)["rrule"]
+
+
+def test_a_row_whose_uid_is_too_long_is_skipped_alone(api, send):
+    department = api.department()["id"]
+    rows = [f"2026-03-02,{number},{'u' * 20_000}{number}" for number in range(30)]
+    table = "\n".join(["날짜,제목,UID", *rows, "2026-03-02,회의,a"])
+    assert verdicts(send(department, table.encode(), CSV)) == ["skipped"] * 30 + ["created"]

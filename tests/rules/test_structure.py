@@ -167,6 +167,7 @@ IMPORTS = {
     "files.ical_components": {"files.entries", "turns"},
     "files.csv_records": {"files.csv_columns", "files.entries", "text_encoding", "turns"},
     "files.csv_in": {
+        "domain",
         "files.csv_cells",
         "files.csv_columns",
         "files.csv_records",
@@ -188,6 +189,7 @@ IMPORTS = {
     },
     "files.ical_times": {"files.entry_texts", "files.ical_moments", "files.ical_properties", "text_times"},
     "files.ical_entry": {
+        "domain",
         "field_types",
         "files.entries",
         "files.entry_texts",

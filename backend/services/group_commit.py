@@ -332,4 +332,4 @@ def pause_unless_late(reason: Exception) -> None:
     """
     if remaining_s() < 0:
         raise OutOfTime() from reason
-    time.sleep(random.uniform(0, RACE_PAUSE_S))  # noqa: S311 - jitter
+    time.sleep(random.SystemRandom().uniform(0, RACE_PAUSE_S))

@@ -369,7 +369,7 @@ def _read_body(
 
 
 def _backoff(attempt: int) -> float:
-    return random.uniform(0, min(BACKOFF_CAP_S, BACKOFF_BASE_S * 2**attempt))  # noqa: S311 - jitter
+    return random.SystemRandom().uniform(0, min(BACKOFF_CAP_S, BACKOFF_BASE_S * 2**attempt))
 
 
 def _translate(error: ClientError | BotoCoreError, parameters: Mapping[str, Any]) -> StoreUnavailable:

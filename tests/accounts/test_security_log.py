@@ -89,9 +89,9 @@ def test_no_line_of_the_log_holds_a_secret(company, accounts_server):
 def test_a_connection_that_is_refused_and_the_use_of_a_token_from_a_new_address_are_noted(company, noted):
     program = company.program(company.person())
     with pytest.raises(socketio.exceptions.ConnectionError):
-        socketio.Client().connect(company.url)
+        socketio.Client(reconnection=False).connect(company.url)
     with pytest.raises(socketio.exceptions.ConnectionError):
-        socketio.Client().connect(company.url, auth={"token": f"{program.token}x"})
+        socketio.Client(reconnection=False).connect(company.url, auth={"token": f"{program.token}x"})
     program("GET", "/api/me")
     used = {"security": "token_used_from_new_address", "token_id": program.account_id, "address": "127.0.0.1"}
     wait_for(lambda: has(noted(), **used))

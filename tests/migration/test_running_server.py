@@ -14,7 +14,7 @@ from running import running_server, wait_for
 
 @contextlib.contextmanager
 def client(url: str) -> Iterator[tuple[socketio.Client, list[tuple[str, Any]]]]:
-    connected, received = socketio.Client(), []
+    connected, received = socketio.Client(reconnection=False), []
 
     def note(name: str, *payload: Any) -> None:
         received.append((name, payload[0] if payload else None))

@@ -115,6 +115,8 @@ class Input(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, json_schema_extra=omit_empty_defaults)
     ignored: ClassVar[frozenset[str]] = frozenset()
+    whole: ClassVar[str] = "body"
+    """What the details of a failure name where no field alone is at fault."""
 
     @model_validator(mode="before")
     @classmethod
@@ -131,7 +133,7 @@ class Input(BaseModel):
         try:
             return super().model_validate(obj, **options)
         except ValidationError as error:
-            details = [_detail(e) for e in error.errors(include_url=False)[:DETAILS_MAX]]
+            details = [_detail(e, cls.whole) for e in error.errors(include_url=False)[:DETAILS_MAX]]
             raise ValidationFailed(details) from error
 
     def sent_fields(self) -> dict[str, Any]:
@@ -139,10 +141,10 @@ class Input(BaseModel):
         return self.model_dump(exclude_unset=True)
 
 
-def _detail(error: Mapping[str, Any]) -> dict[str, str]:
+def _detail(error: Mapping[str, Any], whole: str) -> dict[str, str]:
     rule = str(error["type"])
     message = _message(rule, error.get("ctx", {})) or str(error["msg"])
-    field = ".".join(str(part) for part in error["loc"]) or "body"
+    field = ".".join(str(part) for part in error["loc"]) or whole
     return {"field": field, "rule": rule, "message": message}
 
 
@@ -186,6 +188,7 @@ class Query(Input):
     """Base of query strings: text is converted to the type of its field, unknown parameters are ignored."""
 
     model_config = ConfigDict(strict=False, extra="ignore", populate_by_name=True)
+    whole = "query"
 
 
 def _checked_page_token(token: str, parse: Callable[[str], object]) -> str:

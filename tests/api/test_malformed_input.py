@@ -237,7 +237,7 @@ def test_unknown_ids_are_not_found(api):
     [
         ("?from=yesterday", "from"),
         ("?to=2024-13-01", "to"),
-        ("?from=2024-02-01&to=2024-01-01", "body"),
+        ("?from=2024-02-01&to=2024-01-01", "query"),
         ("?limit=0", "limit"),
         ("?limit=2501", "limit"),
         ("?limit=x", "limit"),

@@ -159,7 +159,7 @@ def test_a_date_that_is_no_occurrence_is_not_found(api, following):
         ("occurrence=", "occurrence", "invalid_date"),
         ("occurrence=2026-02-30", "occurrence", "invalid_date"),
         ("occurrence=2026-01-12&following=perhaps", "following", "bool_parsing"),
-        ("following=true", "body", "needs_occurrence"),
+        ("following=true", "query", "needs_occurrence"),
     ],
 )
 def test_a_query_that_names_no_date_is_refused(api, query, field, rule):

@@ -44,7 +44,7 @@ def blueprint(imports: ImportService, departments: DepartmentService, access: Ac
     )
     @bp.input(ImportQuery, location="query", arg_name="query")
     def import_events(department_id: str, query: ImportQuery) -> dict[str, Any]:
-        id = require_role(access, department_id, Role.READER if query.dry_run else Role.WRITER)
+        id = require_role(access, department_id, Role.WRITER)
         zone = departments.get_department(id).zone
         content, media = request.get_data(), request.mimetype
         entries = read_file(content, media, zone, ENTRIES_MAX)

@@ -72,6 +72,7 @@ DEPARTMENT_ROUTES = [
     Route("GET", "/api/events/{department}.ics", "reader"),
     Route("GET", "/api/events/{department}.csv", "reader"),
     Route("POST", "/api/events/{department}/import", "writer", FILE),
+    Route("POST", "/api/events/{department}/import?dry_run=true", "writer", FILE),
     Route("POST", "/api/departments/{department}/feed", "reader", gives_address=True),
     Route("GET", "/api/departments/{department}/feed", "reader", gives_address=True),
     Route("POST", "/api/events/{department}/{event}/restore", "writer"),

@@ -45,6 +45,8 @@ NUMBERED_PAGE_MAX = 200
 """Entries of a page whose token is a number: of a history, or of the deleted departments."""
 KEY_MAX = 255
 BODY_MAX = 1024 * 1024
+FILE_MAX = 10 * 1024 * 1024
+"""Bytes of a body that is a file of events. The program line takes larger files."""
 DETAILS_MAX = 100
 FIELDS_MAX = 1_000
 """Fields of an object. Each unknown one would cost an error, and a body has room for 100,000."""

@@ -6,9 +6,6 @@ from typing import Any
 
 from errors import CalendarError
 
-FILE_MAX = 10 * 1024 * 1024
-"""Bytes of a file."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:

@@ -8,8 +8,6 @@ from typing import NamedTuple
 from files.entries import FileRefused, TooManyEntries
 from turns import in_turns
 
-EVENTS_MAX = 100_000
-
 _BOUNDARY = re.compile(r"^(BEGIN|END):([A-Z0-9-]+)[ \t]*$", re.MULTILINE | re.IGNORECASE)
 _CUT = frozenset({"VEVENT", "VTIMEZONE", "VTODO", "VJOURNAL"})
 
@@ -39,11 +37,11 @@ def cut_components(text: str, most: int | None) -> Components:
 
     Raises `FileRefused` for what is no calendar, `TooManyEntries` for more than `most` events.
     """
-    return _Cutter(text, EVENTS_MAX if most is None else min(most, EVENTS_MAX)).cut()
+    return _Cutter(text, most).cut()
 
 
 class _Cutter:
-    def __init__(self, text: str, most: int) -> None:
+    def __init__(self, text: str, most: int | None) -> None:
         self._text = text
         self._most = most
         self._found = Components()
@@ -74,7 +72,7 @@ class _Cutter:
     def _close(self, end: int, *, is_whole: bool) -> None:
         kind, self._open = self._open, ""
         if kind == "VEVENT":
-            if len(self._found.events) == self._most:
+            if self._most is not None and len(self._found.events) == self._most:
                 raise TooManyEntries(self._most)
             self._found.events.append(Block(self._text[self._begin : end], self._header, is_whole))
         elif kind == "VTIMEZONE":

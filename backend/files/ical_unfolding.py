@@ -2,7 +2,7 @@
 
 import codecs
 
-from files.entries import FILE_MAX, FileRefused
+from files.entries import FileRefused
 from text_encoding import Undecodable, decode_text
 
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -14,8 +14,6 @@ def unfolded_text(content: bytes) -> str:
     Bytes that belong to no character become lone surrogates (`surrogateescape`), for their entry to be
     skipped. Raises `FileRefused`.
     """
-    if len(content) > FILE_MAX:
-        raise FileRefused(f"파일이 너무 큽니다. {FILE_MAX // 1024**2} MiB까지 읽을 수 있습니다.")
     if content.startswith(_UTF_16):
         content = _decoded(content).encode()
     content = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n")

@@ -9,8 +9,7 @@ from typing import Any, TypeVar
 from flask import Flask, current_app, request
 from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
-from files.entries import FILE_MAX
-from schemas import BODY_MAX
+from schemas import BODY_MAX, FILE_MAX
 
 View = TypeVar("View", bound=Callable[..., Any])
 

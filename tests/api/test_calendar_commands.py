@@ -9,6 +9,7 @@ from config import Settings
 from in_process import Calendar
 from models import DynamoDBDatabase
 from running import BIN, embedded, run
+from schemas import FILE_MAX
 from store.local_engine import acquire
 
 
@@ -29,7 +30,7 @@ def flask(tmp_path: Path, *arguments: str | Path) -> subprocess.CompletedProcess
     return run([BIN / "flask", "calendar", *arguments], **embedded(tmp_path / "data"))
 
 
-def calendar_file(path: Path, entries: int) -> Path:
+def calendar_file(path: Path, entries: int, *more: str) -> Path:
     lines = ["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//test//KO"]
     for number in range(entries):
         lines += [
@@ -37,6 +38,7 @@ def calendar_file(path: Path, entries: int) -> Path:
             f"UID:{number}",
             "DTSTART;VALUE=DATE:20260302",
             f"SUMMARY:{number}",
+            *more,
             "END:VEVENT",
         ]
     path.write_bytes("\r\n".join([*lines, "END:VCALENDAR", ""]).encode())
@@ -44,7 +46,8 @@ def calendar_file(path: Path, entries: int) -> Path:
 
 
 def test_the_program_line_takes_files_that_are_too_large_for_a_request(tmp_path, calendar, department):
-    file = calendar_file(tmp_path / "big.ics", 2_100)
+    file = calendar_file(tmp_path / "big.ics", 2_100, f"X-MORE:{'x' * 5_000}")
+    assert file.stat().st_size > FILE_MAX
     dry = flask(tmp_path, "import", file, "--department", department, "--dry-run")
     assert (dry.returncode, "새로 만듦 2100개" in dry.stdout) == (0, True), dry
     assert calendar.titles(department) == []

@@ -589,7 +589,7 @@ IMPORTS = {
     "rest.docs_page": {"config"},
     "rest.request_headers": {"failure_answers"},
     "rest.answer_shapes": {"schemas"},
-    "rest.request_bodies": {"files.entries", "schemas"},
+    "rest.request_bodies": {"schemas"},
     "rest.account_answers": {"rest.answer_shapes"},
     "rest.callers": {
         "errors",

@@ -173,6 +173,17 @@ def test_a_table_of_excel_is_imported(api, send):
     assert verdicts(send(department, table.encode("utf-16"), CSV))[0] == "equal"
 
 
+def test_a_rule_in_a_table_ends_on_a_date_of_the_department(api, send):
+    department = api.department()["id"]
+    rule = "FREQ=WEEKLY;UNTIL=20260329T230000Z"  # 30 March, 8:00 in Seoul
+    made = api.event(department, event_date="2026-03-02", time="오전 8:00", rrule=rule)
+    table = f"날짜,시간,제목,반복,UID\r\n2026-03-02,오전 8:00,회의,{rule},a\r\n"
+    for verdict in ("created", "equal"):
+        assert verdicts(send(department, table.encode(), CSV)) == [verdict]
+    rules = [event["rrule"] for event in api.events(department)]
+    assert rules == [made["rrule"]] * 2 == ["FREQ=WEEKLY;UNTIL=20260330"] * 2
+
+
 def test_many_entries_are_committed_a_batch_at_a_time(api, send):
     department = api.department()["id"]
     entries = [entry(f"u{number}", title=f"회의 {number}") for number in range(100)]

@@ -73,10 +73,9 @@ class ImportPlan:
         """Decide on the entries of one UID that have no reason to be skipped."""
         series: Event | None = None
         uid = entries[0].entry.uid
-        cancelled = {one.entry.original_date for one in entries if one.entry.cancelled}
         for one in entries:
             if not one.entry.original_date:
-                series = self._add_whole(one, cancelled)
+                series = self._add_whole(one)
         series = series or self._find_whole(uid)
         for one in entries:
             if not one.entry.original_date:
@@ -101,14 +100,12 @@ class ImportPlan:
         planned = self.writes.get(event_id)
         return event_of(planned) if planned else self.existing.get(event_id)
 
-    def _add_whole(self, one: Judged, cancelled: set[str]) -> Event | None:
+    def _add_whole(self, one: Judged) -> Event | None:
         uid = one.entry.uid
         before = self._find_whole(uid)
         fields = _valid_fields(one, before, self.zone)
         if fields is None:
             return None
-        if cancelled and fields.get("rrule"):
-            fields["exdates"] = tuple(sorted({*fields.get("exdates", ()), *cancelled}))
         return self._put(one, before, fields, id=imported_id(self.department_id, uid), _imported_uid=uid)
 
     def _add_alone(self, one: Judged) -> None:

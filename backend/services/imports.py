@@ -117,7 +117,18 @@ def _by_uid(judged: Iterable[Judged]) -> Iterator[Judged]:
         if not one.reason:
             groups.setdefault(one.entry.uid, []).append(one)
     for group in groups.values():
+        _remove_cancelled(group)
         yield from sorted(group, key=lambda one: bool(one.entry.original_date))
+
+
+def _remove_cancelled(group: Sequence[Judged]) -> None:
+    """Have a series say itself which occurrences are cancelled: what says so may be of a later commit."""
+    days = {one.entry.original_date for one in group if one.entry.cancelled}
+    for one in group:
+        fields = one.entry.fields
+        if days and fields.get("rrule") and not one.entry.original_date:
+            removed = tuple(sorted({*fields.get("exdates", ()), *days}))
+            one.entry = replace(one.entry, fields={**fields, "exdates": removed})
 
 
 def _characters(one: Judged) -> int:

@@ -172,7 +172,13 @@ def test_limits_of_the_fields_are_met_exactly(api):
 
 def test_echoed_fields_are_ignored(api):
     event = api.event(api.department()["id"])
-    echoed = {"occurrence_date": "2024-01-20", "recurring_event_id": "x", "original_date": "x", "by": 1}
+    echoed = {
+        "occurrence_date": "2024-01-20",
+        "recurring_event_id": "x",
+        "original_date": "x",
+        "by": 1,
+        "by_name": 1,
+    }
     after = api("PUT", f"/api/events/{event['id']}", echoed)["event"]
     assert (after["recurring_event_id"], after["original_date"]) == ("", "")
     assert "occurrence_date" not in after
@@ -181,10 +187,10 @@ def test_echoed_fields_are_ignored(api):
 
 def test_the_history_tells_of_the_fields(api):
     event = api.event(api.department()["id"], **WEEKLY)
-    api("PUT", f"/api/events/{event['id']}", {"exdates": [], "location": "3층"})
+    fields = TRIP | {"exdates": [], "rrule": "FREQ=DAILY"}
+    after = api("PUT", f"/api/events/{event['id']}", fields)["event"]
     assert api.history(event)[0]["changed"] == {
-        "exdates": {"from": ["2024-03-11", "2024-03-18"], "to": []},
-        "location": {"from": "", "to": "3층"},
+        name: {"from": event[name], "to": after[name]} for name in (*fields, "time") if name != "event_date"
     }
 
 

@@ -92,6 +92,19 @@ def test_a_series_comes_with_its_moved_and_its_cancelled_occurrence(api, send):
     assert set(verdicts(send(department, file))) == {"equal"}
 
 
+def test_a_series_may_lie_anywhere_in_a_long_file(api, send):
+    department = api.department()["id"]
+    gone = entry("weekly@a", "RECURRENCE-ID:20260316T140000", "STATUS:CANCELLED", start="20260316T140000")
+    file = calendar(*(entry(f"u{number}") for number in range(39)), WEEKLY, gone)
+    dry = send(department, file, dry_run=True)
+    first = send(department, file)
+    assert first["counts"] == {"created": 40, "updated": 0, "equal": 1, "skipped": 0}
+    assert dry == first
+    before = api("GET", f"/api/events/{department}")
+    assert send(department, file)["counts"]["equal"] == 41
+    assert api("GET", f"/api/events/{department}") == before
+
+
 def test_an_occurrence_that_was_moved_and_is_cancelled_now_goes(api, send):
     department = api.department()["id"]
     when = "RECURRENCE-ID:20260309T140000"
@@ -184,13 +197,14 @@ def test_a_rule_in_a_table_ends_on_a_date_of_the_department(api, send):
     assert rules == [made["rrule"]] * 2 == ["FREQ=WEEKLY;UNTIL=20260330"] * 2
 
 
-def test_many_entries_are_committed_a_batch_at_a_time(api, send):
+def test_a_table_leaves_what_it_has_no_column_for(api, send):
     department = api.department()["id"]
-    entries = [entry(f"u{number}", title=f"회의 {number}") for number in range(100)]
-    answer = send(department, calendar(*entries))
-    assert answer["counts"]["created"] == 100
-    changes = api("GET", f"/api/events/{department}")["revision"]
-    assert changes == 100
+    event = api.event(department, location="3층", description="안건", end_date="2024-01-22")
+    table = f"날짜,제목,UID\r\n2024-01-20,새 제목,{event['id']}@department-calendar\r\n"
+    assert verdicts(send(department, table.encode(), CSV)) == ["updated"]
+    (after,) = api.events(department)
+    assert after == event | {name: after[name] for name in ("title", "revision", "last_modified")}
+    assert after["title"] == "새 제목"
 
 
 def test_too_many_entries_are_refused_with_the_limit(api, send):

@@ -109,6 +109,24 @@ def test_an_import_knows_what_is_there(calendar, large, department, size):
     )
 
 
+def test_many_entries_are_committed_together_as_far_as_they_fit(calendar):
+    department = calendar.departments.create_department("개발팀").entity.id
+    entries = [
+        Entry(uid=str(number), fields={"event_date": "2026-03-02", "title": "회의", "description": text})
+        for number, text in enumerate(["안건"] * 100 + ["가" * 10_000] * 20)
+    ]
+    commit, sizes = calendar.group_commit.commit_together, []
+
+    def counted(department_id, writes):
+        sizes.append(len(writes))
+        return commit(department_id, writes)
+
+    calendar.group_commit.commit_together = counted
+    assert {one.verdict.value for one in calendar.imports.run(department, entries)} == {"created"}
+    assert (sizes[:2], sum(sizes), len(sizes) < 10) == ([40, 40], 120, True)
+    assert len(calendar.snapshot(department).events) == 120
+
+
 def test_an_occurrence_of_a_rule_that_nobody_here_can_read_is_skipped(calendar, department):
     made = calendar.add(department, "회의", "2026-01-05", rrule="FREQ=WEEKLY")
     series = replace(made, rrule="FREQ=LUNAR", id=imported_id(department, "lunar@elsewhere"))

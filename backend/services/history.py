@@ -14,7 +14,7 @@ from domain import Change, ChangeType, Event, EventKey, LogEntry
 from event_schemas import EventChange
 from models import ATTEMPT_S, DynamoDBDatabase
 
-EDITABLE = tuple(EventChange.model_fields)
+COMPARED = (*EventChange.model_fields, "recurring_event_id", "original_date")
 PAGE_S = 3.0
 """Seconds after which a page ends though it is not full: each change costs a request of a store that may be
 slow. A page ends earlier when a request may leave no time for another one.
@@ -111,6 +111,6 @@ def _changed_fields(before: Change | None, change: Change) -> dict[str, dict[str
     assert isinstance(new, Event)  # noqa: S101
     return {
         name: {"from": getattr(old, name), "to": getattr(new, name)}
-        for name in EDITABLE
+        for name in COMPARED
         if getattr(old, name) != getattr(new, name)
     }

@@ -157,6 +157,12 @@ def test_an_answer_that_nothing_changed_is_described_without_content(operations)
         ("update_event", 415, {"unsupported_media_type"}),
         ("delete_event", 400, {"invalid_id", "too_many_replacements", "validation_failed"}),
         ("delete_event", 409, {"too_many_exdates"}),
+        ("list_events", 409, {"too_many_series"}),
+        ("get_table", 400, {"invalid_id", "validation_failed"}),
+        ("import_events", 400, {"bad_request", "file_refused", "invalid_id", "validation_failed"}),
+        ("import_events", 413, {"payload_too_large", "too_many_entries"}),
+        ("import_events", 415, {"unsupported_media_type"}),
+        ("get_feed", 404, {"department_not_found", "feed_not_found"}),
         ("restore_event", 409, {"event_id_taken"}),
         ("restore_event", 415, {"unsupported_media_type"}),
         ("list_changes", 410, {"sync_token_expired"}),
@@ -200,6 +206,12 @@ def test_answers_hold_what_is_described_and_nothing_else(api):
     answer(shapes.EventAnswer, "GET", f"/api/events/{where}/{which}")
     answer(shapes.EventAnswer, "PUT", f"/api/events/{which}", {"title": "새"})
     answer(shapes.EventsAnswer, "GET", f"/api/events/{where}?limit=1")
+    answer(shapes.EventsAnswer, "GET", f"/api/events/{where}?from=2024-01-01&to=2024-01-31&expand=true")
+    table, headers = "날짜,제목,비밀번호\n2024-01-20,회의,x\n".encode(), {"Content-Type": "text/csv"}
+    imported = answer(shapes.ImportAnswer, "POST", f"/api/events/{where}/import", data=table, headers=headers)
+    assert imported["unread_columns"] == ["비밀번호"]
+    answer(shapes.FeedAnswer, "POST", f"/api/departments/{where}/feed")
+    answer(shapes.FeedAnswer, "GET", f"/api/departments/{where}/feed")
     answer(shapes.MessageAnswer, "DELETE", f"/api/events/{which}")
     answer(shapes.ChangesAnswer, "GET", f"/api/events/{where}/changes?since={token}")
     answer(shapes.HistoryAnswer, "GET", f"/api/events/{where}/history?event_id={which}")

@@ -356,6 +356,10 @@ def test_a_series_that_stops_repeating_leaves_its_replacements_as_events(api, wa
     assert (stopped["rrule"], stopped["event_date"]) == ("", FIRST)
     freed = now(api, replacement)
     assert (freed["recurring_event_id"], freed["original_date"], freed["title"]) == ("", "", "새")
+    assert api.history(freed)[0]["changed"] == {
+        "recurring_event_id": {"from": series["id"], "to": ""},
+        "original_date": {"from": "2026-01-12", "to": ""},
+    }
     client.wait("event_updated", 3)
     assert told(client)[-2:] == [("event_updated", 4, series["id"]), ("event_updated", 5, freed["id"])]
     api.delete(series)

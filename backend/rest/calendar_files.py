@@ -5,7 +5,7 @@ from urllib.parse import quote
 from apiflask import APIBlueprint
 from flask import Response
 
-from errors import DepartmentNotFound, InvalidId, StoreUnavailable
+from errors import DepartmentNotFound, InvalidId, StoreUnavailable, TooManySeries
 from files.reading import CSV, ICALENDAR
 from people import Role
 from rest.callers import require_role
@@ -20,7 +20,7 @@ TAKES = ("If-None-Match",)
 
 def blueprint(files: CalendarFiles, access: Access) -> APIBlueprint:
     bp = APIBlueprint("calendar_files", __name__, tag={"name": "files", "description": "파일"})
-    failures = (InvalidId, DepartmentNotFound, StoreUnavailable)
+    failures = (InvalidId, DepartmentNotFound, TooManySeries, StoreUnavailable)
 
     @bp.get("/api/events/<department_id>.ics")
     @documented("부서의 일정을 iCalendar로", ICALENDAR, *failures, takes=TAKES, sends=ETAG)

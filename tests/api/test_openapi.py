@@ -159,6 +159,8 @@ def test_an_answer_that_nothing_changed_is_described_without_content(operations)
         ("delete_event", 409, {"too_many_exdates"}),
         ("list_events", 409, {"too_many_series"}),
         ("get_table", 400, {"invalid_id", "validation_failed"}),
+        ("get_table", 409, {"too_many_series"}),
+        ("get_calendar", 409, {"too_many_series"}),
         ("import_events", 400, {"bad_request", "file_refused", "invalid_id", "validation_failed"}),
         ("import_events", 413, {"payload_too_large", "too_many_entries"}),
         ("import_events", 415, {"unsupported_media_type"}),

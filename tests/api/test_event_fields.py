@@ -21,6 +21,8 @@ WEEKLY = {
     "rrule": "FREQ=WEEKLY;BYDAY=MO",
     "exdates": ["2024-03-18", "2024-03-11"],
 }
+LONG_RULE = f"FREQ=YEARLY;BYYEARDAY={','.join(map(str, range(100, 216)))};UNTIL=20301231"
+"""Of 500 characters."""
 SAME_DAY = {"end_date": "2024-01-20"}
 FIXED = ("id", "department_id", "event_date", "title", "description", "time", "url", "created_at",
          "last_modified", "revision")  # fmt: skip
@@ -165,9 +167,11 @@ def test_bad_fields_are_refused_by_name_and_nothing_changes(api, fields, field, 
 def test_limits_of_the_fields_are_met_exactly(api):
     dates = [f"20{year:02}-{month:02}-01" for year in range(24, 58) for month in range(1, 13)][:400]
     event = api.event(
-        api.department()["id"], location="가" * 200, category="가" * 30, rrule="FREQ=MONTHLY", exdates=dates
+        api.department()["id"], location="가" * 200, category="가" * 30, rrule=LONG_RULE, exdates=dates
     )
     assert event["exdates"] == dates
+    path, longer = f"/api/events/{event['id']}", {"rrule": LONG_RULE.replace("=100", "=-100")}
+    assert refusal_of(api, "PUT", path, longer) == ("rrule", "string_too_long")
 
 
 def test_echoed_fields_are_ignored(api):

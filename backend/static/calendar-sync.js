@@ -28,9 +28,9 @@
  *
  * ## DepartmentSync, what `department(id)` returns
  *
- * `id`; `events`, a Map of events by id in no particular order, to be read only; `revision`, what it stands
- * at, -1 before the first load; `loaded`; `error`, the last failure until something succeeds, or null;
- * `state`:
+ * `id`; `events`, a Map of events by id in no particular order, to be read only: a series is one event, with its
+ * `rrule`, and REST tells with `expand=true` on which dates it lies; `revision`, what it stands at, -1 before the
+ * first load; `loaded`; `error`, the last failure until something succeeds, or null; `state`:
  *
  * | state     | means                                                                                     |
  * |-----------|-------------------------------------------------------------------------------------------|

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from attacks import connections, frames, messages, requests_of_rest, strangers
+from attacks import connections, files, frames, messages, requests_of_rest, strangers
 from attacks.wire import Target
 
 
@@ -97,6 +97,16 @@ ATTACKS: dict[str, Attack] = {
     "sign-ins without pause": Attack(run=strangers.sign_ins, accounts=True),
     "invented tokens without pause": Attack(run=strangers.invented_tokens, accounts=True),
     "invented tokens in CONNECT": Attack(run=strangers.invented_tokens_in_connect, accounts=True),
+    "trials of files of 9 MB": Attack(run=files.trials_of_large_files, needs=("medium",), warms=True),
+    "imports that change 1,900 events": Attack(
+        run=files.imports_that_change_everything, needs=("medium",), warms=True
+    ),
+    "files of one line": Attack(run=files.files_of_one_line, needs=("medium",), warms=True),
+    "rules that never occur": Attack(run=files.rules_that_never_occur, needs=("medium",), warms=True),
+    "files of 50,000 events after edits": Attack(run=files.files_after_edits, needs=("large",), warms=True),
+    "occurrences of 400 days after edits": Attack(
+        run=files.expansions_after_edits, needs=("medium",), warms=True
+    ),
     "deletion of 50,000 events": Attack(run=requests_of_rest.deletion, needs=("doomed",), warms=True),
 }
 

@@ -14,17 +14,17 @@ COMMAS = "," * 8_000
 
 def one_if_match(target: Target) -> None:
     """32 KB of commas in four lines."""
-    _ask_again(target, 1, request("DELETE", f"/api/events/{UNKNOWN}", *[("If-Match", COMMAS)] * 4))
+    ask_again(target, 1, request("DELETE", f"/api/events/{UNKNOWN}", *[("If-Match", COMMAS)] * 4))
 
 
 def ninety_if_matches(target: Target) -> None:
-    _ask_again(target, 1, request("DELETE", f"/api/events/{UNKNOWN}", *[("If-Match", COMMAS)] * 90))
+    ask_again(target, 1, request("DELETE", f"/api/events/{UNKNOWN}", *[("If-Match", COMMAS)] * 90))
 
 
 def accept(target: Target) -> None:
     """Name 180,000 types in `Accept`, and as many languages."""
     lines = [("Accept", "a/b," * 2_000), ("Accept-Language", "a-b," * 2_000)] * 45
-    _ask_again(target, 1, request("GET", "/", *lines))
+    ask_again(target, 1, request("GET", "/", *lines))
 
 
 def unknown_fields(target: Target) -> None:
@@ -37,36 +37,36 @@ def long_texts(target: Target) -> None:
 
 
 def pages_of_long_texts(target: Target) -> None:
-    _ask_again(target, 2, _list(target, "long", "?limit=10"))
+    ask_again(target, 2, listing(target, "long", "?limit=10"))
 
 
 def pages_of_a_crowded_day(target: Target) -> None:
-    _ask_again(target, 2, _list(target, "crowded", "?limit=10"))
+    ask_again(target, 2, listing(target, "crowded", "?limit=10"))
 
 
 def searches_of_long_texts(target: Target) -> None:
-    _ask_again(target, 10, _list(target, "long", "?q=nowhere"))
+    ask_again(target, 10, listing(target, "long", "?q=nowhere"))
 
 
 def first_load(target: Target) -> None:
-    _ask_again(target, 1, _list(target, "large"))
+    ask_again(target, 1, listing(target, "large"))
 
 
 def lists_after_edits(target: Target) -> None:
     """List a large department after each edit of one of its events."""
-    create = _creation(target, "large", {"event_date": "2024-01-20", "title": "edit"})
-    _ask_again(target, 1, create, _list(target, "large"))
+    create = creation(target, "large", {"event_date": "2024-01-20", "title": "edit"})
+    ask_again(target, 1, create, listing(target, "large"))
 
 
 def searches(target: Target) -> None:
-    _ask_again(target, 2, _list(target, "large", "?q=nowhere"))
+    ask_again(target, 2, listing(target, "large", "?q=nowhere"))
 
 
 def deletion(target: Target) -> None:
     """Delete a large department that is in memory, and then restore and delete it again."""
     department = f"/api/departments/{target.departments['doomed']}"
     restore = request("POST", f"{department}/restore", ("Content-Type", "application/json"), body=b"{}")
-    _ask_again(target, 1, request("DELETE", department), restore, _list(target, "doomed"))
+    ask_again(target, 1, request("DELETE", department), restore, listing(target, "doomed"))
 
 
 def full_syncs(target: Target) -> None:
@@ -85,20 +85,20 @@ def full_syncs(target: Target) -> None:
 
 
 def _create(target: Target, body: Any) -> None:
-    _ask_again(target, 1, _creation(target, "small", body))
+    ask_again(target, 1, creation(target, "small", body))
 
 
-def _creation(target: Target, kind: str, body: Any) -> bytes:
+def creation(target: Target, kind: str, body: Any) -> bytes:
     text = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
     path = f"/api/events/{target.departments[kind]}"
     return request("POST", path, ("Content-Type", "application/json"), body=text)
 
 
-def _list(target: Target, kind: str, query: str = "") -> bytes:
+def listing(target: Target, kind: str, query: str = "") -> bytes:
     return request("GET", f"/api/events/{target.departments[kind]}{query}")
 
 
-def _ask_again(target: Target, clients: int, *requests: bytes) -> None:
+def ask_again(target: Target, clients: int, *requests: bytes) -> None:
     """Send requests one after the other in each of several clients, until the attack ends."""
 
     def client() -> None:

@@ -25,6 +25,8 @@ IMPORTANT = {
         "120 full syncs unread, WebSocket",
         "half-open handshakes of strangers, WebSocket",
         "sign-ins without pause",
+        "trials of files of 9 MB",
+        "imports that change 1,900 events",
     ),
     "gevent": (
         "1,100 idle connections, soft limit 1,024",

@@ -18,7 +18,7 @@ from services.event_restorations import EventRestorations
 from services.event_writes import deletion, edit, event_of
 from services.group_commit import GroupCommit
 from services.history import EventHistory, HistoryPage
-from services.series import Series
+from services.series import OF_DATES, Series
 from services.snapshots import Snapshots
 
 
@@ -82,7 +82,8 @@ class EventService:
             return event
 
         def plan(event: Event) -> Sequence[Write]:
-            if event.rrule and fields.get("rrule") == "":
+            changed = {name for name in OF_DATES if fields.get(name, old := getattr(event, name)) != old}
+            if event.rrule and changed:
                 return self._series(event).changed(fields)
             settled = settle(event, fields, lambda: self.edits.zone(event.department_id))
             return [edit(event, replace(event, **settled))]

@@ -23,6 +23,8 @@ MOVED_MAX = 40
 """How many replacements may move to another series, or go with a part of one."""
 OF_SERIES = ("rrule", "exdates")
 """Fields that only a series has."""
+OF_DATES = ("event_date", "rrule")
+"""Fields that say on which dates a series has occurrences."""
 
 
 def released(replacement: Event) -> Event:
@@ -52,12 +54,12 @@ class Series:
         self._zone = zone
 
     def changed(self, fields: Mapping[str, Any]) -> list[Write]:
-        """Change the series as a whole. If it does not repeat any more, its replacements stay as events.
+        """Change the series as a whole. What replaces no occurrence of it any more stays as an event.
 
         Raises `TooManyReplacements`, `ValidationFailed`.
         """
         first = edit(self.event, replace(self.event, **settle(self.event, fields, self._zone)))
-        return [first, *_reattached(self.replacements, event_of(first))]
+        return [first, *reattached(self.replacements, self.event.event_date, event_of(first))]
 
     def deleted(self) -> list[Write]:
         """Delete the series and its replacements; the series comes last."""
@@ -114,7 +116,7 @@ class Series:
             rest = self._rest(day)
             first = creation(replace(rest, **settle(rest, wanted, self._zone)))
             past, later = [self._past(day)], self._replacements_from(day)
-        return [first, *_reattached(later, event_of(first), day, own), *past]
+        return [first, *reattached(later, day, event_of(first), own), *past]
 
     def rest_deleted(self, day: str) -> list[Write]:
         """Remove the occurrences from an ISO date on, and the series if there are none before it.
@@ -204,24 +206,44 @@ class Series:
         )
 
 
-def _reattached(
-    replacements: Sequence[Event], series: Event, day: str = "", fields: Mapping[str, Any] | None = None
+def reattached(
+    replacements: Sequence[Event], begin: str, series: Event, fields: Mapping[str, Any] | None = None
 ) -> list[Write]:
-    """Make replacements those of a series, or events of their own if it does not repeat.
+    """Make replacements those of a series as it will be, or events of their own.
 
-    The one of the date `day` gets the fields, too.
+    They stay where they are, and replace the occurrence of the same date. If there is none any more, it is
+    the one that has moved as far as the first of them, which had the date `begin`. What replaced that one
+    gets the fields, too. Raises `TooManyReplacements`.
     """
+    replaced = {one.original_date for one in replacements if _repeats_on(series, one.original_date)}
     writes = []
     for one in replacements:
+        day = one.original_date
+        if day not in replaced:
+            moved_by = date.fromisoformat(series.event_date) - date.fromisoformat(begin)
+            day = shifted(date.fromisoformat(day), moved_by.days).isoformat()
+            if day in replaced or not _repeats_on(series, day):
+                day = ""
+            replaced.add(day)
         after = released(one)
-        if series.rrule:
-            after = replace(one, recurring_event_id=series.id, _imported_uid=series.imported_uid)
-        if one.original_date == day:
+        if day:
+            after = replace(
+                one, recurring_event_id=series.id, original_date=day, _imported_uid=series.imported_uid
+            )
+        if one.original_date == begin:
             after = replace(after, **settle(after, fields or {}))
         if after != one:
             writes.append(edit(one, after))
     _require_few(writes)
     return writes
+
+
+def _repeats_on(series: Event, day: str) -> bool:
+    """Tell whether a series may have an occurrence on an ISO date: if its rule cannot be read, it may."""
+    try:
+        return bool(series.rrule) and gives(series, day)
+    except OccurrenceNotFound:
+        return True
 
 
 def _require_few(replacements: Sequence[object]) -> None:

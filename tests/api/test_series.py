@@ -366,6 +366,24 @@ def test_a_series_that_stops_repeating_leaves_its_replacements_as_events(api, wa
     assert api.events(series["department_id"]) == [freed]
 
 
+def test_a_series_that_moves_shows_no_occurrence_beside_its_replacement(api):
+    series = new_series(api)
+    change(api, series, "2026-01-19", title="따로")
+    api.edit(series, event_date="2026-01-06")
+    assert shown(api, series, "2026-01-27") == [
+        ("2026-01-06", "주간 회의"),
+        ("2026-01-13", "주간 회의"),
+        ("2026-01-19", "따로"),
+        ("2026-01-27", "주간 회의"),
+    ]
+    change(api, series, "2026-01-20", following=True, event_date="2026-01-22")
+    assert shown(api, series, "2026-01-27") == [
+        ("2026-01-06", "주간 회의"),
+        ("2026-01-13", "주간 회의"),
+        ("2026-01-22", "따로"),
+    ]
+
+
 def test_a_restored_series_has_the_replacements_that_were_deleted_with_it(api):
     series = new_series(api)
     gone, kept = (change(api, series, f"2026-01-{day}", title="새") for day in (12, 19))

@@ -280,6 +280,54 @@ def test_a_series_that_stops_repeating_leaves_its_replacements_as_events():
     )
 
 
+def dates(writes: Sequence[Write]) -> list[tuple[str, str]]:
+    """Return of each replacement that is written where it is, and what it replaces."""
+    return [(e.event_date, e.original_date) for w in writes if (e := after(w)).id.startswith("r")]
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"event_date": "2026-01-06"}, [("2026-01-19", "2026-01-20"), ("2026-02-04", "2026-02-03")]),
+        ({"event_date": "2026-01-12"}, []),
+        ({"event_date": "2026-01-06", "rrule": "FREQ=DAILY"}, []),
+        ({"rrule": "FREQ=WEEKLY;INTERVAL=2"}, []),
+        ({"rrule": "FREQ=WEEKLY;INTERVAL=3"}, [("2026-01-19", ""), ("2026-02-04", "")]),
+        ({"rrule": "FREQ=WEEKLY;COUNT=3"}, [("2026-02-04", "")]),
+        ({"event_date": "2026-01-06", "rrule": "FREQ=WEEKLY;COUNT=3"},
+         [("2026-01-19", "2026-01-20"), ("2026-02-04", "")]),
+    ],
+)  # fmt: skip
+def test_replacements_stay_where_they_are_when_their_series_changes_and_replace_what_it_gives(
+    fields, expected
+):
+    replacements = [replacement("2026-01-19"), replacement("2026-02-02", event_date="2026-02-04")]
+    writes = Series(MONDAYS, replacements).changed(fields)
+    assert dates(writes) == expected
+    for write in writes[1:]:
+        assert bool(after(write).recurring_event_id) == bool(after(write).original_date)
+
+
+def test_no_two_replacements_come_to_one_occurrence():
+    series = replace(MONDAYS, rrule="FREQ=WEEKLY;BYDAY=MO,WE")
+    replacements = [replacement("2026-01-12"), replacement("2026-01-14")]
+    moved = {"event_date": "2026-01-07", "rrule": "FREQ=WEEKLY;BYDAY=WE"}
+    assert dates(Series(series, replacements).changed(moved)) == [("2026-01-12", "")]
+
+
+def test_a_rest_that_is_moved_takes_what_replaces_its_first_date_along():
+    shown, later = replacement("2026-01-12"), replacement("2026-01-19")
+    writes = Series(MONDAYS, [shown, later]).rest_changed("2026-01-12", {"event_date": "2026-01-13"})
+    assert after(writes[0]).event_date == "2026-01-13"
+    assert dates(writes) == [("2026-01-13", "2026-01-13"), ("2026-01-19", "2026-01-20")]
+
+
+def test_the_replacements_of_a_rule_that_this_server_cannot_read_stay():
+    unreadable = replace(MONDAYS, rrule="FREQ=LUNAR")
+    writes = Series(unreadable, [replacement("2026-01-12")]).changed({"event_date": "2026-01-06"})
+    assert dates(writes) == []
+
+
 def test_the_rest_of_a_series_is_removed_with_its_replacements():
     series = replace(MONDAYS, exdates=("2026-01-12", "2026-02-09"))
     early, late = replacement("2026-01-05"), replacement("2026-02-02")

@@ -9,12 +9,12 @@ from enum import StrEnum
 from typing import Any
 
 from domain import UID_DOMAIN, ChangeType, Event, Write
-from errors import OccurrenceNotFound, ValidationFailed
+from errors import OccurrenceNotFound, TooManyReplacements, ValidationFailed
 from event_schemas import EventNew
 from files.entries import Entry
 from services.event_fields import settle
 from services.event_writes import creation, deletion, edit, event_of
-from services.series import gives
+from services.series import OF_DATES, gives, reattached
 
 _ID_NAMESPACE = uuid.UUID("7f0a3c52-55d5-4b0f-9d0c-6f5c3f5a9f34")
 """Of the ids of imported events, which follow from the department and the UID."""
@@ -106,7 +106,22 @@ class ImportPlan:
         fields = _valid_fields(one, before, self.zone)
         if fields is None:
             return None
+        if before and not self._reattach(one, before, replace(before, **fields)):
+            return None
         return self._put(one, before, fields, id=imported_id(self.department_id, uid), _imported_uid=uid)
+
+    def _reattach(self, one: Judged, before: Event, after: Event) -> bool:
+        """Release what replaces no occurrence of a changed series any more; tell whether that can be done."""
+        if not before.rrule or all(getattr(after, name) == getattr(before, name) for name in OF_DATES):
+            return True
+        replacements = [event for event in self.existing.values() if event.recurring_event_id == before.id]
+        try:
+            writes = reattached(replacements, after.event_date, after)
+        except TooManyReplacements as error:
+            one.reason = error.message
+            return False
+        self.writes |= {write.entity.id: write for write in writes}
+        return True
 
     def _add_alone(self, one: Judged) -> None:
         """Take an occurrence whose series is nowhere for an event of its own."""
@@ -140,19 +155,19 @@ class ImportPlan:
         if not _is_occurrence(series, day):
             one.reason = "반복 일정에 없는 날짜입니다."
             return
-        before = self._replacement(series, day)
+        event_id = imported_id(self.department_id, one.entry.uid, day)
+        before = self._replacement(series, day) or self._latest(event_id)  # it may have left the series
         fields = _valid_fields(one, before, self.zone)
         if fields is None:
             return
-        self._put(
-            one,
-            before,
-            {**fields, "rrule": "", "exdates": ()},
-            id=imported_id(self.department_id, one.entry.uid, day),
-            recurring_event_id=series.id,
-            original_date=day,
-            _imported_uid=series.imported_uid,
-        )
+        replacing = {
+            "rrule": "",
+            "exdates": (),
+            "recurring_event_id": series.id,
+            "original_date": day,
+            "_imported_uid": series.imported_uid,
+        }
+        self._put(one, before, fields | replacing, id=event_id)
         if one.verdict is not Verdict.EQUAL:
             self._touch(series)
 

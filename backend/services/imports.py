@@ -14,12 +14,13 @@ from functools import cache
 from itertools import groupby
 
 from domain import Event, EventKey
+from errors import ChangeTooLarge
 from files.entries import Entry
 from models import DynamoDBDatabase
 from services.event_edits import EventEdits
 from services.event_writes import cut_batches
 from services.group_commit import GroupCommit, WriteRefused, pause_unless_late
-from services.import_plans import ImportPlan, Judged, imported_id, own_id
+from services.import_plans import ImportPlan, Judged, Verdict, imported_id, own_id
 from services.snapshots import Snapshots
 from turns import give_turn
 
@@ -72,6 +73,13 @@ class ImportService:
                 return
             try:
                 self._group_commit.commit_together(department_id, list(plan.writes.values()))
+            except ChangeTooLarge as error:
+                if len(batch) == 1:
+                    batch[0].verdict, batch[0].reason = Verdict.SKIPPED, error.message
+                    return
+                for half in (batch[: len(batch) // 2], batch[len(batch) // 2 :]):
+                    self._run_batch(department_id, half, planned, zone, dry_run=dry_run)
+                return
             except WriteRefused as error:  # somebody has created or changed one of these events meanwhile
                 pause_unless_late(error)
             else:

@@ -116,6 +116,50 @@ def test_an_occurrence_that_was_moved_and_is_cancelled_now_goes(api, send):
     assert set(verdicts(send(department, gone))) == {"equal"}
 
 
+MOVED = entry("weekly@a", "RECURRENCE-ID:20260309T140000", start="20260310T100000", title="옮긴 회의")
+
+
+@pytest.mark.parametrize("rule", ["", "RRULE:FREQ=WEEKLY;INTERVAL=2"])
+def test_what_a_changed_series_does_not_repeat_any_more_is_an_event_of_its_own(api, send, rule):
+    department = api.department()["id"]
+    send(department, calendar(WEEKLY, MOVED))
+    answer = send(department, calendar(entry("weekly@a", *filter(None, [rule]), title="주간 회의")))
+    assert verdicts(answer) == ["updated"]
+    [moved] = [event for event in api.events(department) if event["title"] == "옮긴 회의"]
+    assert (moved["recurring_event_id"], moved["original_date"]) == ("", "")
+
+
+@pytest.mark.parametrize("is_split", [True, False])
+def test_a_replacement_that_has_left_its_series_comes_back_with_the_file(api, send, is_split):
+    department = api.department()["id"]
+    file = calendar(WEEKLY, MOVED)
+    send(department, file)
+    series = next(event for event in api.events(department) if event["rrule"])
+    path = f"/api/events/{series['id']}"
+    if is_split:
+        api("PUT", f"{path}?occurrence=2026-03-09&following=true", {"location": "3층"})
+    else:
+        api("PUT", path, {"rrule": ""})
+    assert verdicts(send(department, file)) == ["updated", "updated"]
+    [moved] = [event for event in api.events(department) if event["title"] == "옮긴 회의"]
+    assert (moved["recurring_event_id"], moved["original_date"]) == (series["id"], "2026-03-09")
+    assert set(verdicts(send(department, file))) == {"equal"}
+
+
+def test_an_import_releases_more_than_fits_in_a_commit(api, send):
+    department, days = api.department()["id"], range(3, 29)
+    series = [f"series-{number}@a" for number in range(5)]
+    replaced = [
+        entry(uid, f"RECURRENCE-ID:202603{day:02}T140000", start=f"202603{day:02}T150000")
+        for uid in series for day in days
+    ]  # fmt: skip
+    send(department, calendar(*(entry(uid, "RRULE:FREQ=DAILY") for uid in series), *replaced))
+    assert verdicts(send(department, calendar(*map(entry, series)))) == ["updated"] * 5
+    events = api.events(department)
+    assert len(events) == 5 * (1 + len(days))
+    assert not any(event["recurring_event_id"] for event in events)
+
+
 def test_what_a_department_exports_it_knows_again(api, send, server):
     department = api.department()["id"]
     series = api.event(

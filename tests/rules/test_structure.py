@@ -433,6 +433,7 @@ IMPORTS = {
     },
     "services.imports": {
         "domain",
+        "errors",
         "files.entries",
         "models",
         "services.event_edits",

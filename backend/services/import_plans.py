@@ -204,13 +204,15 @@ class ImportPlan:
     def _update(self, before: Event, after: Event) -> Event:
         write = edit(before, after)
         planned = self.writes.get(before.id)
-        self.writes[before.id] = replace(planned, entity=write.entity) if planned else write
+        if planned and planned.type is not ChangeType.EVENT_DELETED:
+            write = replace(planned, entity=write.entity)
+        self.writes[before.id] = write
         return event_of(write)
 
 
 def _is_occurrence(series: Event, day: str) -> bool:
     try:
-        return day not in series.exdates and gives(series, day)
+        return gives(series, day)
     except OccurrenceNotFound:  # a rule that this server cannot read
         return False
 

@@ -105,6 +105,16 @@ def test_a_series_may_lie_anywhere_in_a_long_file(api, send):
     assert api("GET", f"/api/events/{department}") == before
 
 
+def test_an_occurrence_that_is_removed_from_the_rule_and_replaced_is_replaced(api, send):
+    department, when = api.department()["id"], "20260309T140000"
+    series = WEEKLY.replace("RRULE", f"EXDATE:{when}\r\nRRULE")
+    file = calendar(series, entry("weekly@a", f"RECURRENCE-ID:{when}", start="20260310T100000", title="옮김"))
+    for verdict in ("created", "equal"):
+        assert verdicts(send(department, file)) == [verdict, verdict]
+        listed = api.events(department, "?from=2026-03-01&to=2026-03-16&expand=true")
+        assert [e["event_date"] for e in listed] == ["2026-03-02", "2026-03-10", "2026-03-16"]
+
+
 def test_an_occurrence_that_was_moved_and_is_cancelled_now_goes(api, send):
     department = api.department()["id"]
     when = "RECURRENCE-ID:20260309T140000"

@@ -11,7 +11,7 @@ from services.event_edits import EventEdits
 from services.event_writes import creation, edit, event_of, in_batches
 from services.group_commit import GroupCommit, WriteRefused
 from services.history import EventHistory
-from services.series import released
+from services.series import released, repeats_on
 
 
 class EventRestorations:
@@ -29,7 +29,7 @@ class EventRestorations:
         """Create a deleted event again as it was.
 
         A series comes back with the replacements that were deleted with it, as many as fit; a replacement as
-        such if its series is there, else as an event of its own. Raises `DepartmentNotFound`,
+        such if its series still has the occurrence, else as an event of its own. Raises `DepartmentNotFound`,
         `EventNotFound` when the log holds no deletion of it, `EventIdTaken` when the event exists.
         """
         try:
@@ -63,8 +63,10 @@ class EventRestorations:
         if not event.recurring_event_id:
             return event, []
         series = self._edits.find_series(event)
-        if series is None or any(
-            other.original_date == event.original_date for other in self._edits.replacements(series)
+        if (
+            series is None
+            or not repeats_on(series, event.original_date)
+            or any(other.original_date == event.original_date for other in self._edits.replacements(series))
         ):
             return released(event), []
         exdates = tuple(day for day in series.exdates if day != event.original_date)

@@ -37,6 +37,14 @@ def gives(series: Event, day: str) -> bool:
     return is_occurrence(_rule_of(series), date.fromisoformat(series.event_date), date.fromisoformat(day))
 
 
+def repeats_on(series: Event, day: str) -> bool:
+    """Tell whether a series may have an occurrence on an ISO date: if its rule cannot be read, it may."""
+    try:
+        return bool(series.rrule) and gives(series, day)
+    except OccurrenceNotFound:
+        return True
+
+
 class Series:
     """A series as it was read, with all its replacements. Methods return writes, and change nothing here."""
 
@@ -215,14 +223,14 @@ def reattached(
     the one that has moved as far as the first of them, which had the date `begin`. What replaced that one
     gets the fields, too. Raises `TooManyReplacements`.
     """
-    replaced = {one.original_date for one in replacements if _repeats_on(series, one.original_date)}
+    replaced = {one.original_date for one in replacements if repeats_on(series, one.original_date)}
     writes = []
     for one in replacements:
         day = one.original_date
         if day not in replaced:
             moved_by = date.fromisoformat(series.event_date) - date.fromisoformat(begin)
             day = shifted(date.fromisoformat(day), moved_by.days).isoformat()
-            if day in replaced or not _repeats_on(series, day):
+            if day in replaced or not repeats_on(series, day):
                 day = ""
             replaced.add(day)
         after = released(one)
@@ -236,14 +244,6 @@ def reattached(
             writes.append(edit(one, after))
     _require_few(writes)
     return writes
-
-
-def _repeats_on(series: Event, day: str) -> bool:
-    """Tell whether a series may have an occurrence on an ISO date: if its rule cannot be read, it may."""
-    try:
-        return bool(series.rrule) and gives(series, day)
-    except OccurrenceNotFound:
-        return True
 
 
 def _require_few(replacements: Sequence[object]) -> None:

@@ -422,6 +422,16 @@ def test_a_replacement_whose_occurrence_is_no_longer_free_is_restored_as_an_even
     assert [title for day, title in shown(api, series) if day == "2026-01-12"] == ["주간 회의", "혼자"]
 
 
+def test_a_replacement_whose_series_has_another_rule_is_restored_as_an_event_of_its_own(api):
+    series = new_series(api)
+    replacement = change(api, series, "2026-01-12", title="새")
+    api.delete(replacement)
+    before = api.edit(series, rrule="FREQ=WEEKLY;INTERVAL=2")
+    back = api.restore(replacement)
+    assert (back["recurring_event_id"], back["original_date"], back["title"]) == ("", "", "새")
+    assert now(api, series) == before
+
+
 def test_the_history_of_a_series_tells_what_was_done_to_it(api):
     series = new_series(api)
     replacement = change(api, series, "2026-01-12", title="새")

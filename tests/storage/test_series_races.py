@@ -25,6 +25,8 @@ ACTS: Mapping[str, Act] = {
     "remove the rest": lambda c, s, _: c.events.delete_occurrence(s.id, DAY, following=True),
     "edit a replacement": lambda c, _, r: c.events.update_event(r.id, {"description": "고침"}),
     "delete a replacement": lambda c, _, r: c.events.delete_event(r.id),
+    "move": lambda c, s, _: c.events.update_event(s.id, {"event_date": "2026-01-06"}),
+    "change the rule": lambda c, s, _: c.events.update_event(s.id, {"rrule": "FREQ=WEEKLY;INTERVAL=2"}),
     "stop repeating": lambda c, s, _: c.events.update_event(s.id, {"rrule": ""}),
     "delete": lambda c, s, _: c.events.delete_event(s.id),
 }

@@ -16,6 +16,9 @@ from typing import Literal
 from rrule_text import Rule
 from rule_days import EVERY_DAY, Frequency, day_pattern
 
+COUNT_YEARS = 400
+"""After so many years a rule with a COUNT ends: each of them has to be walked through."""
+
 
 def occurrences(rule: Rule, start: date, first: date, last: date, most: int | None = None) -> list[date]:
     """Return the dates of a series from `first` to `last`, both included, sorted; at most `most`."""
@@ -63,20 +66,24 @@ class _Series:
         self._start = start
         self._first_day = start.toordinal()
         self._pattern = day_pattern(rule.frequency, rule.by, rule.week_start, start)
-        self._last_day = (rule.until or date.max).toordinal()
-        if rule.count is not None:
-            self._last_day = self._day_of_count(rule.count - self.matches_start)
+        self._until = (rule.until or date.max).toordinal()
 
     @cached_property
     def matches_start(self) -> bool:
         january_1 = date(self._start.year, 1, 1).toordinal()
         days = self._days_of(self._start.year, january_1) >> (self._first_day - january_1)
-        return self._first_day <= self._last_day and bool(days & 1)
+        return self._first_day <= self._until and bool(days & 1)
+
+    @cached_property
+    def _last_day(self) -> int:
+        if self._rule.count is None:
+            return self._until
+        return self._day_of_count(self._rule.count - self.matches_start)
 
     def dates(self, first: date, last: date) -> Iterator[date]:
         if first <= self._start <= last:
             yield self._start
-        for day_0, days in self._years(first.toordinal(), last.toordinal()):
+        for day_0, days in self._years(first.toordinal(), min(last.toordinal(), self._last_day)):
             for day in _set_bits(days):
                 yield date.fromordinal(day_0 + day)
 
@@ -86,18 +93,22 @@ class _Series:
         return self._start
 
     def count_before(self, day: date) -> int:
-        after_start = sum(days.bit_count() for _, days in self._years(self._first_day, day.toordinal() - 1))
+        after_start = sum(
+            days.bit_count()
+            for _, days in self._years(self._first_day, min(day.toordinal() - 1, self._last_day))
+        )
         return after_start + (self._start < day)
 
     def _day_of_count(self, count: int) -> int:
-        """Return the day on which the rule has given so many dates after the start."""
+        """Return the day on which the rule has given so many dates after the start, or has to end."""
         if not count:
             return self._first_day
-        for day_0, days in self._years(self._first_day, self._last_day):
+        last_day = date(min(self._start.year + COUNT_YEARS, date.max.year), 12, 31).toordinal()
+        for day_0, days in self._years(self._first_day, last_day):
             if count <= days.bit_count():
                 return day_0 + next(islice(_set_bits(days), count - 1, None))
             count -= days.bit_count()
-        return self._last_day
+        return last_day
 
     def _years(self, first_day: int, last_day: int, step: Literal[1, -1] = 1) -> Iterator[tuple[int, int]]:
         """Yield the days in a range that the rule gives after the start, as bits, and the day of bit 0.
@@ -106,7 +117,6 @@ class _Series:
         numbered as by `date.toordinal`.
         """
         first_day = max(first_day, self._first_day + 1)
-        last_day = min(last_day, self._last_day)
         if first_day > last_day:
             return
         years = range(date.fromordinal(first_day).year, date.fromordinal(last_day).year + 1)

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import cached_property, lru_cache
 
+from deadlines import remaining_s
 from domain import Event
+from errors import OutOfTime
 from recurrence import last_occurrence, occurrences
 from rrule_text import Rule, RuleError, parse_rule
 from tokens import EventOrder
@@ -18,6 +20,8 @@ SPAN_BYTES = 1_000
 """Rough bytes of what the index keeps of an event beside the event itself."""
 KEPT_DATES = 64
 """How many dates of a series are kept at most from one question to the next."""
+SPANS_PER_TURN = 20
+"""After how many spans others run."""
 RANGES_KEPT = 8
 """For how many ranges the index remembers what lies in them."""
 
@@ -148,8 +152,13 @@ class SeriesIndex:
         return found
 
     def spans(self, first: date, last: date) -> Iterator[Span]:
-        """Yield the spans that may touch a range of dates. Lets others run."""
-        for span in in_turns(self._spans.values()):
+        """Yield the spans that may touch a range of dates. Lets others run.
+
+        Raises `OutOfTime`: the dates of hostile rules take milliseconds each. What was worked out is kept.
+        """
+        for span in in_turns(self._spans.values(), SPANS_PER_TURN):
+            if remaining_s() < 0:
+                raise OutOfTime()
             if span.start <= last and span.last >= first:
                 yield span
 

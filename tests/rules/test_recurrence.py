@@ -263,9 +263,13 @@ def test_a_series_on_the_last_day_there_is_has_one_date():
     assert last_occurrence(parse_rule("FREQ=DAILY;COUNT=3"), date.max) == date.max
 
 
-def test_a_count_that_is_not_reached_ends_with_the_last_year_there_is():
+@pytest.mark.parametrize(
+    ("start", "last"), [(date(2026, 3, 3), date(2426, 3, 3)), (date(9700, 3, 3), date(9900, 3, 3))]
+)
+def test_a_count_that_is_not_reached_in_400_years_ends_then(start, last):
     rule = parse_rule("FREQ=YEARLY;INTERVAL=100;COUNT=9999")
-    assert last_occurrence(rule, date(2026, 3, 3)) == date(9926, 3, 3)
+    assert last_occurrence(rule, start) == last
+    assert not is_occurrence(rule, start, date(2526, 3, 3))
 
 
 def test_what_is_left_of_a_count_leaves_out_a_start_that_was_not_counted():

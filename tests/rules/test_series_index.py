@@ -1,6 +1,10 @@
 """The index of series, long events and replacements: kept current by changes, silent about plain events."""
 
+import pytest
+
+from deadlines import deadline
 from domain import Event
+from errors import OutOfTime
 from services.series_index import SeriesIndex
 
 
@@ -62,3 +66,10 @@ def test_dates_that_are_none_and_rules_that_cannot_be_read_leave_an_event_on_its
     assert list(index.in_range("2024-01-21", "2024-01-22").before) == []
     assert index.in_range("2024-01-20", "2024-01-20").absent == []
     assert index.changed(odd, ()).size == 0
+
+
+def test_no_dates_are_worked_out_after_the_deadline():
+    index = SeriesIndex().changed((), [SERIES])
+    with deadline(-1), pytest.raises(OutOfTime):
+        index.in_range("2024-01-22", "2024-01-22")
+    assert list(index.in_range("2024-01-22", "2024-01-22").before) == [SERIES]

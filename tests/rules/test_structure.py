@@ -256,7 +256,15 @@ IMPORTS = {
         "turns",
     },
     "services.history": {"deadlines", "domain", "event_schemas", "models"},
-    "services.series_index": {"domain", "recurrence", "rrule_text", "tokens", "turns"},
+    "services.series_index": {
+        "deadlines",
+        "domain",
+        "errors",
+        "recurrence",
+        "rrule_text",
+        "tokens",
+        "turns",
+    },
     "services.snapshot": {"domain", "models", "services.event_chunks", "services.series_index", "turns"},
     "services.accounts.access": {
         "acting",
